@@ -1,0 +1,58 @@
+# Postern's front door: every target does all that it needs.
+#
+#   make            build the programs; they run from build/bin without installation
+#   make run        build, start a gateway on 127.0.0.1:2525, show one message on its way
+#   make check      everything in regress/; the last line is "N passed, N failed"
+#   make bench      messages per second accepted and delivered, CPU per 1000 messages
+#   make install    DESTDIR and prefix (/usr/local) as usual
+#   make clean      remove build/
+#
+# Missing Debian packages: root gets them installed, an ordinary user is told their names.
+
+SHELL  := /bin/bash
+prefix := /usr/local
+BUILD  := build
+
+.PHONY: all run check bench install clean packages test-packages programs tests
+.DEFAULT_GOAL := all
+
+all: programs
+
+packages:
+	@etc/build/packages build
+
+test-packages:
+	@etc/build/packages build test
+	@etc/build/peers $(BUILD)/peers
+
+# The tests' targets exist once `make check` has asked for them, but `make` builds programs only.
+$(BUILD)/build.ninja: | packages
+	@meson setup --prefix=$(prefix) -Dtests=false $(BUILD)
+
+programs: packages $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet build.ninja
+	@ninja -C $(BUILD) $$(etc/build/stage --list $(BUILD))
+	@etc/build/stage $(BUILD)
+
+tests: test-packages $(BUILD)/build.ninja
+	@etc/build/configure $(BUILD) tests=true
+	@ninja -C $(BUILD)
+	@etc/build/stage $(BUILD)
+
+run: programs
+	@exec etc/demo/run $(BUILD)
+
+check: tests
+	@regress/support/check $(BUILD)
+
+bench: programs test-packages
+	@regress/bench/run $(BUILD)
+
+install: programs
+	@etc/build/configure $(BUILD) prefix=$(prefix)
+	@ninja -C $(BUILD) $$(etc/build/stage --list $(BUILD))
+	@meson install -C $(BUILD) --no-rebuild
+	@install -D -m 644 etc/postern.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/postern.conf
+
+clean:
+	@rm -rf $(BUILD)

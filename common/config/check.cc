@@ -1,0 +1,115 @@
+// What can only be judged when the whole configuration has been read.
+#include "common/config/grammar.h"
+
+#include <algorithm>
+#include <set>
+
+namespace postern::config {
+
+namespace {
+
+constexpr bool may_be_mapping(TableUse use) {
+    return use == TableUse::addresses || use == TableUse::users;
+}
+
+void check_values(Grammar& g, const TableReference& reference, const TableSource& source) {
+    const Table& table = g.configuration.tables.at(reference.table);
+    size_t index = 0;
+    const auto check_one = [&](const std::string& value) {
+        if (const auto expected = check_table_value(reference.use, value))
+            g.in.report(source.values[index], "found " + quoted(value) + ", but \"" +
+                                                  reference.criterion + "\" needs " + *expected);
+        ++index;
+    };
+    if (!table.is_mapping)
+        std::for_each(table.values.begin(), table.values.end(), check_one);
+}
+
+void check_tables(Grammar& g) {
+    std::set<std::pair<std::string, TableUse>> checked;
+    for (const TableReference& reference : g.table_references) {
+        const auto source = g.tables.find(reference.table);
+        if (source == g.tables.end()) {
+            g.in.report(reference.position, "there is no table " + quoted(reference.table));
+            continue;
+        }
+        if (!source->second.good)
+            continue;
+        if (g.configuration.tables.at(reference.table).is_mapping &&
+            !may_be_mapping(reference.use)) {
+            g.in.report(reference.position, "table " + quoted(reference.table) +
+                                                " is a mapping, but \"" + reference.criterion +
+                                                "\" needs a list");
+            continue;
+        }
+        if (checked.emplace(reference.table, reference.use).second)
+            check_values(g, reference, source->second);
+    }
+}
+
+void check_actions(Grammar& g) {
+    for (const ActionReference& reference : g.action_references)
+        if (!g.actions.contains(reference.action))
+            g.in.report(reference.position, "there is no action " + quoted(reference.action));
+}
+
+void check_retries(Grammar& g) {
+    const QueueOptions& queue = g.configuration.queue;
+    if (g.retry_position && queue.retry_delay > queue.retry_max)
+        g.in.report(*g.retry_position, "the first retry (" +
+                                           std::to_string(queue.retry_delay.count()) +
+                                           "s) would be later than \"queue retry-max\" allows (" +
+                                           std::to_string(queue.retry_max.count()) + "s)");
+}
+
+// Whether anybody may send to anywhere by this rule. What a client says of itself (HELO, the
+// reverse-path) keeps nobody out.
+bool is_open(const MatchRule& rule) {
+    bool from_anywhere = false;
+    bool to_anywhere = false;
+    for (const Criterion& criterion : rule.criteria) {
+        switch (criterion.kind) {
+        case CriterionKind::from_any:
+        case CriterionKind::from_mail_from:
+            from_anywhere = !criterion.negated || criterion.kind != CriterionKind::from_any;
+            break;
+        case CriterionKind::for_any:
+            to_anywhere = !criterion.negated;
+            break;
+        case CriterionKind::helo:
+        case CriterionKind::mail_from:
+        case CriterionKind::tls:
+            break;
+        default:
+            return false;
+        }
+    }
+    return from_anywhere && to_anywhere;
+}
+
+std::vector<Diagnostic> warn_of_open_relays(const Grammar& g) {
+    std::vector<Diagnostic> warnings;
+    for (const ActionReference& reference : g.action_references) {
+        const MatchRule& rule = g.configuration.rules[reference.rule];
+        const auto action =
+            std::find_if(g.configuration.actions.begin(), g.configuration.actions.end(),
+                         [&](const Action& other) { return other.name == rule.action; });
+        const Position& at = g.rule_positions[reference.rule];
+        if (is_open(rule) && action != g.configuration.actions.end() &&
+            action->kind == ActionKind::relay)
+            warnings.push_back({g.lexer.file_name(at), at.line, at.column,
+                                "open relay: by this rule anybody may send to anywhere"});
+    }
+    return warnings;
+}
+
+} // namespace
+
+std::vector<Diagnostic> check(Grammar& g) {
+    check_tables(g);
+    check_actions(g);
+    check_retries(g);
+    return warn_of_open_relays(g);
+}
+
+} // namespace postern::config

@@ -1,0 +1,171 @@
+// What smtpd.conf(5) says, parsed and checked. Only the supervisor and `smtpd -n` hold a whole one:
+// every other process gets the slice that it needs (common/ipc/*_settings.h).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "common/base/ip_address.h"
+
+namespace postern {
+
+// A table is a list of values, or keys with values. Values written inline in a rule become tables
+// with generated names.
+struct Table {
+    std::string name;
+    bool is_mapping = false;
+    std::vector<std::string> values;          // of a list, lower-cased where compared so
+    std::map<std::string, std::string> pairs; // of a mapping
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.name, m.is_mapping, m.values, m.pairs);
+    }
+};
+
+// How to reach a configured next hop: `host smtp://name:port`.
+enum class RelayScheme : uint8_t {
+    smtp,        // STARTTLS if offered
+    smtp_no_tls, // smtp+notls
+    smtp_tls,    // smtp+tls: STARTTLS or nothing
+    smtps,       // TLS from the first byte
+    lmtp,
+};
+constexpr RelayScheme last_enumerator(RelayScheme) { return RelayScheme::lmtp; }
+
+struct RelayHost {
+    RelayScheme scheme = RelayScheme::smtp;
+    std::string host;      // a domain name, or an address in text form without brackets
+    uint16_t port = 25;    // 0 with `unix_path`
+    std::string unix_path; // of an LMTP socket; else empty
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.scheme, m.host, m.port, m.unix_path);
+    }
+};
+
+enum class ActionKind : uint8_t { relay, maildir, lmtp };
+constexpr ActionKind last_enumerator(ActionKind) { return ActionKind::lmtp; }
+
+// `action "name" …`: what happens to a recipient.
+struct Action {
+    std::string name;
+    ActionKind kind = ActionKind::relay;
+    std::optional<RelayHost> host;   // relay host, or where LMTP is spoken
+    std::string helo;                // name given in EHLO; empty: the server's
+    std::optional<IpAddress> source; // `src`: local address of outgoing connections
+    std::string maildir_path;        // with %{…} not yet expanded; empty: ~/Maildir
+    std::string user;                // deliver as this system user; empty: the recipient's own
+    bool lmtp_rcpt_to = false;       // LMTP: send the envelope recipient, not the user name
+    std::optional<std::chrono::seconds> ttl; // how long to try; none: the queue's
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.name, m.kind, m.host, m.helo, m.source, m.maildir_path, m.user,
+                        m.lmtp_rcpt_to, m.ttl);
+    }
+};
+
+enum class CriterionKind : uint8_t {
+    from_any,
+    from_local,
+    from_source,
+    from_auth,
+    from_mail_from,
+    from_rdns,
+    from_socket,
+    for_any,
+    for_local,
+    for_domain,
+    for_rcpt_to,
+    auth,
+    helo,
+    mail_from,
+    rcpt_to,
+    tag,
+    tls,
+};
+constexpr CriterionKind last_enumerator(CriterionKind) { return CriterionKind::tls; }
+
+struct Criterion {
+    CriterionKind kind = CriterionKind::from_any;
+    bool negated = false;
+    std::string table; // what to look in; empty where the criterion needs no value
+
+    static constexpr auto fields(auto& m) { return std::tie(m.kind, m.negated, m.table); }
+};
+
+// `match …`: rules are tried in order, the first whose criteria all hold decides.
+struct MatchRule {
+    std::vector<Criterion> criteria;
+    std::string action; // name; empty: reject
+    uint32_t line = 0;  // where it was written, for the operator
+
+    static constexpr auto fields(auto& m) { return std::tie(m.criteria, m.action, m.line); }
+};
+
+// `listen on … port …`. A name or an interface is resolved to addresses by the supervisor.
+struct Listen {
+    std::string on; // address, host name, or interface name
+    uint16_t port = 25;
+    std::string hostname; // in the greeting; empty: the server's
+    std::string tag;
+    uint32_t line = 0;
+};
+
+enum class ResolverMode : uint8_t {
+    system,    // the name servers of /etc/resolv.conf
+    recursive, // from the root, validating
+    forward,   // the given servers
+};
+constexpr ResolverMode last_enumerator(ResolverMode) { return ResolverMode::forward; }
+
+struct ResolverOptions {
+    ResolverMode mode = ResolverMode::system;
+    std::vector<Endpoint> forwarders;
+    std::string
+        trust_anchor; // file of DS or DNSKEY records; empty: none, or the root's when recursive
+    std::chrono::seconds timeout{10}; // of one question, whatever it takes
+};
+
+// The processes' users. Empty: the default name of each (etc/postern.sysusers).
+struct Users {
+    std::map<std::string, std::string> by_process; // "queue" → "postern-queue"
+};
+
+struct Limits {
+    uint32_t max_message_size = 35 * 1024 * 1024; // `smtp max-message-size`, bytes
+    uint32_t max_recipients = 1000;               // `smtp limit max-rcpt`, per transaction
+    uint32_t max_mails = 1000;        // `smtp limit max-mails`, transactions per session
+    uint32_t max_sessions = 5000;     // `smtp limit max-sessions`, of one listener process
+    uint32_t max_errors = 20;         // bad commands in a session until 421
+    uint32_t max_received_hops = 100; // RFC 5321 6.3
+};
+
+struct QueueOptions {
+    std::chrono::seconds ttl{std::chrono::hours(24 * 4)};        // `queue ttl`
+    std::chrono::seconds retry_delay{std::chrono::seconds(300)}; // the first; it doubles
+    std::chrono::seconds retry_max{std::chrono::hours(4)};       // and grows no further
+    uint32_t max_per_destination = 20;                           // deliveries at once
+};
+
+struct Configuration {
+    std::string spool = "/var/spool/postern";
+    std::string socket = "/run/postern/smtpd.sock";
+    std::string hostname;   // `hostname`; empty: the machine's own
+    uint32_t listeners = 0; // `listener processes`; 0: one per core
+    uint32_t relays = 0;    // `relay processes`; 0: half as many as cores, one at least
+    Limits limits;
+    QueueOptions queue;
+    ResolverOptions resolver;
+    Users users;
+    std::vector<Listen> listens;
+    std::vector<Action> actions;
+    std::vector<MatchRule> rules;
+    std::map<std::string, Table> tables;
+};
+
+} // namespace postern

@@ -1,0 +1,93 @@
+// The directives of smtpd.conf. Each function reads one from behind its keyword to the end of the
+// line, and puts it into the configuration if it is good; else the stream has failed and says why.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config/parse.h"
+#include "common/config/token_stream.h"
+#include "common/config/values.h"
+
+namespace postern::config {
+
+// A table that was declared, and where each of its values (or keys) stands.
+struct TableSource {
+    Position position;
+    std::vector<Position> values;
+    bool good = false; // false: its definition had an error of its own
+};
+
+struct TableReference {
+    std::string table;
+    Position position;
+    TableUse use;
+    std::string criterion; // for the message
+};
+
+struct ActionReference {
+    std::string action;
+    Position position;
+    size_t rule; // index
+};
+
+struct Grammar {
+    Lexer lexer;
+    TokenStream in;
+    const FileReader& read_file;
+    Configuration configuration;
+    // What was declared, also with errors, so that these have no further ones in their train.
+    std::map<std::string, Position> actions;
+    std::map<std::string, TableSource> tables;
+    std::vector<ActionReference> action_references;
+    std::vector<TableReference> table_references;
+    std::vector<Position> rule_positions;   // one for each rule
+    std::optional<Position> retry_position; // of the last `queue retry-…`
+    bool has_match = false;
+
+    Grammar(std::string name, std::string text, const FileReader& reader)
+        : lexer(std::move(name), std::move(text)), in(lexer), read_file(reader) {}
+};
+
+void parse_listen(Grammar& grammar);
+void parse_action(Grammar& grammar);
+void parse_match(Grammar& grammar);
+void parse_table(Grammar& grammar);
+// "{ a, b }" behind the brace, which must be a list: a table with a generated name.
+std::string parse_inline_list(Grammar& grammar);
+// The same of one value.
+std::string make_inline_list(Grammar& grammar, const Token& value);
+
+void parse_smtp(Grammar& grammar);
+void parse_queue(Grammar& grammar);
+void parse_resolver(Grammar& grammar);
+void parse_user(Grammar& grammar);
+void parse_processes(Grammar& grammar, uint32_t& count);
+
+// What can only be judged when everything has been read. Returns warnings.
+std::vector<Diagnostic> check(Grammar& grammar);
+
+// A value that `parse` accepts; `what` is what a message expects.
+template <class Parse>
+auto read_value(TokenStream& in, std::string_view what, Parse parse, bool keyword_will_do = false)
+    -> typename decltype(parse(std::string_view()))::value_type {
+    const Token token = keyword_will_do ? in.word(what) : in.value(what);
+    if (in.failed())
+        return {};
+    auto value = parse(token.text);
+    if (value)
+        return *std::move(value);
+    in.fail(token, what);
+    return {};
+}
+
+uint32_t read_number(TokenStream& in, uint32_t least, uint32_t most);
+std::chrono::seconds read_duration(TokenStream& in);
+uint16_t read_port(TokenStream& in);
+std::string read_path(TokenStream& in);
+// A value that satisfies `good`.
+std::string read_name(TokenStream& in, std::string_view what, bool (*good)(std::string_view));
+
+} // namespace postern::config

@@ -1,0 +1,70 @@
+// `listen on ADDRESS [port N] [hostname NAME] [tag NAME]`
+#include "common/config/grammar.h"
+
+#include <algorithm>
+
+#include "common/smtp/text.h"
+
+namespace postern::config {
+
+namespace {
+
+constexpr size_t tag_limit = 31; // bytes, as in OpenSMTPD
+
+bool is_tag(std::string_view text) {
+    return text.size() <= tag_limit && !check_table_value(TableUse::tags, text);
+}
+
+// "eth0", "br-lan", "eth0.7"
+bool is_interface_name(std::string_view text) {
+    return text.size() < 16 && std::all_of(text.begin(), text.end(), [](char c) {
+               return is_ascii_letter(c) || is_ascii_digit(c) || c == '_' || c == '-' || c == '.';
+           });
+}
+
+// An address comes back without brackets. "192.0.2" and the like are nobody's name.
+std::optional<std::string> parse_listen_on(std::string_view text) {
+    if (const auto address = parse_address(text))
+        return address->to_string();
+    const bool only_numbers = text.find_first_not_of("0123456789.") == std::string_view::npos;
+    if (only_numbers || (!is_host_name(text) && !is_interface_name(text)))
+        return std::nullopt;
+    return std::string(text);
+}
+
+} // namespace
+
+void parse_listen(Grammar& g) {
+    const uint32_t line = g.in.position().line;
+    g.in.expect("on");
+    g.in.refuse({"socket"});
+    Listen listen;
+    listen.line = line;
+    const Position place = g.in.current().position;
+    listen.on = read_value(g.in, "an address, a host name or an interface", parse_listen_on);
+    Options options(g.in);
+    while (g.in.more()) {
+        if (options.accept("port")) {
+            listen.port = read_port(g.in);
+        } else if (options.accept("hostname")) {
+            listen.hostname = read_name(g.in, "a host name", is_host_name);
+        } else if (options.accept("tag")) {
+            listen.tag = read_name(g.in, "a tag of at most 31 bytes", is_tag);
+        } else {
+            g.in.refuse({"auth", "auth-optional", "ca", "ciphers", "filter", "hostnames", "inet4",
+                         "inet6", "mask-src", "no-dsn", "pki", "protocols", "proxy-v2",
+                         "received-auth", "senders", "smtps", "tls", "tls-require"});
+            g.in.fail();
+        }
+    }
+    if (g.in.failed())
+        return;
+    for (const Listen& other : g.configuration.listens)
+        if (other.on == listen.on && other.port == listen.port)
+            return g.in.fail(place, quoted(listen.on) + " port " + std::to_string(listen.port) +
+                                        " is listened on already (line " +
+                                        std::to_string(other.line) + ")");
+    g.configuration.listens.push_back(std::move(listen));
+}
+
+} // namespace postern::config

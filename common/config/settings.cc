@@ -1,0 +1,121 @@
+// The one-line settings: smtp, queue, resolver, user, listener and relay processes.
+#include "common/config/grammar.h"
+
+namespace postern::config {
+
+namespace {
+
+constexpr uint32_t process_limit = 256; // of one kind
+
+// `smtp limit max-rcpt 100 max-mails 10 …`
+void parse_smtp_limits(Grammar& g) {
+    Limits& limits = g.configuration.limits;
+    Options options(g.in);
+    do {
+        if (options.accept("max-rcpt"))
+            limits.max_recipients = read_number(g.in, 1, 100000);
+        else if (options.accept("max-mails"))
+            limits.max_mails = read_number(g.in, 1, 1000000);
+        else if (options.accept("max-sessions"))
+            limits.max_sessions = read_number(g.in, 1, 1000000);
+        else if (options.accept("max-errors"))
+            limits.max_errors = read_number(g.in, 1, 10000);
+        else if (options.accept("max-hops"))
+            limits.max_received_hops = read_number(g.in, 1, 1000);
+        else
+            g.in.fail();
+    } while (g.in.more());
+}
+
+Endpoint read_forwarder(TokenStream& in) {
+    Endpoint server;
+    server.address = read_value(in, "the address of a name server", parse_address);
+    server.port = in.accept("port") ? read_value(in, "a port from 1 to 65535", parse_port) : 53;
+    return server;
+}
+
+} // namespace
+
+void parse_smtp(Grammar& g) {
+    if (g.in.accept("limit"))
+        return parse_smtp_limits(g);
+    if (g.in.accept("max-message-size")) {
+        constexpr std::string_view what =
+            "a size from 1 to 4294967295 bytes, such as 10485760 or 35M";
+        g.configuration.limits.max_message_size =
+            read_value(g.in, what, [](std::string_view text) -> std::optional<uint32_t> {
+                const auto size = parse_size(text);
+                if (!size || *size == 0 || *size > UINT32_MAX)
+                    return std::nullopt;
+                return static_cast<uint32_t>(*size);
+            });
+        return;
+    }
+    g.in.refuse({"ciphers", "sub-addr-delim"});
+    g.in.fail();
+}
+
+void parse_queue(Grammar& g) {
+    QueueOptions& queue = g.configuration.queue;
+    if (g.in.accept("ttl")) {
+        queue.ttl = read_duration(g.in);
+    } else if (g.in.accept("retry-delay")) {
+        g.retry_position = g.in.position();
+        queue.retry_delay = read_duration(g.in);
+    } else if (g.in.accept("retry-max")) {
+        g.retry_position = g.in.position();
+        queue.retry_max = read_duration(g.in);
+    } else if (g.in.accept("limit")) {
+        g.in.expect("max-per-destination");
+        queue.max_per_destination = read_number(g.in, 1, 10000);
+    } else {
+        g.in.refuse({"compression", "encryption"});
+        g.in.fail();
+    }
+}
+
+void parse_resolver(Grammar& g) {
+    ResolverOptions resolver;
+    if (g.in.accept("system")) {
+        resolver.mode = ResolverMode::system;
+    } else if (g.in.accept("recursive")) {
+        resolver.mode = ResolverMode::recursive;
+    } else if (g.in.accept("forward")) {
+        resolver.mode = ResolverMode::forward;
+        do
+            resolver.forwarders.push_back(read_forwarder(g.in));
+        while (g.in.accept_punctuation(","));
+    } else {
+        return g.in.fail();
+    }
+    Options options(g.in);
+    while (g.in.more()) {
+        if (options.accept("trust-anchor"))
+            resolver.trust_anchor = read_path(g.in);
+        else if (options.accept("timeout"))
+            resolver.timeout = read_duration(g.in);
+        else
+            g.in.fail();
+    }
+    g.configuration.resolver = std::move(resolver);
+}
+
+void parse_user(Grammar& g) {
+    static constexpr std::string_view processes[] = {"listener", "keyholder", "resolver", "lookup",
+                                                     "control",  "queue",     "relay",    "local"};
+    for (std::string_view process : processes) {
+        if (!g.in.accept(process))
+            continue;
+        g.configuration.users.by_process[std::string(process)] =
+            read_name(g.in, "a user name", is_user_name);
+        return;
+    }
+    g.in.fail();
+}
+
+void parse_processes(Grammar& g, uint32_t& count) {
+    g.in.expect("processes");
+    count = read_number(g.in, 1, process_limit);
+}
+
+} // namespace postern::config

@@ -1,0 +1,88 @@
+#include "common/config/table_file.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "common/base/ip_address.h"
+
+namespace postern::config {
+
+namespace {
+
+constexpr std::string_view blanks = " \t\r\v\f";
+
+std::string_view trim(std::string_view text) {
+    const size_t first = text.find_first_not_of(blanks);
+    if (first == std::string_view::npos)
+        return {};
+    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+// Where a key ends. IPv6 addresses are keys in brackets, and in a list as they are.
+size_t end_of_key(std::string_view line) {
+    if (line.starts_with('[')) {
+        const size_t bracket = line.find(']');
+        return bracket == std::string_view::npos ? line.size() : bracket + 1;
+    }
+    if (Network::parse(line))
+        return line.size();
+    return std::min(line.find_first_of(" \t:"), line.size());
+}
+
+std::string check_line(std::string_view line) {
+    if (line.size() > table_line_limit)
+        return "this line is longer than " + std::to_string(table_line_limit) + " bytes";
+    if (std::any_of(line.begin(), line.end(), [](char c) {
+            return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+        }))
+        return "found a control character";
+    return {};
+}
+
+void split_pair(std::string_view text, TableLine& line) {
+    const size_t end = end_of_key(text);
+    line.key = text.substr(0, end);
+    std::string_view rest = text.substr(end);
+    if (rest.starts_with(':'))
+        rest.remove_prefix(1);
+    line.value = trim(rest);
+    if (line.key.empty())
+        line.error = "expected a key before \":\"";
+    else if (line.value.empty())
+        line.error = "expected a value behind the key: this table is a mapping";
+}
+
+} // namespace
+
+TableText parse_table_text(std::string_view text) {
+    TableText table;
+    std::optional<bool> is_mapping;
+    for (uint32_t number = 1; !text.empty(); ++number) {
+        const size_t end = std::min(text.find('\n'), text.size());
+        const std::string_view whole = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        const std::string_view line = trim(whole);
+        if (line.starts_with('#')) {
+            if (!is_mapping && trim(line.substr(1)) == "@list")
+                is_mapping = false;
+            continue;
+        }
+        if (line.empty())
+            continue;
+        TableLine result;
+        result.line = number;
+        result.column = static_cast<uint32_t>(line.data() - whole.data() + 1);
+        result.error = check_line(line);
+        if (result.error.empty() && !is_mapping)
+            is_mapping = end_of_key(line) < line.size();
+        if (result.error.empty() && *is_mapping)
+            split_pair(line, result);
+        else
+            result.key = line;
+        table.lines.push_back(std::move(result));
+    }
+    table.is_mapping = is_mapping.value_or(false);
+    return table;
+}
+
+} // namespace postern::config

@@ -1,0 +1,32 @@
+// The text of a file table, as in OpenSMTPD's table(5): one value, or a key and a value, a line.
+// Pure; a bad line does not hide the others.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::config {
+
+inline constexpr size_t table_line_limit = 4096; // bytes
+
+struct TableLine {
+    uint32_t line = 0; // from 1
+    uint32_t column = 1;
+    std::string key;   // or the value of a list
+    std::string value; // of a mapping
+    std::string error; // if not empty, the line is no good
+};
+
+struct TableText {
+    bool is_mapping = false;
+    std::vector<TableLine> lines;
+};
+
+// The first line decides whether it is a list or a mapping, unless "# @list" stands before it. Key
+// and value are set apart by blanks or a colon. Empty lines and those that begin with '#' do not
+// count.
+TableText parse_table_text(std::string_view text);
+
+} // namespace postern::config

@@ -1,0 +1,223 @@
+#include "common/config/values.h"
+
+#include <algorithm>
+#include <array>
+#include <sys/un.h>
+
+#include "common/smtp/address.h"
+#include "common/smtp/text.h"
+
+namespace postern::config {
+
+namespace {
+
+constexpr uint64_t longest_duration = uint64_t{10} * 365 * 24 * 3600;
+
+bool is_digits(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), is_ascii_digit);
+}
+
+bool has_control_or_blank(std::string_view text) {
+    return std::any_of(text.begin(), text.end(),
+                       [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+}
+
+// "host", "host:port", "[IPv6]", "[IPv6]:port".
+Result<RelayHost> parse_host_and_port(std::string_view text, RelayHost host) {
+    const size_t bracket = text.starts_with('[') ? text.find(']') : 0;
+    if (bracket == std::string_view::npos)
+        return Error{"\"]\" behind the address"};
+    const size_t colon = text.find(':', bracket);
+    const std::string_view name = text.substr(0, colon);
+    if (colon != std::string_view::npos) {
+        const auto port = parse_port(text.substr(colon + 1));
+        if (!port)
+            return Error{"a port from 1 to 65535 behind the host (IPv6 needs brackets)"};
+        host.port = *port;
+    }
+    if (const auto address = parse_address(name))
+        host.host = address->to_string();
+    else if (is_host_name(name))
+        host.host = name;
+    else
+        return Error{"a host name or an address"};
+    return host;
+}
+
+struct Scheme {
+    std::string_view prefix;
+    RelayScheme scheme;
+    uint16_t port;
+};
+constexpr Scheme schemes[] = {{"smtp://", RelayScheme::smtp, 25},
+                              {"smtp+notls://", RelayScheme::smtp_no_tls, 25},
+                              {"smtp+tls://", RelayScheme::smtp_tls, 25},
+                              {"smtps://", RelayScheme::smtps, 465},
+                              {"lmtp://", RelayScheme::lmtp, 24}};
+
+// A domain, with any number of '*' in it, or an address literal.
+bool is_domain_pattern(std::string_view text) {
+    if (text.starts_with('['))
+        return parse_address_literal(text).has_value();
+    std::string name(text.substr(0, text.size() - (text.ends_with('.') ? 1 : 0)));
+    std::replace(name.begin(), name.end(), '*', 'x');
+    return is_domain(name, Underscore::accepted);
+}
+
+bool is_address_pattern(std::string_view text) {
+    if (text == "@" || text == "<>")
+        return true;
+    const size_t at = text.rfind('@');
+    return !has_control_or_blank(text) &&
+           (at == std::string_view::npos || is_domain_pattern(text.substr(at + 1)));
+}
+
+} // namespace
+
+bool is_user_name(std::string_view text) {
+    if (text.empty() || text.size() > 32 || text.front() == '-')
+        return false;
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        return is_ascii_letter(c) || is_ascii_digit(c) || c == '_' || c == '-' || c == '.';
+    });
+}
+
+std::optional<uint64_t> parse_number(std::string_view text) {
+    if (!is_digits(text) || text.size() > 18)
+        return std::nullopt;
+    uint64_t value = 0;
+    for (char c : text)
+        value = value * 10 + static_cast<uint64_t>(c - '0');
+    return value;
+}
+
+std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
+    static constexpr std::pair<char, uint64_t> units[] = {
+        {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+    uint64_t total = 0;
+    for (const auto& [unit, seconds] : units) {
+        const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+        if (digits == text.size() || text[digits] != unit)
+            continue;
+        const auto count = parse_number(text.substr(0, digits));
+        if (!count || *count > longest_duration)
+            return std::nullopt;
+        total += *count * seconds;
+        text.remove_prefix(digits + 1);
+    }
+    if (!text.empty() || total == 0 || total > longest_duration)
+        return std::nullopt;
+    return std::chrono::seconds(total);
+}
+
+std::optional<uint64_t> parse_size(std::string_view text) {
+    if (text.empty())
+        return std::nullopt;
+    const size_t unit = std::string_view("bkmg").find(ascii_lower(text.back()));
+    const bool has_unit = unit != std::string_view::npos;
+    const auto number = parse_number(text.substr(0, text.size() - (has_unit ? 1 : 0)));
+    const unsigned shift = has_unit ? 10 * static_cast<unsigned>(unit) : 0;
+    if (!number || *number > (UINT64_MAX >> shift))
+        return std::nullopt;
+    return *number << shift;
+}
+
+std::optional<uint16_t> parse_port(std::string_view text) {
+    static constexpr std::pair<std::string_view, uint16_t> names[] = {
+        {"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"smtps", 465}, {"lmtp", 24}};
+    for (const auto& [name, port] : names)
+        if (text == name)
+            return port;
+    const auto number = parse_number(text);
+    if (!number || *number < 1 || *number > 65535)
+        return std::nullopt;
+    return static_cast<uint16_t>(*number);
+}
+
+std::optional<IpAddress> parse_address(std::string_view text) {
+    if (text.starts_with('[') && text.ends_with(']'))
+        text = text.substr(1, text.size() - 2);
+    if (text.size() > 5 && equal_ignoring_case(text.substr(0, 5), "IPv6:"))
+        text.remove_prefix(5);
+    return IpAddress::parse(text);
+}
+
+bool is_host_name(std::string_view text) {
+    if (text.ends_with('.')) // rooted
+        text.remove_suffix(1);
+    const size_t dot = text.rfind('.');
+    const std::string_view last = dot == std::string_view::npos ? text : text.substr(dot + 1);
+    return is_domain(text, Underscore::accepted) && !is_digits(last);
+}
+
+bool is_helo_name(std::string_view text) {
+    return text.starts_with('[') ? parse_address_literal(text).has_value() : is_host_name(text);
+}
+
+bool is_absolute_path(std::string_view text) {
+    return text.starts_with('/') && text.size() < 4096 && text.find('\0') == std::string_view::npos;
+}
+
+bool is_socket_path(std::string_view text) {
+    return is_absolute_path(text) && text.size() < sizeof(sockaddr_un::sun_path);
+}
+
+Result<RelayHost> parse_relay_url(std::string_view text) {
+    RelayHost host;
+    if (text.find("://") != std::string_view::npos) {
+        const auto scheme =
+            std::find_if(std::begin(schemes), std::end(schemes), [&](const Scheme& s) {
+                return equal_ignoring_case(text.substr(0, s.prefix.size()), s.prefix);
+            });
+        if (scheme == std::end(schemes))
+            return Error{"one of: smtp://, smtp+notls://, smtp+tls://, smtps://, lmtp://"};
+        host.scheme = scheme->scheme;
+        host.port = scheme->port;
+        text.remove_prefix(scheme->prefix.size());
+    }
+    if (text.find('@') != std::string_view::npos)
+        return Error{"no \"label@\": this version does not support authentication"};
+    return parse_host_and_port(text, std::move(host));
+}
+
+Result<RelayHost> parse_lmtp_destination(std::string_view text) {
+    RelayHost host;
+    host.scheme = RelayScheme::lmtp;
+    if (text.starts_with('/')) {
+        if (!is_socket_path(text))
+            return Error{"a path of at most " + std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
+                         " bytes"};
+        host.port = 0;
+        host.unix_path = text;
+        return host;
+    }
+    host.port = 24;
+    return parse_host_and_port(text, std::move(host));
+}
+
+std::optional<std::string> check_table_value(TableUse use, std::string_view value) {
+    switch (use) {
+    case TableUse::domains:
+        if (value.find('@') != std::string_view::npos)
+            return "a domain, not an address";
+        if (!is_domain_pattern(value))
+            return "a domain";
+        break;
+    case TableUse::networks:
+        if (value != "local" && !Network::parse(value))
+            return "an address or a network such as 192.0.2.0/24 or 2001:db8::/32";
+        break;
+    case TableUse::addresses:
+        if (!is_address_pattern(value))
+            return "user, user@domain, @domain or <>";
+        break;
+    case TableUse::users:
+    case TableUse::tags:
+        if (has_control_or_blank(value))
+            return "a name without blanks";
+        break;
+    }
+    return std::nullopt;
+}
+
+} // namespace postern::config

@@ -1,0 +1,56 @@
+// The values of smtpd.conf in text form. Pure functions; nothing where the text is no such value.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/ip_address.h"
+#include "common/base/result.h"
+#include "common/config/configuration.h"
+
+namespace postern::config {
+
+// Decimal digits.
+std::optional<uint64_t> parse_number(std::string_view text);
+
+// "30s", "4h", "4d12h": numbers with the units d, h, m, s in this order; 1 second to 10 years.
+std::optional<std::chrono::seconds> parse_duration(std::string_view text);
+
+// "10485760", "64K", "35M", "1G": bytes, K being 1024.
+std::optional<uint64_t> parse_size(std::string_view text);
+
+// 1 to 65535, or smtp, submission, submissions, smtps, lmtp.
+std::optional<uint16_t> parse_port(std::string_view text);
+
+// An address, IPv6 with or without brackets.
+std::optional<IpAddress> parse_address(std::string_view text);
+
+// A domain name that is not a mangled IPv4 address: its last label is not a number.
+bool is_host_name(std::string_view text);
+
+// A name or an address of the machine: what EHLO and the greeting may say.
+bool is_helo_name(std::string_view text);
+
+// What a system user can be called.
+bool is_user_name(std::string_view text);
+
+// An absolute path that the system can open, and one that a local socket can have.
+bool is_absolute_path(std::string_view text);
+bool is_socket_path(std::string_view text);
+
+// [scheme://]host[:port] of `relay host`; the error says what was expected instead.
+Result<RelayHost> parse_relay_url(std::string_view text);
+
+// "host:port" or "/path" of `lmtp`.
+Result<RelayHost> parse_lmtp_destination(std::string_view text);
+
+// What a criterion compares a table with.
+enum class TableUse : uint8_t { domains, networks, addresses, users, tags };
+
+// Nothing if `value` can be in a table used so; else what was expected.
+std::optional<std::string> check_table_value(TableUse use, std::string_view value);
+
+} // namespace postern::config

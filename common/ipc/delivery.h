@@ -1,0 +1,79 @@
+// Between the queue and those who deliver: relays (SMTP, LMTP) and local (Maildir).
+//
+// A deliverer grants credit with Capacity; the queue never has more deliveries open than that.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "common/base/file_descriptor.h"
+#include "common/ipc/codec.h"
+#include "common/ipc/envelope.h"
+#include "common/ipc/routing.h"
+
+namespace postern::ipc {
+
+struct DeliveryRecipient {
+    uint32_t index = 0;  // among the message's recipients
+    std::string address; // forward-path in wire form
+    static constexpr auto fields(auto& m) { return std::tie(m.index, m.address); }
+};
+
+// One transaction's worth of one message, for one destination. Answered by one Outcome.
+struct Deliver {
+    uint64_t delivery = 0;
+    uint64_t message = 0;
+    Route route; // equal for all recipients
+    std::string reverse_path;
+    Body body = Body::seven_bit;
+    ContentTraits traits;
+    std::vector<DeliveryRecipient> recipients;
+    Blob content;                     // all of it, or empty when in `file`
+    std::vector<FileDescriptor> file; // none or one, read-only
+    uint64_t file_offset = 0;
+    uint64_t file_length = 0;
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.delivery, m.message, m.route, m.reverse_path, m.body, m.traits,
+                        m.recipients, m.content, m.file, m.file_offset, m.file_length);
+    }
+};
+
+enum class RecipientStatus : uint8_t { delivered, temporary, permanent };
+constexpr RecipientStatus last_enumerator(RecipientStatus) { return RecipientStatus::permanent; }
+
+struct RecipientOutcome {
+    uint32_t index = 0;
+    RecipientStatus status = RecipientStatus::temporary;
+    std::string enhanced;     // "5.1.1"; never empty
+    std::string diagnostic;   // the next hop's reply or what happened, sanitised, at most 1 KiB
+    bool from_remote = false; // `diagnostic` is an SMTP reply of `remote`
+    std::string remote; // "mx1.example[192.0.2.1]:25", or the mailbox; empty: nobody was reached
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.index, m.status, m.enhanced, m.diagnostic, m.from_remote, m.remote);
+    }
+};
+
+struct Outcome {
+    uint64_t delivery = 0;
+    // Nobody at the destination could be talked to at all: other mail for it need not be tried now.
+    bool destination_down = false;
+    std::vector<RecipientOutcome>
+        recipients; // exactly those of Deliver; a missing one is temporary
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.delivery, m.destination_down, m.recipients);
+    }
+};
+
+// The deliverer can have `deliveries` open at once, from now on.
+struct Capacity {
+    uint32_t deliveries = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.deliveries); }
+};
+
+using QueueToDeliverer = std::variant<Deliver>;
+using DelivererToQueue = std::variant<Outcome, Capacity>;
+
+} // namespace postern::ipc

@@ -1,0 +1,59 @@
+// What is known of a transaction besides its content. It is stored with the message, because
+// routing is worked out anew at every attempt and the rules may ask for any of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "common/base/ip_address.h"
+
+namespace postern::ipc {
+
+// Where a transaction came from, as far as `match` rules can ask.
+struct Origin {
+    IpAddress client;           // version 0: not from the network
+    bool internal = false;      // written by ourselves: a delivery status notification
+    bool tls = false;           // the session was encrypted
+    std::string reverse_name;   // confirmed by a forward lookup; empty: none
+    std::string helo;           // as the client said it
+    std::string tag;            // of the listener
+    std::string authenticated;  // user name; empty: not authenticated
+    std::string local_hostname; // what the listener called itself
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.client, m.internal, m.tls, m.reverse_name, m.helo, m.tag, m.authenticated,
+                        m.local_hostname);
+    }
+};
+
+// BODY= of MAIL (RFC 6152).
+enum class Body : uint8_t { seven_bit, eight_bit_mime };
+constexpr Body last_enumerator(Body) { return Body::eight_bit_mime; }
+
+struct Envelope {
+    Origin origin;
+    std::string reverse_path;            // in wire form without brackets; empty: the null path
+    std::vector<std::string> recipients; // forward-paths in wire form without brackets
+    Body body = Body::seven_bit;
+    int64_t accepted_at = 0; // seconds since the epoch
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.origin, m.reverse_path, m.recipients, m.body, m.accepted_at);
+    }
+};
+
+// What the content is like, found out while it was received, so that nobody has to scan it again.
+struct ContentTraits {
+    bool eight_bit = false;   // a byte over 127 occurs
+    bool leading_dot = false; // a line begins with '.', so sending it needs dot-stuffing
+    uint32_t header_length =
+        0; // up to and with the empty line; the whole length where there is none
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.eight_bit, m.leading_dot, m.header_length);
+    }
+};
+
+} // namespace postern::ipc

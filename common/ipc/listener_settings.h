@@ -1,0 +1,35 @@
+// The slice of the configuration that a listener needs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "common/base/ip_address.h"
+
+namespace postern::ipc {
+
+// One bound address. Its listening socket is the descriptor at the same place in Configure::files.
+struct ListenAddress {
+    Endpoint endpoint;
+    std::string hostname; // in the greeting and in Received:
+    std::string tag;
+    static constexpr auto fields(auto& m) { return std::tie(m.endpoint, m.hostname, m.tag); }
+};
+
+struct ListenerSettings {
+    std::vector<ListenAddress> addresses;
+    uint32_t max_message_size = 0; // bytes
+    uint32_t max_recipients = 0;   // per transaction
+    uint32_t max_mails = 0;        // transactions per session
+    uint32_t max_sessions = 0;     // at once, in this process
+    uint32_t max_errors = 0;       // bad commands in a session, then 421
+    uint32_t max_received_hops = 0;
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.addresses, m.max_message_size, m.max_recipients, m.max_mails,
+                        m.max_sessions, m.max_errors, m.max_received_hops);
+    }
+};
+
+} // namespace postern::ipc

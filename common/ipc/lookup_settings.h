@@ -1,0 +1,28 @@
+// The slice of the configuration that lookup needs: it decides what a recipient is.
+#pragma once
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "common/base/ip_address.h"
+#include "common/config/configuration.h"
+
+namespace postern::ipc {
+
+struct LookupSettings {
+    std::vector<Action> actions;
+    std::vector<MatchRule> rules;
+    std::map<std::string, Table> tables;
+    std::vector<std::string> local_names;   // what `for local` means
+    std::vector<IpAddress> local_addresses; // the machine's own: from local
+    bool switch_user =
+        false; // false: local mail is stored as the user who runs us, whoever it is for
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.actions, m.rules, m.tables, m.local_names, m.local_addresses,
+                        m.switch_user);
+    }
+};
+
+} // namespace postern::ipc

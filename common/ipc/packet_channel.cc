@@ -1,0 +1,238 @@
+#include "common/ipc/packet_channel.h"
+
+#include <cstring>
+#include <stdexcept>
+#include <sys/socket.h>
+
+#include "common/base/result.h"
+
+namespace postern::ipc {
+
+namespace {
+
+constexpr size_t frame_header = 4;    // the length of what follows, little-endian
+constexpr int packets_per_event = 32; // then others have their turn
+
+} // namespace
+
+std::pair<FileDescriptor, FileDescriptor> make_pair() {
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+        throw std::runtime_error(system_error("socketpair").message);
+    int size = packet_limit;
+    for (int fd : fds) {
+        // Root may exceed net.core.wmem_max; the default of that suffices (it is doubled).
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
+            setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    }
+    return {FileDescriptor(fds[0]), FileDescriptor(fds[1])};
+}
+
+PacketChannel::PacketChannel(EventLoop& loop, FileDescriptor socket, OnFrame on_frame,
+                             OnClosed on_closed)
+    : loop_(loop), socket_(std::move(socket)),
+      on_frame_(std::make_shared<OnFrame>(std::move(on_frame))), on_closed_(std::move(on_closed)),
+      flush_(*this), closing_(*this),
+      watch_(loop, socket_.get(), [this](short events) { on_events(events); }) {
+    static_assert(EventLoop::scratch_size >= packet_limit);
+    update_watch();
+}
+
+PacketChannel::~PacketChannel() {
+    if (destroyed_)
+        *destroyed_ = true;
+}
+
+void PacketChannel::Closing::call() {
+    OnClosed on_closed = std::move(channel_.on_closed_); // may destroy the channel
+    std::string reason = channel_.reason_;
+    if (on_closed)
+        on_closed(reason);
+}
+
+void PacketChannel::fail(std::string reason) {
+    if (closed_)
+        return;
+    closed_ = true;
+    reason_ = std::move(reason);
+    outgoing_.clear();
+    unsent_ = 0;
+    watch_.want(Watch::none);
+    loop_.schedule(closing_);
+}
+
+void PacketChannel::update_watch() {
+    if (closed_)
+        return;
+    watch_.want(static_cast<short>((paused_ ? Watch::none : Watch::readable) |
+                                   (blocked_ ? Watch::writable : Watch::none)));
+}
+
+void PacketChannel::pause_reading(bool paused) {
+    paused_ = paused;
+    update_watch();
+}
+
+void PacketChannel::on_events(short events) {
+    if (events & Watch::writable) {
+        blocked_ = false;
+        flush();
+    }
+    if ((events & Watch::readable) && !closed_)
+        receive();
+}
+
+void PacketChannel::receive() {
+    bool gone = false;
+    destroyed_ = &gone;
+    for (int i = 0; i < packets_per_event; ++i) {
+        bool more = receive_packet();
+        if (gone)
+            return;
+        if (!more || closed_ || paused_)
+            break;
+    }
+    destroyed_ = nullptr;
+}
+
+// False when there is nothing more to read now.
+bool PacketChannel::receive_packet() {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_per_packet)];
+    std::span<char> buffer = loop_.scratch();
+    iovec piece{buffer.data(), packet_limit};
+    msghdr header{};
+    header.msg_iov = &piece;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    ssize_t size = recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (size < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            fail(system_error("recvmsg").message);
+        return false;
+    }
+    std::vector<FileDescriptor> descriptors;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; ++i) {
+            int fd;
+            std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            descriptors.emplace_back(fd);
+        }
+    }
+    if (size == 0) {
+        fail("the peer is gone");
+        return false;
+    }
+    if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+        fail("an oversized packet");
+        return false;
+    }
+    // The frames are copied out of the shared buffer: a handler may make the loop use it.
+    std::string packet(buffer.data(), static_cast<size_t>(size));
+    return dispatch(packet, descriptors);
+}
+
+bool PacketChannel::dispatch(std::string_view packet, std::vector<FileDescriptor>& descriptors) {
+    bool* gone = destroyed_;
+    std::shared_ptr<OnFrame> on_frame = on_frame_;
+    size_t next = 0;
+    while (!packet.empty()) {
+        uint32_t size = 0;
+        if (packet.size() >= frame_header)
+            std::memcpy(&size, packet.data(), sizeof size);
+        if (packet.size() < frame_header || size > packet.size() - frame_header) {
+            fail("a broken frame");
+            return false;
+        }
+        bool good = (*on_frame)(packet.substr(frame_header, size), descriptors, next);
+        if (*gone)
+            return false;
+        if (!good) {
+            fail("a malformed message");
+            return false;
+        }
+        if (closed_)
+            return false;
+        packet.remove_prefix(frame_header + size);
+    }
+    if (next != descriptors.size()) {
+        fail("surplus descriptors");
+        return false;
+    }
+    return true;
+}
+
+void PacketChannel::send(
+    const std::function<void(std::string&, std::vector<FileDescriptor>&)>& write) {
+    if (closed_)
+        return;
+    std::string frame(frame_header, '\0');
+    std::vector<FileDescriptor> descriptors;
+    write(frame, descriptors);
+    if (frame.size() > packet_limit || descriptors.size() > descriptors_per_packet)
+        throw std::length_error("a message larger than a packet");
+    uint32_t size = static_cast<uint32_t>(frame.size() - frame_header);
+    std::memcpy(frame.data(), &size, sizeof size);
+    unsent_ += frame.size();
+    if (unsent_ > unsent_limit)
+        return fail("the peer does not read");
+    // The first packet of the list may be half-way refused by the kernel; a packet is sent whole or
+    // not at all, so frames can join any that still waits.
+    if (!outgoing_.empty() && outgoing_.back().bytes.size() + frame.size() <= packet_limit / 4 &&
+        outgoing_.back().descriptors.size() + descriptors.size() <= descriptors_per_packet) {
+        Packet& last = outgoing_.back();
+        last.bytes += frame;
+        for (FileDescriptor& descriptor : descriptors)
+            last.descriptors.push_back(std::move(descriptor));
+    } else {
+        outgoing_.push_back(Packet{std::move(frame), std::move(descriptors)});
+    }
+    if (!blocked_)
+        loop_.flush_soon(flush_);
+}
+
+void PacketChannel::flush() {
+    size_t done = 0;
+    while (done < outgoing_.size() && !closed_ && transmit(outgoing_[done])) {
+        unsent_ -= outgoing_[done].bytes.size();
+        ++done;
+    }
+    if (closed_)
+        return;
+    outgoing_.erase(outgoing_.begin(), outgoing_.begin() + static_cast<ptrdiff_t>(done));
+    blocked_ = !outgoing_.empty();
+    update_watch();
+}
+
+// False when the packet has to wait, or the channel has failed.
+bool PacketChannel::transmit(Packet& packet) {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_per_packet)];
+    iovec piece{packet.bytes.data(), packet.bytes.size()};
+    msghdr header{};
+    header.msg_iov = &piece;
+    header.msg_iovlen = 1;
+    if (size_t count = packet.descriptors.size()) {
+        header.msg_control = control;
+        header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        cmsghdr* c = CMSG_FIRSTHDR(&header);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        for (size_t i = 0; i < count; ++i) {
+            int fd = packet.descriptors[i].get();
+            std::memcpy(CMSG_DATA(c) + i * sizeof fd, &fd, sizeof fd);
+        }
+    }
+    ssize_t size = sendmsg(socket_.get(), &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (size >= 0)
+        return true;
+    // ETOOMANYREFS: too many descriptors in flight; the peer has to take some first.
+    if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ETOOMANYREFS)
+        fail(system_error("sendmsg").message);
+    return false;
+}
+
+} // namespace postern::ipc

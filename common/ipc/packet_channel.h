@@ -1,0 +1,90 @@
+// One end of a SOCK_SEQPACKET pair: frames in, frames out, descriptors beside them.
+//
+// What is sent during a turn of the loop leaves at its end, as many frames to a packet as fit. A
+// peer that breaks the framing, or sends more than it may, loses the channel; we never do.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/file_descriptor.h"
+#include "common/loop/event_loop.h"
+
+namespace postern::ipc {
+
+// The largest packet, in bytes: one message must fit. Sockets are given buffers for it (make_pair).
+inline constexpr size_t packet_limit = 384 * 1024;
+inline constexpr size_t descriptors_per_packet = 64;
+// A peer that leaves so many bytes unread is taken for dead.
+inline constexpr size_t unsent_limit = 256 * 1024 * 1024;
+
+// A connected pair, close-on-exec, non-blocking. Throws if the system has none.
+std::pair<FileDescriptor, FileDescriptor> make_pair();
+
+class PacketChannel {
+  public:
+    // Takes one frame and the packet's descriptors from `next` on (advancing it). False: the frame
+    // is not a message.
+    using OnFrame =
+        std::function<bool(std::string_view, std::vector<FileDescriptor>&, size_t& next)>;
+    // Called once, from the loop, when the channel is of no more use. It may destroy the channel.
+    using OnClosed = std::function<void(const std::string& reason)>;
+
+    PacketChannel(EventLoop& loop, FileDescriptor socket, OnFrame on_frame, OnClosed on_closed);
+    ~PacketChannel();
+    PacketChannel(const PacketChannel&) = delete;
+    PacketChannel& operator=(const PacketChannel&) = delete;
+
+    // `write` appends the frame's bytes and descriptors. After the channel has closed it is
+    // dropped.
+    void send(const std::function<void(std::string&, std::vector<FileDescriptor>&)>& write);
+    size_t unsent() const { return unsent_; } // bytes
+    bool closed() const { return closed_; }
+    // Takes in no more until told otherwise: back-pressure.
+    void pause_reading(bool paused);
+
+  private:
+    struct Packet {
+        std::string bytes;
+        std::vector<FileDescriptor> descriptors;
+    };
+    struct Flush final : Callback {
+        explicit Flush(PacketChannel& channel) : channel_(channel) {}
+        void call() override { channel_.flush(); }
+        PacketChannel& channel_;
+    };
+    struct Closing final : Callback {
+        explicit Closing(PacketChannel& channel) : channel_(channel) {}
+        void call() override;
+        PacketChannel& channel_;
+    };
+
+    void on_events(short events);
+    void receive();
+    bool receive_packet();
+    bool dispatch(std::string_view packet, std::vector<FileDescriptor>& descriptors);
+    void flush();
+    bool transmit(Packet& packet);
+    void fail(std::string reason);
+    void update_watch();
+
+    EventLoop& loop_;
+    FileDescriptor socket_;
+    std::shared_ptr<OnFrame> on_frame_; // kept alive while it runs: it may destroy the channel
+    OnClosed on_closed_;
+    std::string reason_;
+    bool closed_ = false;
+    bool paused_ = false;
+    bool blocked_ = false;
+    bool* destroyed_ = nullptr; // set while we call out, to learn that we are gone
+    std::vector<Packet> outgoing_;
+    size_t unsent_ = 0;
+    Flush flush_;
+    Closing closing_;
+    Watch watch_;
+};
+
+} // namespace postern::ipc

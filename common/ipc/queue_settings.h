@@ -1,0 +1,27 @@
+// The slice of the configuration that the queue needs.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <tuple>
+
+namespace postern::ipc {
+
+struct QueueSettings {
+    // The spool's directory is Configure::files[0] at the first Configure; a reload cannot change
+    // it.
+    std::string hostname; // in bounces
+    std::chrono::seconds ttl{0};
+    std::chrono::seconds retry_delay{0};
+    std::chrono::seconds retry_max{0};
+    uint32_t max_per_destination = 0;
+    uint32_t max_message_size = 0; // bytes
+    uint32_t relays = 0;           // how many relay processes there are
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.hostname, m.ttl, m.retry_delay, m.retry_max, m.max_per_destination,
+                        m.max_message_size, m.relays);
+    }
+};
+
+} // namespace postern::ipc

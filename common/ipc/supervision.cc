@@ -1,0 +1,27 @@
+#include "common/ipc/supervision.h"
+
+namespace postern::ipc {
+
+const char* role_name(Role role) {
+    switch (role) {
+    case Role::listener:
+        return "listener";
+    case Role::keyholder:
+        return "keyholder";
+    case Role::resolver:
+        return "resolver";
+    case Role::lookup:
+        return "lookup";
+    case Role::control:
+        return "control";
+    case Role::queue:
+        return "queue";
+    case Role::relay:
+        return "relay";
+    case Role::local:
+        return "local";
+    }
+    return "unknown";
+}
+
+} // namespace postern::ipc

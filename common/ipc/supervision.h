@@ -1,0 +1,102 @@
+// Between the supervisor and each process that it started: the first channel that a process has.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "common/base/file_descriptor.h"
+#include "common/ipc/codec.h"
+
+namespace postern::ipc {
+
+// The descriptor on which a process finds its channel to the supervisor.
+inline constexpr int supervision_fd = 3;
+
+enum class Role : uint8_t { listener, keyholder, resolver, lookup, control, queue, relay, local };
+constexpr Role last_enumerator(Role) { return Role::local; }
+
+// "listener", as in `user listener …`, in the log and in the program's name postern-listener.
+const char* role_name(Role role);
+
+// Who a process is to become before it reads anything from outside.
+struct Identity {
+    bool switch_user = false; // false where the supervisor is not root
+    uint32_t user_id = 0;
+    uint32_t group_id = 0;
+    std::string root_directory; // to chroot into; empty: stay
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.switch_user, m.user_id, m.group_id, m.root_directory);
+    }
+};
+
+// The first message, and one more with each reload. The settings are one of *_settings.h, encoded
+// (encode_bytes) in a sealed memory file, because they can be larger than a packet.
+struct Configure {
+    Identity identity;   // heeded once
+    bool syslog = false; // log there; else on standard error
+    bool verbose = false;
+    FileDescriptor settings;
+    std::vector<FileDescriptor> files; // what the settings refer to, as each *_settings.h says
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.identity, m.syslog, m.verbose, m.settings, m.files);
+    }
+};
+
+// A channel to a peer: `index` tells relays and listeners apart. It replaces the one to the same
+// peer, if there is one: that peer has died, and what was asked of it is void.
+struct Connect {
+    Role role = Role::queue;
+    uint32_t index = 0;
+    FileDescriptor channel;
+    static constexpr auto fields(auto& m) { return std::tie(m.role, m.index, m.channel); }
+};
+
+// Finish what is under way, take on nothing new, exit with 0 within `seconds`.
+struct Drain {
+    uint32_t seconds = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.seconds); }
+};
+
+// local only: run the helper that stores one message into a Maildir as `user`. The path comes from
+// the action's settings, which the supervisor has itself. Answered by Spawned, later by Exited.
+struct Spawn {
+    uint32_t request = 0;
+    std::string action;
+    std::string user;
+    std::string reverse_path;
+    std::string recipient;
+    FileDescriptor content; // read-only, from its present offset to its end
+    FileDescriptor output;  // write end of a pipe: what the helper says
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.request, m.action, m.user, m.reverse_path, m.recipient, m.content,
+                        m.output);
+    }
+};
+// The helper may be ended: its time is over.
+struct Kill {
+    uint32_t request = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.request); }
+};
+
+// The process has taken its settings, dropped its privileges and serves.
+struct Ready {
+    uint32_t pid = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.pid); }
+};
+
+// The helper of this request is done. `status` is its exit status (sysexits.h), 75 (EX_TEMPFAIL) if
+// it could not be started or was ended by a signal; `error` then says why.
+struct Exited {
+    uint32_t request = 0;
+    int32_t status = 0;
+    std::string error;
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.status, m.error); }
+};
+
+using FromSupervisor = std::variant<Configure, Connect, Drain, Exited>;
+using ToSupervisor = std::variant<Ready, Spawn, Kill>;
+
+} // namespace postern::ipc

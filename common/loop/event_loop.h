@@ -1,0 +1,83 @@
+// The loop of a process: libevent for descriptors and signals, Executor for everything else.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/loop/executor.h"
+
+struct event;
+struct event_base;
+
+namespace postern {
+
+class EventLoop final : public Executor {
+  public:
+    EventLoop();
+    ~EventLoop() override;
+
+    // Until stop() is called.
+    void run();
+    void stop() { stopping_ = true; }
+
+    TimePoint now() const override;
+    int64_t wall_seconds() const override;
+    event_base* base() const { return base_; }
+
+    // Memory to read into, shared by all readers of the loop: what is in it is lost at the next
+    // event. Sessions that wait need no buffer of their own for that.
+    std::span<char> scratch() { return scratch_; }
+    static constexpr size_t scratch_size = 512 * 1024;
+
+  private:
+    void wait();
+
+    event_base* base_;
+    event* alarm_;
+    bool stopping_ = false;
+    mutable bool time_known_ = false;
+    mutable TimePoint now_;
+    std::vector<char> scratch_;
+};
+
+// Watches a descriptor, level-triggered, until destroyed. The callback may destroy the watch.
+class Watch {
+  public:
+    enum Events : short { none = 0, readable = 2, writable = 4 }; // EV_READ, EV_WRITE
+
+    Watch(EventLoop& loop, int fd, std::function<void(short events)> callback);
+    ~Watch();
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+
+    // Which of the events to report from now on; none to begin with.
+    void want(short events);
+    short wanted() const { return wanted_; }
+
+  private:
+    static void dispatch(int fd, short events, void* self);
+
+    EventLoop& loop_;
+    int fd_;
+    short wanted_ = none;
+    std::function<void(short)> callback_;
+    event* event_;
+};
+
+// Calls back for a signal, from the loop.
+class SignalWatch {
+  public:
+    SignalWatch(EventLoop& loop, int signal, std::function<void()> callback);
+    ~SignalWatch();
+    SignalWatch(const SignalWatch&) = delete;
+    SignalWatch& operator=(const SignalWatch&) = delete;
+
+  private:
+    static void dispatch(int, short, void* self);
+    std::function<void()> callback_;
+    event* event_;
+};
+
+} // namespace postern

@@ -1,0 +1,57 @@
+// Delivery status notifications (RFC 3464 in the multipart/report of RFC 6522): the message that
+// tells a sender what became of a message. Pure: time and identity are given, text comes out. All
+// that a next hop or the original message contributed is made harmless: the result is 7-bit, in
+// CRLF form, its lines are short, and no contribution can end a part or begin a field.
+#pragma once
+
+#include "common/smtp/enhanced_status.h"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern {
+
+enum class DeliveryAction { failed, delayed }; // RFC 3464 2.3.3
+
+struct DeliveryStatusRecipient {
+    using TimePoint = std::chrono::system_clock::time_point;
+
+    std::string final_recipient; // mailbox in wire form, without angle brackets
+    DeliveryAction action = DeliveryAction::failed;
+    // 4.x.x or 5.x.x for failed (RFC 3463 2: a transient condition that lasted is given up with its
+    // 4.x.x), 4.x.x for delayed: another class is made to fit, none becomes x.0.0.
+    EnhancedStatusCode status;
+    std::string remote_mta;     // host that gave the reply; empty: we found out ourselves
+    std::string diagnostic;     // its reply in one line ("550 5.1.1 ..."), or our own reason
+    bool is_smtp_reply = false; // which of the two: a reply becomes Diagnostic-Code: smtp
+    std::optional<TimePoint> last_attempt;
+    std::optional<TimePoint> will_retry_until; // only shown if delayed
+};
+
+struct DeliveryStatusReport {
+    using TimePoint = std::chrono::system_clock::time_point;
+
+    std::string reporting_mta; // our host name
+    std::string to;            // the original reverse-path in wire form, without angle brackets
+    // Makes Message-ID and boundary unique: letters and digits, e.g. the queue's id of this report.
+    std::string unique;
+    std::string original_id; // the queue's id of the original, for the operator's log search
+    std::string original_envelope_id; // ENVID of the sender (RFC 3461 4.4), decoded; may be empty
+    TimePoint now;
+    TimePoint arrival; // of the original
+    std::chrono::minutes utc_offset{0};
+    std::string_view original_content; // or as much as there is of it; only its header is used
+    std::vector<DeliveryStatusRecipient> recipients; // at least one
+};
+
+// Of the original's header at most this many octets are returned, whole lines.
+inline constexpr std::size_t returned_header_limit = 32 * 1024;
+
+// The complete message: header, CRLF, body. It is to be sent with the null reverse-path to
+// `report.to` (RFC 5321 4.5.5), which must not be null itself.
+std::string write_delivery_status(const DeliveryStatusReport& report);
+
+} // namespace postern

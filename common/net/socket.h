@@ -1,0 +1,72 @@
+// Sockets: connecting, listening, and a Stream over a connected one.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "common/base/file_descriptor.h"
+#include "common/base/ip_address.h"
+#include "common/base/result.h"
+#include "common/loop/event_loop.h"
+#include "common/loop/task.h"
+#include "common/net/stream.h"
+
+namespace postern {
+
+class SocketStream final : public Stream {
+  public:
+    // Takes a connected, non-blocking socket.
+    SocketStream(EventLoop& loop, FileDescriptor socket);
+    ~SocketStream() override;
+
+    int fd() const { return socket_.get(); }
+
+  protected:
+    ssize_t receive(char* buffer, size_t size) override;
+    ssize_t transmit(const char* bytes, size_t size) override;
+    void watch(bool input, bool output) override;
+    std::pair<char*, size_t> read_buffer() override;
+
+  private:
+    EventLoop& loop_;
+    FileDescriptor socket_;
+    Watch watch_;
+};
+
+// A non-blocking connection, from `source` where given. Error::code is the errno (ETIMEDOUT when
+// the limit passed).
+Task<Result<FileDescriptor>> connect_to(EventLoop& loop, Endpoint peer,
+                                        std::optional<IpAddress> source, Duration limit);
+Task<Result<FileDescriptor>> connect_to_unix(EventLoop& loop, std::string path, Duration limit);
+
+// A bound, listening, non-blocking socket with SO_REUSEADDR (and IPV6_V6ONLY).
+Result<FileDescriptor> listen_on(const Endpoint& endpoint, int backlog);
+
+// Accepts connections until destroyed or paused. When descriptors or memory run out it waits a
+// second before it tries again, instead of spinning.
+class Acceptor {
+  public:
+    using Handler = std::function<void(FileDescriptor socket, Endpoint peer)>;
+    Acceptor(EventLoop& loop, FileDescriptor listening, Handler handler);
+    void pause(bool paused);
+    int fd() const { return socket_.get(); }
+
+  private:
+    struct Retry final : Timer {
+        explicit Retry(Acceptor& acceptor) : acceptor_(acceptor) {}
+        void expired() override;
+        Acceptor& acceptor_;
+    };
+    void accept_ready();
+    void update();
+
+    EventLoop& loop_;
+    FileDescriptor socket_;
+    Handler handler_;
+    bool paused_ = false;
+    Retry retry_;
+    Watch watch_;
+};
+
+} // namespace postern

@@ -1,0 +1,20 @@
+// Giving up rights: user, root directory, system calls. What a process needs is a line in its main.
+#pragma once
+
+#include "common/base/result.h"
+#include "common/ipc/supervision.h"
+
+namespace postern {
+
+// What a process still may do once it serves. All may read and write descriptors that they hold.
+struct Sandbox {
+    bool network_client = false; // make sockets and connect them
+    bool network_server = false; // accept on sockets that it was given
+    bool open_files = false;     // open, create, rename and unlink files below its root directory
+    bool read_files = false;     // open files for reading
+};
+
+// Drops to the user and root directory, sets no_new_privs, and installs the system call filter.
+Result<void> enter_sandbox(const ipc::Identity& identity, const Sandbox& sandbox);
+
+} // namespace postern

@@ -1,0 +1,471 @@
+// The address grammar of RFC 5321 4.1.2 as a hand-written descent over one string_view. See
+// address.h for what it promises.
+#include "common/smtp/address.h"
+
+#include "common/smtp/limits.h"
+#include "common/smtp/text.h"
+
+#include <arpa/inet.h>
+#include <array>
+
+namespace postern {
+
+namespace {
+
+// atext of RFC 5322 3.2.3.
+constexpr std::array<bool, 256> make_atext() {
+    std::array<bool, 256> table{};
+    for (char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                   "!#$%&'*+-/=?^_`{|}~"))
+        table[static_cast<unsigned char>(c)] = true;
+    return table;
+}
+constexpr std::array<bool, 256> atext = make_atext();
+
+bool is_atext(char c) { return atext[static_cast<unsigned char>(c)]; }
+bool is_non_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
+bool is_printable(char c) { return c >= 0x20 && c < 0x7f; }
+bool is_let_dig(char c) { return is_ascii_letter(c) || is_ascii_digit(c); }
+
+bool has_non_ascii(std::string_view text) {
+    for (char c : text)
+        if (is_non_ascii(c))
+            return true;
+    return false;
+}
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        c = ascii_lower(c);
+    return out;
+}
+
+// Dot-string: atoms with single dots between them.
+bool is_dot_string(std::string_view text) {
+    if (text.empty() || text.front() == '.' || text.back() == '.')
+        return false;
+    char previous = 0;
+    for (char c : text) {
+        if (c == '.' ? previous == '.' : !is_atext(c))
+            return false;
+        previous = c;
+    }
+    return true;
+}
+
+// Ldh-str: letters, digits and hyphens, ending in one of the first two.
+bool is_ldh_string(std::string_view text) {
+    for (char c : text)
+        if (!is_let_dig(c) && c != '-')
+            return false;
+    return !text.empty() && text.back() != '-';
+}
+
+// IPv4-address-literal; leading zeros are dropped.
+std::optional<std::string> canonical_ipv4(std::string_view text) {
+    std::string out;
+    for (int part = 0; part < 4; ++part) {
+        if (part > 0) {
+            if (text.empty() || text.front() != '.')
+                return std::nullopt;
+            text.remove_prefix(1);
+            out += '.';
+        }
+        std::size_t digits = 0;
+        int number = 0;
+        while (digits < text.size() && digits < 3 && is_ascii_digit(text[digits]))
+            number = number * 10 + (text[digits++] - '0');
+        if (digits == 0 || number > 255)
+            return std::nullopt;
+        out += std::to_string(number);
+        text.remove_prefix(digits);
+    }
+    if (!text.empty())
+        return std::nullopt;
+    return out;
+}
+
+// IPv6-addr. RFC 5321 4.1.3 has "::" stand for at least two groups, where others let it be one.
+std::optional<std::string> canonical_ipv6(std::string_view text) {
+    char buffer[INET6_ADDRSTRLEN];
+    if (text.size() >= sizeof buffer || text.find('\0') != std::string_view::npos)
+        return std::nullopt;
+    text.copy(buffer, text.size());
+    buffer[text.size()] = '\0';
+    in6_addr address;
+    if (inet_pton(AF_INET6, buffer, &address) != 1)
+        return std::nullopt;
+    if (text.find("::") != std::string_view::npos) {
+        int groups = text.find('.') != std::string_view::npos ? 1 : 0; // IPv4 counts as two
+        bool in_group = false;
+        for (char c : text) {
+            groups += c != ':' && !in_group;
+            in_group = c != ':';
+        }
+        if (groups > 6)
+            return std::nullopt;
+    }
+    if (inet_ntop(AF_INET6, &address, buffer, sizeof buffer) == nullptr)
+        return std::nullopt;
+    return std::string(buffer);
+}
+
+} // namespace
+
+// One pass over `rest`. Every function either consumes what it read, or sets `error` and returns
+// false.
+class AddressParser {
+  public:
+    explicit AddressParser(std::string_view text) : rest(text) {}
+
+    // Path = "<" [ A-d-l ":" ] Mailbox ">", or "<>" or "<postmaster>" where allowed.
+    bool path(bool reverse) {
+        const std::size_t length = rest.size();
+        if (rest.empty())
+            return fail(AddressError::empty);
+        if (!take('<'))
+            return fail(is_non_ascii(rest.front()) ? AddressError::non_ascii
+                                                   : AddressError::no_angle_bracket);
+        if (take('>'))
+            return reverse || fail(AddressError::null_not_allowed);
+        if (!rest.empty() && rest.front() == '@' && !source_route())
+            return false;
+        if (!local_part())
+            return false;
+        const bool postmaster = !reverse && result.is_postmaster();
+        if (take('@') ? !domain() : !postmaster)
+            return fail(rest.empty() ? AddressError::unterminated : AddressError::no_domain);
+        if (!take('>'))
+            return fail_at_rest(AddressError::unterminated, AddressError::bad_domain);
+        if (length - rest.size() > limits::path)
+            return fail(AddressError::path_too_long);
+        return true;
+    }
+
+    bool mailbox() {
+        if (rest.empty())
+            return fail(AddressError::empty);
+        if (!local_part())
+            return false;
+        if (!take('@'))
+            return fail(AddressError::no_domain);
+        return domain();
+    }
+
+    std::string_view rest;
+    Mailbox result;
+    AddressError error = AddressError::none;
+
+  private:
+    // The first failure is the one that is reported.
+    bool fail(AddressError why) {
+        if (error == AddressError::none)
+            error = why;
+        return false;
+    }
+    bool fail_at_rest(AddressError at_end, AddressError otherwise) {
+        if (rest.empty())
+            return fail(at_end);
+        return fail(is_non_ascii(rest.front()) ? AddressError::non_ascii : otherwise);
+    }
+    bool take(char c) {
+        if (rest.empty() || rest.front() != c)
+            return false;
+        rest.remove_prefix(1);
+        return true;
+    }
+    std::string_view take_first(std::size_t length) {
+        const std::string_view taken = rest.substr(0, length);
+        rest.remove_prefix(taken.size());
+        return taken;
+    }
+
+    // A-d-l ":": read for its syntax, then forgotten (RFC 5321 Appendix C).
+    bool source_route() {
+        do {
+            if (!take('@'))
+                return fail(AddressError::bad_source_route);
+            const std::string_view hop = take_first(rest.find_first_of(",:@>"));
+            if (!is_domain(hop))
+                return fail(has_non_ascii(hop) ? AddressError::non_ascii
+                                               : AddressError::bad_source_route);
+        } while (take(','));
+        return take(':') || fail(AddressError::bad_source_route);
+    }
+
+    bool local_part() {
+        const std::size_t before = rest.size();
+        if (!(take('"') ? quoted_string() : dot_string()))
+            return false;
+        if (before - rest.size() > limits::local_part)
+            return fail(AddressError::local_part_too_long);
+        return true;
+    }
+
+    bool dot_string() {
+        std::size_t length = 0;
+        while (length < rest.size() && (is_atext(rest[length]) || rest[length] == '.'))
+            ++length;
+        if (length < rest.size() && is_non_ascii(rest[length]))
+            return fail(AddressError::non_ascii);
+        if (length < rest.size() && rest[length] != '@' && rest[length] != '>')
+            return fail(AddressError::bad_local_part);
+        const std::string_view text = take_first(length);
+        if (!is_dot_string(text))
+            return fail(rest.empty() && text.empty() ? AddressError::unterminated
+                                                     : AddressError::bad_local_part);
+        result.local_part_ = text;
+        return true;
+    }
+
+    // Behind the opening quote.
+    bool quoted_string() {
+        while (!rest.empty() && rest.front() != '"') {
+            if (take('\\') && rest.empty())
+                break;
+            if (is_non_ascii(rest.front()))
+                return fail(AddressError::non_ascii);
+            if (!is_printable(rest.front()))
+                return fail(AddressError::bad_local_part);
+            result.local_part_ += rest.front();
+            rest.remove_prefix(1);
+        }
+        if (!take('"'))
+            return fail(AddressError::unterminated);
+        if (!rest.empty() && rest.front() != '@' && rest.front() != '>')
+            return fail_at_rest(AddressError::unterminated, AddressError::bad_local_part);
+        return true;
+    }
+
+    bool domain() {
+        if (!rest.empty() && rest.front() == '[')
+            return literal();
+        std::size_t length = 0;
+        while (length < rest.size() && (is_let_dig(rest[length]) || rest[length] == '-' ||
+                                        rest[length] == '.' || is_non_ascii(rest[length])))
+            ++length;
+        const std::string_view text = take_first(length);
+        if (has_non_ascii(text))
+            return fail(AddressError::non_ascii);
+        if (text.size() > limits::domain)
+            return fail(AddressError::domain_too_long);
+        if (!is_domain(text))
+            return fail(AddressError::bad_domain);
+        result.domain_ = lower(text);
+        return true;
+    }
+
+    bool literal() {
+        const std::size_t end = rest.find(']');
+        if (end == std::string_view::npos)
+            return fail(AddressError::unterminated);
+        const std::string_view text = take_first(end + 1);
+        if (has_non_ascii(text))
+            return fail(AddressError::non_ascii);
+        if (text.size() > limits::domain)
+            return fail(AddressError::domain_too_long);
+        auto canonical = parse_address_literal(text);
+        if (!canonical)
+            return fail(AddressError::bad_address_literal);
+        result.domain_ = std::move(*canonical);
+        return true;
+    }
+};
+
+namespace {
+
+std::optional<Mailbox> take_path(std::string_view& text, bool reverse, AddressError* error) {
+    AddressParser parser(text);
+    const bool good = parser.path(reverse);
+    if (error != nullptr)
+        *error = parser.error;
+    if (!good)
+        return std::nullopt;
+    text = parser.rest;
+    return std::move(parser.result);
+}
+
+std::optional<Mailbox> whole_path(std::string_view text, bool reverse, AddressError* error) {
+    auto mailbox = take_path(text, reverse, error);
+    if (mailbox && !text.empty()) {
+        if (error != nullptr)
+            *error = AddressError::trailing_text;
+        return std::nullopt;
+    }
+    return mailbox;
+}
+
+} // namespace
+
+std::string_view to_string(AddressError error) {
+    switch (error) {
+    case AddressError::none:
+        return "no error";
+    case AddressError::empty:
+        return "address missing";
+    case AddressError::no_angle_bracket:
+        return "address must be in angle brackets";
+    case AddressError::unterminated:
+        return "address ends too early";
+    case AddressError::bad_source_route:
+        return "bad source route";
+    case AddressError::bad_local_part:
+        return "bad local part";
+    case AddressError::local_part_too_long:
+        return "local part too long";
+    case AddressError::no_domain:
+        return "domain missing";
+    case AddressError::bad_domain:
+        return "bad domain";
+    case AddressError::domain_too_long:
+        return "domain too long";
+    case AddressError::bad_address_literal:
+        return "bad address literal";
+    case AddressError::path_too_long:
+        return "path too long";
+    case AddressError::non_ascii:
+        return "non-ASCII address not supported";
+    case AddressError::null_not_allowed:
+        return "null address not allowed";
+    case AddressError::trailing_text:
+        return "unexpected text after address";
+    }
+    return "bad address";
+}
+
+Mailbox::Mailbox(std::string local_part, std::string domain)
+    : local_part_(std::move(local_part)), domain_(std::move(domain)) {
+    if (!is_literal())
+        for (char& c : domain_)
+            c = ascii_lower(c);
+}
+
+bool Mailbox::is_postmaster() const { return equal_ignoring_case(local_part_, "postmaster"); }
+
+void Mailbox::append_to(std::string& out) const {
+    if (is_null())
+        return;
+    if (is_dot_string(local_part_)) {
+        out += local_part_;
+    } else {
+        out += '"';
+        for (char c : local_part_) {
+            if (c == '"' || c == '\\')
+                out += '\\';
+            out += c;
+        }
+        out += '"';
+    }
+    if (!domain_.empty()) {
+        out += '@';
+        out += domain_;
+    }
+}
+
+std::string Mailbox::to_string() const {
+    std::string out;
+    append_to(out);
+    return out;
+}
+
+std::string Mailbox::to_path() const {
+    std::string out = "<";
+    append_to(out);
+    out += '>';
+    return out;
+}
+
+std::optional<Mailbox> parse_mailbox(std::string_view text, AddressError* error) {
+    AddressParser parser(text);
+    bool good = parser.mailbox();
+    if (good && !parser.rest.empty()) {
+        good = false;
+        parser.error = AddressError::trailing_text;
+    }
+    if (error != nullptr)
+        *error = parser.error;
+    if (!good)
+        return std::nullopt;
+    return std::move(parser.result);
+}
+
+std::optional<Mailbox> parse_reverse_path(std::string_view text, AddressError* error) {
+    return whole_path(text, true, error);
+}
+
+std::optional<Mailbox> parse_forward_path(std::string_view text, AddressError* error) {
+    return whole_path(text, false, error);
+}
+
+std::optional<Mailbox> take_reverse_path(std::string_view& text, AddressError* error) {
+    return take_path(text, true, error);
+}
+
+std::optional<Mailbox> take_forward_path(std::string_view& text, AddressError* error) {
+    return take_path(text, false, error);
+}
+
+bool is_domain(std::string_view text, Underscore underscore) {
+    if (text.empty() || text.size() > limits::domain)
+        return false;
+    while (true) {
+        const std::size_t dot = text.find('.');
+        const std::string_view label = text.substr(0, dot);
+        if (label.empty() || label.size() > limits::domain_label || label.front() == '-' ||
+            label.back() == '-')
+            return false;
+        for (char c : label)
+            if (!is_let_dig(c) && c != '-' && !(c == '_' && underscore == Underscore::accepted))
+                return false;
+        if (dot == std::string_view::npos)
+            return true;
+        text.remove_prefix(dot + 1);
+    }
+}
+
+std::optional<std::string> parse_address_literal(std::string_view text) {
+    if (text.size() < 2 || text.size() > limits::domain || text.front() != '[' ||
+        text.back() != ']')
+        return std::nullopt;
+    const std::string_view inner = text.substr(1, text.size() - 2);
+    const std::size_t colon = inner.find(':');
+    if (colon == std::string_view::npos) {
+        const auto ipv4 = canonical_ipv4(inner);
+        return ipv4 ? std::optional('[' + *ipv4 + ']') : std::nullopt;
+    }
+    const std::string_view tag = inner.substr(0, colon);
+    const std::string_view content = inner.substr(colon + 1);
+    if (equal_ignoring_case(tag, "IPv6")) {
+        const auto ipv6 = canonical_ipv6(content);
+        return ipv6 ? std::optional("[IPv6:" + *ipv6 + ']') : std::nullopt;
+    }
+    // General-address-literal; its content is for whoever knows the tag.
+    if (!is_ldh_string(tag) || content.empty())
+        return std::nullopt;
+    for (char c : content)
+        if (!is_printable(c) || c == ' ' || c == '[' || c == '\\' || c == ']')
+            return std::nullopt;
+    return std::string(text);
+}
+
+std::string address_literal(std::string_view address) {
+    std::string out = "[";
+    if (address.find(':') != std::string_view::npos)
+        out += "IPv6:";
+    out += address;
+    out += ']';
+    return out;
+}
+
+std::string_view address_of_literal(std::string_view domain) {
+    static constexpr std::string_view ipv6 = "[IPv6:";
+    if (domain.size() < 2 || domain.front() != '[' || domain.back() != ']')
+        return {};
+    if (domain.substr(0, ipv6.size()) == ipv6)
+        return domain.substr(ipv6.size(), domain.size() - ipv6.size() - 1);
+    const std::string_view inner = domain.substr(1, domain.size() - 2);
+    return inner.find(':') == std::string_view::npos ? inner : std::string_view();
+}
+
+} // namespace postern

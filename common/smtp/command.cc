@@ -1,0 +1,307 @@
+// Reading the command line. One function per argument syntax; the table at the end of the file
+// joins them to the verbs.
+#include "common/smtp/command.h"
+
+#include "common/smtp/limits.h"
+#include "common/smtp/text.h"
+
+#include <limits>
+
+namespace postern {
+
+namespace {
+
+CommandError refuse(int code, EnhancedStatusCode status, std::string text) {
+    return CommandError{Reply(code, status, std::move(text)), AddressError::none};
+}
+
+CommandError bad_arguments(std::string text) {
+    return refuse(501, status::invalid_arguments, std::move(text));
+}
+
+bool is_plain(std::string_view text) {
+    for (char c : text)
+        if (c < 0x20 || c >= 0x7f)
+            return false;
+    return true;
+}
+
+void skip_spaces(std::string_view& text) {
+    while (!text.empty() && text.front() == ' ')
+        text.remove_prefix(1);
+}
+
+std::string_view take_word(std::string_view& text) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(word.size());
+    skip_spaces(text);
+    return word;
+}
+
+// Takes "FROM:" or "TO:", in any case.
+bool take_label(std::string_view& text, std::string_view label) {
+    if (!equal_ignoring_case(text.substr(0, label.size()), label))
+        return false;
+    text.remove_prefix(label.size());
+    skip_spaces(text);
+    return true;
+}
+
+// HELO and EHLO: a domain or a literal. Some more than 4.1.1.1 has, because a client that cannot
+// name itself better is common, and mail from it is wanted.
+std::optional<std::string> take_identity(std::string_view argument) {
+    const std::string_view word = take_word(argument);
+    if (!word.empty() && word.front() == '[') {
+        // Text behind a literal was the custom of RFC 2821.
+        if (parse_address_literal(word))
+            return std::string(word);
+        return std::nullopt;
+    }
+    std::string_view name = word;
+    if (!name.empty() && name.back() == '.')
+        name.remove_suffix(1);
+    if (!argument.empty() || !is_domain(name, Underscore::accepted))
+        return std::nullopt;
+    return std::string(name);
+}
+
+template <class Hello> Command parse_hello(std::string_view argument, std::string_view verb) {
+    if (argument.empty())
+        return bad_arguments("Syntax: " + std::string(verb) + " hostname");
+    auto identity = take_identity(argument);
+    if (!identity)
+        return bad_arguments(std::string(verb) + " needs a host name or an address literal");
+    return Hello{std::move(*identity)};
+}
+
+bool is_keyword(std::string_view text) {
+    if (text.empty() || text.front() == '-')
+        return false;
+    for (char c : text)
+        if (!is_ascii_letter(c) && !is_ascii_digit(c) && c != '-')
+            return false;
+    return true;
+}
+
+// esmtp-param *(SP esmtp-param); all that is wrong with them whatever they mean.
+std::optional<CommandError> parse_parameters(std::string_view text,
+                                             std::vector<EsmtpParameter>& out) {
+    while (!text.empty()) {
+        const std::string_view word = take_word(text);
+        const std::size_t equals = word.find('=');
+        EsmtpParameter parameter;
+        for (char c : word.substr(0, equals))
+            parameter.keyword += ascii_upper(c);
+        if (!is_keyword(parameter.keyword))
+            return bad_arguments("Bad parameter syntax");
+        if (equals != std::string_view::npos) {
+            parameter.has_value = true;
+            parameter.value = word.substr(equals + 1);
+            if (parameter.value.empty() || parameter.value.find('=') != std::string::npos)
+                return bad_arguments("Bad value of parameter " + parameter.keyword);
+        }
+        for (const EsmtpParameter& other : out)
+            if (other.keyword == parameter.keyword)
+                return bad_arguments("Parameter " + parameter.keyword + " given twice");
+        if (out.size() == limits::esmtp_parameters)
+            return bad_arguments("Too many parameters");
+        out.push_back(std::move(parameter));
+    }
+    return std::nullopt;
+}
+
+CommandError unsupported(const EsmtpParameter& parameter) {
+    return refuse(555, status::invalid_arguments,
+                  "Parameter " + parameter.keyword + " not supported");
+}
+
+std::optional<CommandError> check_allowed(const std::vector<EsmtpParameter>& parameters,
+                                          std::span<const std::string_view> allowed,
+                                          bool extended) {
+    for (const EsmtpParameter& parameter : parameters) {
+        bool found = false;
+        for (std::string_view keyword : allowed)
+            found = found || keyword == parameter.keyword;
+        if (!found || !extended)
+            return unsupported(parameter);
+    }
+    return std::nullopt;
+}
+
+// RFC 1870 3: 1*20DIGIT. What 64 bits cannot hold is above every limit anyway.
+std::optional<std::uint64_t> parse_size(const EsmtpParameter& parameter) {
+    const std::string& digits = parameter.value;
+    if (digits.empty() || digits.size() > 20)
+        return std::nullopt;
+    static constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t size = 0;
+    for (char c : digits) {
+        if (!is_ascii_digit(c))
+            return std::nullopt;
+        const auto digit = static_cast<std::uint64_t>(c - '0');
+        size = size > (most - digit) / 10 ? most : size * 10 + digit;
+    }
+    return size;
+}
+
+// Moves SIZE and BODY from the list to their members.
+std::optional<CommandError> take_mail_parameters(MailCommand& mail) {
+    std::vector<EsmtpParameter> others;
+    for (EsmtpParameter& parameter : mail.parameters) {
+        if (parameter.keyword == "SIZE") {
+            mail.size = parse_size(parameter);
+            if (!mail.size)
+                return bad_arguments("Bad value of parameter SIZE");
+        } else if (parameter.keyword == "BODY") {
+            if (equal_ignoring_case(parameter.value, "8BITMIME"))
+                mail.body = BodyType::eight_bit_mime;
+            else if (equal_ignoring_case(parameter.value, "7BIT"))
+                mail.body = BodyType::seven_bit;
+            else
+                return bad_arguments("Bad value of parameter BODY");
+        } else {
+            others.push_back(std::move(parameter));
+        }
+    }
+    mail.parameters = std::move(others);
+    return std::nullopt;
+}
+
+CommandError bad_path(AddressError error, EnhancedStatusCode syntax, std::string_view what) {
+    CommandError result;
+    result.address_error = error;
+    result.reply = Reply(501, error == AddressError::non_ascii ? status::non_ascii_address : syntax,
+                         "Bad " + std::string(what) + ": " + std::string(to_string(error)));
+    return result;
+}
+
+// What is behind the path: nothing, or a space and parameters.
+std::optional<CommandError> parse_tail(std::string_view tail,
+                                       std::vector<EsmtpParameter>& parameters) {
+    if (tail.empty())
+        return std::nullopt;
+    if (tail.front() != ' ')
+        return bad_arguments("Unexpected text after the address");
+    skip_spaces(tail);
+    if (!is_plain(tail))
+        return refuse(501, status::syntax_error, "Control or non-ASCII character in parameters");
+    return parse_parameters(tail, parameters);
+}
+
+Command parse_mail(std::string_view argument, const AllowedParameters& allowed) {
+    if (!take_label(argument, "FROM:"))
+        return refuse(501, status::syntax_error, "Syntax: MAIL FROM:<address>");
+    MailCommand mail;
+    AddressError error = AddressError::none;
+    auto path = take_reverse_path(argument, &error);
+    if (!path)
+        return bad_path(error, status::bad_sender_syntax, "sender address");
+    mail.reverse_path = std::move(*path);
+    if (auto refused = parse_tail(argument, mail.parameters))
+        return std::move(*refused);
+    if (!mail.parameters.empty()) {
+        if (!allowed.extended)
+            return unsupported(mail.parameters.front());
+        if (auto refused = take_mail_parameters(mail))
+            return std::move(*refused);
+        if (auto refused = check_allowed(mail.parameters, allowed.mail, allowed.extended))
+            return std::move(*refused);
+    }
+    return mail;
+}
+
+Command parse_rcpt(std::string_view argument, const AllowedParameters& allowed) {
+    if (!take_label(argument, "TO:"))
+        return refuse(501, status::syntax_error, "Syntax: RCPT TO:<address>");
+    RcptCommand rcpt;
+    AddressError error = AddressError::none;
+    auto path = take_forward_path(argument, &error);
+    if (!path)
+        return bad_path(error, status::bad_recipient_syntax, "recipient address");
+    rcpt.forward_path = std::move(*path);
+    if (auto refused = parse_tail(argument, rcpt.parameters))
+        return std::move(*refused);
+    if (auto refused = check_allowed(rcpt.parameters, allowed.rcpt, allowed.extended))
+        return std::move(*refused);
+    return rcpt;
+}
+
+template <class Bare> Command parse_bare(std::string_view argument, std::string_view verb) {
+    if (!argument.empty())
+        return bad_arguments(std::string(verb) + " takes no arguments");
+    return Bare{};
+}
+
+template <class Query> Command parse_query(std::string_view argument, std::string_view verb) {
+    if (argument.empty())
+        return bad_arguments("Syntax: " + std::string(verb) + " string");
+    if (!is_plain(argument))
+        return refuse(501, status::syntax_error, "Control or non-ASCII character in argument");
+    return Query{std::string(argument)};
+}
+
+Command parse_noop(std::string_view, std::string_view) { return NoopCommand{}; }
+
+Command parse_help(std::string_view argument, std::string_view) {
+    if (!is_plain(argument))
+        return refuse(501, status::syntax_error, "Control or non-ASCII character in argument");
+    return HelpCommand{std::string(argument)};
+}
+
+using Parse = Command (*)(std::string_view argument, std::string_view verb);
+struct Verb {
+    std::string_view name;
+    Parse parse; // null: known, but not implemented (RFC 5321 4.2.4: 502)
+};
+
+constexpr Verb verbs[] = {
+    {"EHLO", parse_hello<EhloCommand>},
+    {"HELO", parse_hello<HeloCommand>},
+    {"DATA", parse_bare<DataCommand>},
+    {"RSET", parse_bare<RsetCommand>},
+    {"QUIT", parse_bare<QuitCommand>},
+    {"NOOP", parse_noop},
+    {"STARTTLS", parse_bare<StarttlsCommand>},
+    {"VRFY", parse_query<VrfyCommand>},
+    {"EXPN", parse_query<ExpnCommand>},
+    {"HELP", parse_help},
+    {"AUTH", nullptr},
+    {"BDAT", nullptr},
+    {"ETRN", nullptr},
+    {"ATRN", nullptr},
+    {"TURN", nullptr},
+    {"SEND", nullptr},
+    {"SOML", nullptr},
+    {"SAML", nullptr},
+};
+
+CommandError line_too_long() { return refuse(500, status::syntax_error, "Line too long"); }
+
+} // namespace
+
+Command parse_command(std::string_view line, const AllowedParameters& allowed) {
+    const std::size_t length = line.size() + 2; // its CRLF counts
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\t'))
+        line.remove_suffix(1);
+    std::string_view argument = line;
+    const std::string_view verb = take_word(argument);
+
+    if (equal_ignoring_case(verb, "MAIL"))
+        return length > limits::mail_command_line ? Command(line_too_long())
+                                                  : parse_mail(argument, allowed);
+    if (equal_ignoring_case(verb, "RCPT"))
+        return length > limits::rcpt_command_line ? Command(line_too_long())
+                                                  : parse_rcpt(argument, allowed);
+    if (length > limits::command_line)
+        return line_too_long();
+    for (const Verb& known : verbs) {
+        if (!equal_ignoring_case(verb, known.name))
+            continue;
+        if (known.parse == nullptr)
+            return refuse(502, status::invalid_command, "Command not implemented");
+        return known.parse(argument, known.name);
+    }
+    return refuse(500, status::invalid_command, "Command unrecognized");
+}
+
+} // namespace postern

@@ -1,0 +1,88 @@
+// The SMTP command line (RFC 5321 4.1.1): one line in, a typed command out, or an error with the
+// reply that it gets. Pure; what a command means in the present state is for the session to decide.
+// Commands own their text: they stay valid when the line's buffer does not.
+#pragma once
+
+#include "common/smtp/address.h"
+#include "common/smtp/reply.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace postern {
+
+// esmtp-param of RFC 5321 4.1.2.
+struct EsmtpParameter {
+    std::string keyword; // upper case
+    std::string value;
+    bool has_value = false; // "KEYWORD=value", not "KEYWORD"
+};
+
+enum class BodyType : std::uint8_t { unspecified, seven_bit, eight_bit_mime }; // RFC 6152
+
+struct HeloCommand {
+    std::string identity; // domain or address literal, as sent
+};
+struct EhloCommand {
+    std::string identity;
+};
+struct MailCommand {
+    Mailbox reverse_path;              // is_null() for <>
+    std::optional<std::uint64_t> size; // SIZE= (RFC 1870); saturated at 2^64-1
+    BodyType body = BodyType::unspecified;
+    std::vector<EsmtpParameter> parameters; // the others that were allowed
+};
+struct RcptCommand {
+    Mailbox forward_path; // without a domain for <postmaster>
+    std::vector<EsmtpParameter> parameters;
+};
+struct DataCommand {};
+struct RsetCommand {};
+struct NoopCommand {};
+struct QuitCommand {};
+struct VrfyCommand {
+    std::string argument; // not empty, printable ASCII
+};
+struct ExpnCommand {
+    std::string argument; // not empty, printable ASCII
+};
+struct HelpCommand {
+    std::string argument; // may be empty
+};
+struct StarttlsCommand {}; // recognised; whether it is offered is the session's affair
+
+// Not a command; the session sends `reply` and goes on.
+struct CommandError {
+    Reply reply;
+    AddressError address_error = AddressError::none; // what is wrong with the path of MAIL or RCPT
+};
+
+using Command = std::variant<CommandError, HeloCommand, EhloCommand, MailCommand, RcptCommand,
+                             DataCommand, RsetCommand, NoopCommand, QuitCommand, VrfyCommand,
+                             ExpnCommand, HelpCommand, StarttlsCommand>;
+
+// The parameters that the session's extensions define besides SIZE and BODY of MAIL, in upper case.
+// All others are refused with 555 5.5.4 (RFC 5321 4.1.1.11).
+struct AllowedParameters {
+    std::span<const std::string_view> mail;
+    std::span<const std::string_view> rcpt;
+    bool extended = true; // false after HELO: no parameters at all, SIZE and BODY neither
+};
+
+// `line` without its CRLF. The replies of errors:
+//   500 5.5.1  no such command          502 5.5.1  an SMTP command that is not implemented
+//   500 5.5.2  longer than limits.h has it
+//   501 5.5.2  control or non-ASCII octets, or "FROM:"/"TO:" missing
+//   501 5.5.4  arguments missing, bad or too many, a parameter twice
+//   501 5.1.7  bad reverse-path         501 5.1.3  bad forward-path
+//   501 5.6.7  non-ASCII address        555 5.5.4  a parameter that is not allowed
+// Tolerated: white space at the end (4.1.1), several spaces for one, a space behind "FROM:" and
+// "TO:", underscores and a trailing dot in a HELO name, text behind a HELO literal (4.1.1.1).
+Command parse_command(std::string_view line, const AllowedParameters& allowed = {});
+
+} // namespace postern

@@ -1,0 +1,60 @@
+// Makes text that a peer sent fit for a log line, a reply or a report. Pure; never fails.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace postern {
+
+// Appends `text` with every control and every non-ASCII octet as \xNN and a backslash doubled, so
+// that the result is one line of printable US-ASCII and can be read back without doubt. After
+// `limit` octets of output it is cut off and "..." appended.
+inline void append_sanitized(std::string& out, std::string_view text,
+                             std::size_t limit = std::string::npos) {
+    static constexpr char hex[] = "0123456789abcdef";
+    std::size_t written = 0;
+    for (char c : text) {
+        const auto octet = static_cast<unsigned char>(c);
+        const bool plain = octet >= 0x20 && octet < 0x7f && c != '\\';
+        const std::size_t length = plain ? 1 : c == '\\' ? 2 : 4;
+        if (length > limit - written) {
+            out += "...";
+            return;
+        }
+        written += length;
+        if (plain) {
+            out += c;
+        } else if (c == '\\') {
+            out += "\\\\";
+        } else {
+            out += "\\x";
+            out += hex[octet >> 4];
+            out += hex[octet & 15];
+        }
+    }
+}
+
+inline std::string sanitize(std::string_view text, std::size_t limit = std::string::npos) {
+    std::string out;
+    out.reserve(text.size());
+    append_sanitized(out, text, limit);
+    return out;
+}
+
+// US-ASCII case, whatever the locale.
+constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+constexpr bool is_ascii_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) {
+    if (a.size() != b.size())
+        return false;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        if (ascii_lower(a[i]) != ascii_lower(b[i]))
+            return false;
+    return true;
+}
+
+} // namespace postern

@@ -1,0 +1,200 @@
+#include "deliver/local/deliverer.h"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "deliver/local/content.h"
+#include "deliver/local/exit_status.h"
+
+namespace postern {
+
+namespace {
+
+struct Pipe {
+    FileDescriptor read_end; // never blocks
+    FileDescriptor write_end;
+};
+
+Result<Pipe> make_pipe() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return system_error("pipe");
+    Pipe pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+        return system_error("make a pipe non-blocking");
+    return pipe;
+}
+
+// What is in the pipe now, up to the limit.
+std::string read_output(const FileDescriptor& pipe) {
+    std::string text(helper_output_limit, '\0');
+    size_t size = 0;
+    while (size < text.size()) {
+        const ssize_t got = ::read(pipe.get(), text.data() + size, text.size() - size);
+        if (got <= 0)
+            break;
+        size += static_cast<size_t>(got);
+    }
+    text.resize(size);
+    return text;
+}
+
+ipc::RecipientOutcome not_now(const Error& error) {
+    return outcome_of_exit(EX_TEMPFAIL, error.message);
+}
+
+} // namespace
+
+Deliverer::Deliverer(Executor& executor, Counters& counters, Limits limits, Peers peers)
+    : executor_(executor), delivered_(counters["local.delivered"]),
+      temporary_(counters["local.temporary"]), permanent_(counters["local.permanent"]),
+      limits_(limits), peers_(std::move(peers)) {}
+
+void Deliverer::queue_connected() {
+    queue_lost();
+    granted_ = limits_.helpers;
+    peers_.to_queue(ipc::Capacity{limits_.helpers});
+}
+
+void Deliverer::queue_lost() {
+    ++queue_;
+    granted_ = open_ = 0;
+    waiting_.clear(); // the queue has them still
+}
+
+void Deliverer::set_helpers(uint32_t helpers) {
+    limits_.helpers = helpers;
+    if (granted_ == 0)
+        return;
+    // With less it may still send what it was free to send until it hears of it.
+    granted_ = std::max(granted_, helpers);
+    peers_.to_queue(ipc::Capacity{helpers});
+    start_waiting();
+}
+
+bool Deliverer::deliver(ipc::Deliver order) {
+    if (open_ >= granted_)
+        return false;
+    ++open_;
+    waiting_.push_back(std::move(order));
+    start_waiting();
+    return true;
+}
+
+void Deliverer::start_waiting() {
+    while (!waiting_.empty() && running_ < limits_.helpers) {
+        ipc::Deliver order = std::move(waiting_.front());
+        waiting_.pop_front();
+        ++running_;
+        tasks_.spawn(run(queue_, std::move(order)));
+    }
+}
+
+// The recipients of one delivery come one after the other: a delivery takes one helper's place.
+Task<void> Deliverer::run(uint64_t queue, ipc::Deliver order) {
+    ipc::Outcome outcome;
+    outcome.delivery = order.delivery;
+    Result<FileDescriptor> content = open_content(order);
+    for (const ipc::DeliveryRecipient& recipient : order.recipients) {
+        ipc::RecipientOutcome one;
+        if (order.route.kind != ActionKind::maildir)
+            one = outcome_of_exit(EX_CONFIG, "not a local delivery");
+        else if (!content)
+            one = not_now(content.error());
+        else
+            one = co_await store(order, recipient, *content);
+        one.index = recipient.index;
+        one.remote = order.route.user;
+        count(one.status);
+        log::debug("local delivery", {{"to", recipient.address},
+                                      {"user", order.route.user},
+                                      {"dsn", one.enhanced},
+                                      {"stat", one.diagnostic}});
+        outcome.recipients.push_back(std::move(one));
+    }
+    finish(queue, std::move(outcome));
+}
+
+Task<ipc::RecipientOutcome> Deliverer::store(const ipc::Deliver& order,
+                                             const ipc::DeliveryRecipient& recipient,
+                                             const FileDescriptor& content) {
+    Result<FileDescriptor> copy = duplicate(content);
+    if (!copy)
+        co_return not_now(copy.error());
+    Result<Pipe> pipe = make_pipe();
+    if (!pipe)
+        co_return not_now(pipe.error());
+    ipc::Spawn spawn;
+    spawn.request = next_request_++;
+    spawn.action = order.route.action;
+    spawn.user = order.route.user;
+    spawn.reverse_path = order.reverse_path;
+    spawn.recipient = recipient.address;
+    spawn.content = std::move(*copy);
+    spawn.output = std::move(pipe->write_end);
+    const uint32_t request = spawn.request;
+    Ended ended(executor_);
+    helpers_[request] = &ended;
+    peers_.to_supervisor(std::move(spawn));
+    ipc::RecipientOutcome outcome = co_await wait_for(request, ended, pipe->read_end);
+    helpers_.erase(request);
+    co_return outcome;
+}
+
+Task<ipc::RecipientOutcome> Deliverer::wait_for(uint32_t request, Ended& ended,
+                                                const FileDescriptor& output) {
+    std::optional<ipc::Exited> exited = co_await ended.wait(limits_.run_time);
+    if (!exited) {
+        peers_.to_supervisor(ipc::Kill{request});
+        exited = co_await ended.wait(limits_.end_time);
+        // It may have stored the message just before: then there will be two of it, not none.
+        if (!exited || exited->status != EX_OK)
+            co_return outcome_of_exit(EX_TEMPFAIL, "the delivery program took too long");
+    }
+    std::string said = read_output(output);
+    if (!exited->error.empty())
+        said = exited->error + (said.empty() ? "" : ": " + said);
+    co_return outcome_of_exit(exited->status, said);
+}
+
+void Deliverer::exited(ipc::Exited exited) {
+    // One that nobody waits for any more was told to end long ago.
+    if (auto found = helpers_.find(exited.request); found != helpers_.end())
+        found->second->complete(std::move(exited));
+}
+
+void Deliverer::count(ipc::RecipientStatus status) {
+    switch (status) {
+    case ipc::RecipientStatus::delivered:
+        ++delivered_;
+        break;
+    case ipc::RecipientStatus::temporary:
+        ++temporary_;
+        break;
+    case ipc::RecipientStatus::permanent:
+        ++permanent_;
+        break;
+    }
+}
+
+void Deliverer::finish(uint64_t queue, ipc::Outcome outcome) {
+    --running_;
+    if (queue == queue_ && granted_ > 0) {
+        --open_;
+        peers_.to_queue(std::move(outcome));
+    }
+    start_waiting();
+    if (running_ == 0 && on_drained_)
+        on_drained_();
+}
+
+void Deliverer::drain(std::function<void()> on_drained) {
+    on_drained_ = std::move(on_drained);
+    if (running_ == 0)
+        on_drained_();
+}
+
+} // namespace postern

@@ -1,0 +1,22 @@
+// What a helper's exit status (sysexits.h) means for the recipient. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/ipc/delivery.h"
+
+namespace postern {
+
+// How much of what a helper says is kept, in bytes.
+inline constexpr size_t helper_output_limit = 1024;
+
+// Only what the sender or nobody can mend is permanent: no such user or host, content that cannot
+// be stored (EX_NOUSER, EX_NOHOST, EX_DATAERR). What the operator can mend (permissions, a full or
+// missing disk, a mistake in the configuration) is temporary, as is every status unheard of: the
+// mail waits where he sees it. `said`, what the helper wrote, becomes the diagnostic; it is made
+// one harmless line.
+ipc::RecipientOutcome outcome_of_exit(int status, std::string_view said);
+
+} // namespace postern

@@ -1,0 +1,157 @@
+// See client_session.h.
+#include "deliver/relay/client_session.h"
+
+#include <algorithm>
+
+#include "common/smtp/limits.h"
+
+namespace postern::relay {
+
+ClientSession::ClientSession(Stream& stream, SessionOptions options)
+    : stream_(stream), options_(std::move(options)), stage_deadline_(TimePoint::max()) {}
+
+Task<bool> ClientSession::open() {
+    begin_stage();
+    bool ready = co_await greeting();
+    if (ready)
+        ready = co_await hello();
+    open_ = ready;
+    co_return ready;
+}
+
+Task<bool> ClientSession::greeting() {
+    std::optional<Reply> greeting = co_await reply("the greeting", limits::client_greeting);
+    if (!greeting)
+        co_return false;
+    if (greeting->is_positive())
+        co_return true;
+    // A 554 refuses us at this address (RFC 5321 3.1); others may take the mail.
+    fail(Diagnosis(*greeting, 4, remote()));
+    co_return false;
+}
+
+Task<bool> ClientSession::hello() {
+    command((lmtp() ? "LHLO " : "EHLO ") + options_.helo + "\r\n");
+    std::optional<Reply> answer =
+        co_await reply(lmtp() ? "the reply to LHLO" : "the reply to EHLO", limits::client_hello);
+    if (!answer)
+        co_return false;
+    if (answer->is_positive()) {
+        capabilities_ = parse_ehlo(*answer);
+        co_return true;
+    }
+    if (answer->is_permanent_failure() && !lmtp()) { // RFC 5321 3.2
+        command("HELO " + options_.helo + "\r\n");
+        answer = co_await reply("the reply to HELO", limits::client_hello);
+        if (!answer)
+            co_return false;
+        if (answer->is_positive())
+            co_return true;
+    }
+    fail(Diagnosis(*answer, 4, remote()));
+    co_return false;
+}
+
+Task<void> ClientSession::quit() {
+    if (!usable())
+        co_return;
+    begin_stage(limits::client_quit);
+    command("QUIT\r\n");
+    co_await reply("the reply to QUIT", limits::client_quit);
+    open_ = false;
+}
+
+bool ClientSession::usable() const {
+    return open_ && !failed() && !stream_.closed() && !input_waiting() &&
+           transactions_ < capabilities_.mail_max.value_or(~uint64_t{0}); // RFC 9422
+}
+
+void ClientSession::begin_stage(Duration limit) {
+    stage_deadline_ = stream_.executor().now() + limit;
+}
+
+void ClientSession::transaction_begun() {
+    ++transactions_;
+    needs_reset_ = true;
+}
+
+void ClientSession::command(std::string_view lines) {
+    if (failed())
+        return;
+    if (input_waiting()) {
+        fail(Diagnosis(status::other_protocol.as(4), "the server spoke out of turn", remote()));
+        return;
+    }
+    stream_.write(lines);
+}
+
+Task<std::optional<Reply>> ClientSession::reply(const char* awaited, Duration limit) {
+    const TimePoint deadline = std::min(stream_.executor().now() + limit, stage_deadline_);
+    while (!failed()) {
+        std::string_view input = stream_.input();
+        const size_t before = input.size();
+        const ReplyParser::State state = parser_.feed(input);
+        stream_.consume(before - input.size());
+        if (state == ReplyParser::State::complete) {
+            Reply reply = parser_.take();
+            if (reply.code != 421)
+                co_return reply;
+            fail(Diagnosis(reply, 4, remote())); // RFC 5321 3.8: the server is leaving
+            break;
+        }
+        if (state == ReplyParser::State::error) {
+            fail(Diagnosis(status::other_protocol.as(4),
+                           std::string(awaited) + " is malformed: " + std::string(parser_.error()),
+                           remote()));
+            break;
+        }
+        const Duration left = deadline - stream_.executor().now();
+        StreamStatus waited = StreamStatus::timed_out;
+        if (left > Duration(0))
+            waited = co_await stream_.read_more(left);
+        if (waited != StreamStatus::ok)
+            fail(Diagnosis(status::bad_connection,
+                           std::string(to_string(waited)) + " while waiting for " + awaited,
+                           remote()));
+    }
+    co_return std::nullopt;
+}
+
+Task<bool> ClientSession::content(std::string_view piece, size_t pending) {
+    if (failed())
+        co_return false;
+    stream_.write(piece);
+    const Duration left =
+        std::min<Duration>(limits::client_data_block, stage_deadline_ - stream_.executor().now());
+    StreamStatus sent = StreamStatus::timed_out;
+    if (left > Duration(0))
+        sent = co_await stream_.drain(left, pending);
+    if (sent == StreamStatus::ok)
+        co_return true;
+    fail(Diagnosis(status::bad_connection,
+                   std::string(to_string(sent)) + " while sending the content", remote()));
+    co_return false;
+}
+
+std::optional<Reply> ClientSession::early_reply() {
+    std::string_view input = stream_.input();
+    const size_t before = input.size();
+    const ReplyParser::State state = parser_.feed(input);
+    stream_.consume(before - input.size());
+    if (state != ReplyParser::State::complete)
+        return std::nullopt;
+    return parser_.take();
+}
+
+void ClientSession::fail(Diagnosis diagnosis) {
+    if (!failure_ || (diagnosis.from_remote && !failure_->from_remote))
+        failure_ = std::move(diagnosis);
+}
+
+void ClientSession::fail_unexpected(const char* awaited, const Reply& reply) {
+    fail(Diagnosis(status::other_protocol.as(4),
+                   std::string(awaited) + " makes no sense: " + to_line(reply, diagnosis_limit / 2),
+                   remote()));
+}
+
+} // namespace postern::relay

@@ -1,0 +1,95 @@
+// One connection to a next hop as the dialogue of RFC 5321: greeting, EHLO, any number of
+// transactions (transaction.h), QUIT. LMTP (RFC 2033) differs in the hello and in the replies to
+// the content.
+//
+// The next hop may lie: replies are bounded and made printable by ReplyParser, every wait has a
+// limit, and the whole of a stage has one too, so that nobody keeps us by dripping bytes. Whatever
+// breaks the dialogue (closing, silence, garbage, a 421, speaking out of turn) ends the session:
+// failure() then says why, and nothing more is sent.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/loop/task.h"
+#include "common/net/stream.h"
+#include "common/smtp/ehlo.h"
+#include "common/smtp/reply.h"
+#include "deliver/relay/diagnosis.h"
+
+namespace postern::relay {
+
+// A stage (opening; envelope; the replies to the content) takes no longer than this in all.
+inline constexpr std::chrono::minutes stage_limit{30};
+
+struct SessionOptions {
+    SessionOptions(std::string helo, bool lmtp, std::string remote)
+        : helo(std::move(helo)), lmtp(lmtp), remote(std::move(remote)) {}
+    std::string helo;   // our name: a domain or an address literal
+    bool lmtp;          // LHLO, and one reply for each recipient
+    std::string remote; // "mx1.example[192.0.2.1]:25", for diagnoses
+};
+
+class ClientSession {
+  public:
+    // The stream is connected, and must outlive the session.
+    ClientSession(Stream& stream, SessionOptions options);
+
+    // Greeting and hello: EHLO, then HELO if that is refused with 5yz. False: failure() says why.
+    // No failure here is permanent, whatever the server says: it concerns this host, not the mail.
+    Task<bool> open();
+    // Takes leave. Waits for the reply for a few seconds, because closing earlier can make the
+    // server's last words an error; nothing depends on it.
+    Task<void> quit();
+
+    // Another transaction can be started now: open, in step, and the server is still there.
+    bool usable() const;
+    bool failed() const { return failure_.has_value(); }
+    const Diagnosis& failure() const { return *failure_; }
+
+    bool lmtp() const { return options_.lmtp; }
+    const std::string& remote() const { return options_.remote; }
+    const EhloCapabilities& capabilities() const { return capabilities_; }
+
+    // For the transaction.
+    //
+    // Starts a stage: its replies must all be in within `limit`.
+    void begin_stage(Duration limit = stage_limit);
+    // Sends command lines, CRLF included. Fails the session if the server has said something that
+    // it was not asked for: its replies could no longer be told apart.
+    void command(std::string_view lines);
+    // The next reply. Nothing: the session has failed, by a 421 too. `awaited` is named in the
+    // diagnosis; a literal.
+    Task<std::optional<Reply>> reply(const char* awaited, Duration limit);
+    // Sends a piece of content and waits until at most `pending` octets are left unsent. False: the
+    // session has failed.
+    Task<bool> content(std::string_view piece, size_t pending);
+    // The server spoke before the end of the content. Nothing: what it said is no whole reply.
+    std::optional<Reply> early_reply();
+    bool input_waiting() const { return !stream_.input().empty() || parser_.in_reply(); }
+
+    // The first reason stays, but the server's own words are the better one.
+    void fail(Diagnosis diagnosis);
+    // A reply that has no meaning here.
+    void fail_unexpected(const char* awaited, const Reply& reply);
+    // A MAIL was sent, and no positive reply to the content: RSET comes before the next one.
+    bool needs_reset() const { return needs_reset_; }
+    void transaction_begun();
+    void transaction_done(bool needs_reset) { needs_reset_ = needs_reset; }
+
+  private:
+    Task<bool> greeting();
+    Task<bool> hello();
+
+    Stream& stream_;
+    SessionOptions options_;
+    ReplyParser parser_;
+    EhloCapabilities capabilities_;
+    std::optional<Diagnosis> failure_;
+    TimePoint stage_deadline_;
+    bool open_ = false;
+    bool needs_reset_ = false;
+    uint64_t transactions_ = 0;
+};
+
+} // namespace postern::relay

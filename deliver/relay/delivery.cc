@@ -1,0 +1,312 @@
+// See delivery.h.
+#include "deliver/relay/delivery.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/smtp/address.h"
+#include "deliver/relay/next_hops.h"
+#include "deliver/relay/transaction.h"
+
+namespace postern::relay {
+
+namespace {
+
+// All texts of an outcome together, so that it fits into a packet (packet_channel.h).
+constexpr size_t texts_limit = 300 * 1024;
+
+// Failures that are not the destination's.
+bool is_our_trouble(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+           error == EADDRNOTAVAIL || error == EACCES || error == EPERM;
+}
+
+// What stands in RCPT: the forward-path; for an LMTP action without rcpt-to, the user.
+std::string recipient_address(const ipc::Route& route, const std::string& forward_path) {
+    if (route.kind != ActionKind::lmtp || route.lmtp_rcpt_to)
+        return forward_path;
+    if (!route.user.empty())
+        return Mailbox(route.user, "").to_string();
+    std::optional<Mailbox> mailbox = parse_mailbox(forward_path);
+    return mailbox ? Mailbox(mailbox->local_part(), "").to_string() : forward_path;
+}
+
+std::unique_ptr<ContentSource> open_content(ipc::Deliver& order) {
+    if (order.file.empty())
+        return std::make_unique<MemoryContent>(std::move(order.content.bytes));
+    return std::make_unique<FileContent>(std::move(order.file.front()), order.file_offset,
+                                         order.file_length);
+}
+
+// Why a route is not for a relay.
+std::optional<Diagnosis> route_error(const ipc::Route& route) {
+    if (route.kind == ActionKind::maildir || (route.kind == ActionKind::lmtp && !route.host))
+        return Diagnosis(status::misconfigured.as(4), "the action names no host to relay to");
+    if (route.host &&
+        (route.host->scheme == RelayScheme::smtp_tls || route.host->scheme == RelayScheme::smtps))
+        return Diagnosis(EnhancedStatusCode{4, 7, 4},
+                         "the action requires TLS, which this relay does not speak");
+    return std::nullopt;
+}
+
+class Delivery {
+  public:
+    Delivery(Surroundings surroundings, std::shared_ptr<const Identity> identity,
+             ipc::Deliver order);
+    Task<void> run();
+    ipc::Outcome outcome() const;
+
+  private:
+    enum class Sent {
+        all,     // every recipient has a verdict
+        part,    // it has dealt with some, and then the session was over without having failed
+        refused, // 4yz to MAIL: the host will not have it now
+        broken,  // the session has failed
+    };
+
+    Task<void> walk(Destinations::Lease& lease);
+    Task<void> try_unix(Destinations::Lease& lease);
+    Task<void> try_exchanger(Destinations::Lease& lease, Exchanger exchanger);
+    Task<std::unique_ptr<Connection>> connect(Exchanger exchanger);
+    Task<bool> open(Connection& connection);
+    Task<Sent> send(Destinations::Lease& lease, std::unique_ptr<Connection> connection);
+
+    size_t open_recipients() const;
+    void explain(const Diagnosis& diagnosis);
+    void explain_connect(const std::string& where, const Error& error);
+    void settle(const Diagnosis& diagnosis);
+    bool lmtp() const {
+        return order_.route.host && order_.route.host->scheme == RelayScheme::lmtp;
+    }
+
+    Surroundings around_;
+    std::shared_ptr<const Identity> identity_;
+    ipc::Deliver order_;
+    std::string helo_;
+    std::unique_ptr<ContentSource> content_;
+    Message message_;
+    std::vector<Recipient> recipients_;
+    TimePoint walk_until_;
+    std::string refused_by_;   // it said 4yz to MAIL over a connection from before
+    bool reached_ = false;     // somebody said hello
+    bool our_trouble_ = false; // what failed was not the destination
+    bool destination_down_ = false;
+};
+
+Delivery::Delivery(Surroundings surroundings, std::shared_ptr<const Identity> identity,
+                   ipc::Deliver order)
+    : around_(surroundings), identity_(std::move(identity)), order_(std::move(order)),
+      helo_(order_.route.helo.empty() ? identity_->hostname : order_.route.helo),
+      content_(open_content(order_)), message_(*content_),
+      walk_until_(around_.network.executor().now() + walk_limit) {
+    message_.reverse_path = order_.reverse_path;
+    message_.body = order_.body;
+    message_.eight_bit = order_.traits.eight_bit;
+    const size_t count = std::min(order_.recipients.size(), recipients_limit);
+    recipients_.reserve(count);
+    for (size_t i = 0; i < count; ++i)
+        recipients_.emplace_back(recipient_address(order_.route, order_.recipients[i].address));
+}
+
+size_t Delivery::open_recipients() const {
+    return static_cast<size_t>(
+        std::count_if(recipients_.begin(), recipients_.end(),
+                      [](const Recipient& r) { return r.verdict == Verdict::open; }));
+}
+
+// The reason, so far, for those that are still open.
+void Delivery::explain(const Diagnosis& diagnosis) {
+    for (Recipient& recipient : recipients_)
+        if (recipient.verdict == Verdict::open)
+            recipient.diagnosis = diagnosis;
+}
+
+void Delivery::explain_connect(const std::string& where, const Error& error) {
+    const bool ours = is_our_trouble(error.code);
+    our_trouble_ = our_trouble_ || ours;
+    explain(Diagnosis(ours ? status::other_system.as(4) : status::no_answer,
+                      sanitize(where + ": " + error.message, diagnosis_limit)));
+}
+
+// The verdict for all that are still open, by the class of `diagnosis`.
+void Delivery::settle(const Diagnosis& diagnosis) {
+    for (Recipient& recipient : recipients_) {
+        if (recipient.verdict != Verdict::open)
+            continue;
+        recipient.verdict =
+            diagnosis.status.status_class == 5 ? Verdict::permanent : Verdict::temporary;
+        recipient.diagnosis = diagnosis;
+    }
+}
+
+Task<void> Delivery::run() {
+    if (std::optional<Diagnosis> error = route_error(order_.route)) {
+        settle(*error);
+        co_return;
+    }
+    std::optional<Destinations::Lease> lease =
+        co_await around_.destinations.lease(destination_key(order_.route, helo_));
+    if (!lease) {
+        settle(Diagnosis(status::congestion,
+                         "all connections to the destination were busy for too long"));
+        co_return;
+    }
+    if (std::unique_ptr<Connection> connection = lease->take()) {
+        // What goes wrong here may be the connection's age: the addresses are still walked.
+        reached_ = true;
+        const std::string remote = connection->session.remote();
+        const Sent sent = co_await send(*lease, std::move(connection));
+        if (sent == Sent::refused)
+            refused_by_ = remote;
+    }
+    if (open_recipients() > 0)
+        co_await walk(*lease);
+    const bool left = open_recipients() > 0;
+    destination_down_ = left && !reached_ && !our_trouble_;
+    for (Recipient& recipient : recipients_) {
+        if (recipient.verdict != Verdict::open)
+            continue;
+        recipient.verdict = Verdict::temporary;
+        if (!recipient.diagnosis.status.present())
+            recipient.diagnosis =
+                Diagnosis(status::bad_connection, "no next hop has dealt with the recipient");
+    }
+}
+
+Task<void> Delivery::walk(Destinations::Lease& lease) {
+    const ipc::Route& route = order_.route;
+    if (route.host && !route.host->unix_path.empty()) {
+        co_await try_unix(lease);
+        co_return;
+    }
+    ExchangerList list =
+        co_await find_exchangers(around_.network, route, identity_->ourselves, around_.random);
+    if (list.failure) {
+        if (list.failure->status.status_class == 5)
+            settle(*list.failure);
+        else
+            explain(*list.failure);
+        co_return;
+    }
+    Executor& executor = around_.network.executor();
+    around_.slow.move_to_end(list.exchangers, executor.now());
+    for (const Exchanger& exchanger : list.exchangers) {
+        if (open_recipients() == 0 || executor.now() >= walk_until_)
+            co_return;
+        if (refused_by_ != to_string(exchanger))
+            co_await try_exchanger(lease, exchanger);
+    }
+}
+
+Task<void> Delivery::try_unix(Destinations::Lease& lease) {
+    const std::string path = order_.route.host->unix_path;
+    bool again = true;
+    while (again) {
+        Network::Connected stream = co_await around_.network.connect_unix(path);
+        if (!stream) {
+            explain_connect(path, stream.error());
+            co_return;
+        }
+        SessionOptions options(helo_, lmtp(), path);
+        auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
+        if (!co_await open(*connection))
+            co_return;
+        const Sent sent = co_await send(lease, std::move(connection));
+        again = sent == Sent::part;
+    }
+}
+
+Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchanger) {
+    Executor& executor = around_.network.executor();
+    bool again = true;
+    while (again) {
+        const TimePoint started = executor.now();
+        std::unique_ptr<Connection> connection = co_await connect(exchanger);
+        bool opened = false;
+        if (connection)
+            opened = co_await open(*connection);
+        if (opened)
+            around_.slow.forget(exchanger.endpoint);
+        else if (executor.now() - started >= SlowAddresses::too_long)
+            around_.slow.note(exchanger.endpoint, executor.now());
+        if (!opened)
+            co_return;
+        const Sent sent = co_await send(lease, std::move(connection));
+        again = sent == Sent::part;
+    }
+}
+
+// Nothing: the reason is noted.
+Task<std::unique_ptr<Connection>> Delivery::connect(Exchanger exchanger) {
+    std::string remote = to_string(exchanger);
+    std::optional<IpAddress> source = order_.route.source;
+    if (source && source->version != exchanger.endpoint.address.version) {
+        explain(Diagnosis(status::no_answer, remote + ": not of the family of the source address " +
+                                                 source->to_string()));
+        co_return nullptr;
+    }
+    Network::Connected stream = co_await around_.network.connect(exchanger.endpoint, source);
+    if (!stream) {
+        explain_connect(remote, stream.error());
+        co_return nullptr;
+    }
+    SessionOptions options(helo_, lmtp(), std::move(remote));
+    co_return std::make_unique<Connection>(std::move(*stream), std::move(options));
+}
+
+Task<bool> Delivery::open(Connection& connection) {
+    if (co_await connection.session.open()) {
+        reached_ = true;
+        co_return true;
+    }
+    explain(connection.session.failure());
+    co_return false;
+}
+
+Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
+                                    std::unique_ptr<Connection> connection) {
+    const size_t before = open_recipients();
+    ++connection->messages;
+    co_await send_message(connection->session, message_, recipients_);
+    const size_t left = open_recipients();
+    const bool failed = connection->session.failed();
+    if (left == 0) {
+        lease.keep(std::move(connection));
+        co_return Sent::all;
+    }
+    lease.discard(std::move(connection));
+    co_return failed ? Sent::broken : left < before ? Sent::part : Sent::refused;
+}
+
+ipc::Outcome Delivery::outcome() const {
+    ipc::Outcome result;
+    result.delivery = order_.delivery;
+    result.destination_down = destination_down_;
+    const size_t room = texts_limit / std::max<size_t>(recipients_.size(), 1);
+    for (size_t i = 0; i < recipients_.size(); ++i) {
+        const Diagnosis& diagnosis = recipients_[i].diagnosis;
+        ipc::RecipientOutcome entry;
+        entry.index = order_.recipients[i].index;
+        entry.status =
+            recipients_[i].verdict == Verdict::delivered   ? ipc::RecipientStatus::delivered
+            : recipients_[i].verdict == Verdict::permanent ? ipc::RecipientStatus::permanent
+                                                           : ipc::RecipientStatus::temporary;
+        entry.enhanced = to_string(diagnosis.status);
+        entry.diagnostic = diagnosis.text.substr(0, room - std::min(room, diagnosis.remote.size()));
+        entry.from_remote = diagnosis.from_remote;
+        entry.remote = diagnosis.remote;
+        result.recipients.push_back(std::move(entry));
+    }
+    return result;
+}
+
+} // namespace
+
+Task<ipc::Outcome> deliver(Surroundings surroundings, std::shared_ptr<const Identity> identity,
+                           ipc::Deliver order) {
+    Delivery delivery(surroundings, std::move(identity), std::move(order));
+    co_await delivery.run();
+    co_return delivery.outcome();
+}
+
+} // namespace postern::relay

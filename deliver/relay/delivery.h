@@ -1,0 +1,37 @@
+// One Deliver of the queue from beginning to end: finds a connection, or walks the list of the
+// destination's addresses until one has dealt with the mail (RFC 5321 5.1), and says what became of
+// each recipient.
+#pragma once
+
+#include "common/ipc/delivery.h"
+#include "common/loop/task.h"
+#include "deliver/relay/destination.h"
+#include "deliver/relay/exchangers.h"
+#include "deliver/relay/network.h"
+#include "deliver/relay/slow_addresses.h"
+
+namespace postern::relay {
+
+// No further address is tried when so much time has passed.
+inline constexpr std::chrono::minutes walk_limit{30};
+// Recipients of one delivery. Those beyond are missing in the outcome, which makes them temporary.
+inline constexpr size_t recipients_limit = 1000;
+
+struct Identity {
+    std::string hostname; // in EHLO, unless the route says otherwise
+    Ourselves ourselves;
+};
+
+// What all deliveries share. Must outlive them.
+struct Surroundings {
+    Network& network;
+    Destinations& destinations;
+    SlowAddresses& slow;
+    const Random& random;
+};
+
+// The outcome holds the recipients of `order`, in order.
+Task<ipc::Outcome> deliver(Surroundings surroundings, std::shared_ptr<const Identity> identity,
+                           ipc::Deliver order);
+
+} // namespace postern::relay

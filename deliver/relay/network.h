@@ -1,0 +1,32 @@
+// What a delivery needs of the world: connections and DNS answers. The process has sockets and the
+// resolver behind it, a test whatever it likes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/base/result.h"
+#include "common/ipc/resolution.h"
+#include "common/loop/executor.h"
+#include "common/loop/task.h"
+#include "common/net/stream.h"
+
+namespace postern::relay {
+
+class Network {
+  public:
+    virtual ~Network() = default;
+    virtual Executor& executor() = 0;
+
+    using Connected = Result<std::unique_ptr<Stream>>;
+    // From `source` where given. Error::code is the errno, ETIMEDOUT after connect_limit.
+    virtual Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source) = 0;
+    virtual Task<Connected> connect_unix(std::string path) = 0;
+    static constexpr std::chrono::seconds connect_limit{30};
+
+    // `temporary` when the resolver does not answer, or is not there. Ends within a minute.
+    virtual Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) = 0;
+};
+
+} // namespace postern::relay

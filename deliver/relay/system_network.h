@@ -1,0 +1,38 @@
+// The network of the process: its own sockets, and the resolver over its channel.
+#pragma once
+
+#include <memory>
+
+#include "common/ipc/channel.h"
+#include "common/ipc/requests.h"
+#include "common/loop/event_loop.h"
+#include "deliver/relay/network.h"
+
+namespace postern::relay {
+
+class SystemNetwork final : public Network {
+  public:
+    explicit SystemNetwork(EventLoop& loop)
+        : loop_(loop), questions_(loop, ipc::resolution_credit) {}
+
+    // The channel of a Connect from Role::resolver, in place of the former, whose open questions
+    // are void: they are asked again for a few seconds, then they have failed.
+    void connect_resolver(FileDescriptor channel);
+
+    Executor& executor() override { return loop_; }
+    Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source) override;
+    Task<Connected> connect_unix(std::string path) override;
+    Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) override;
+
+  private:
+    Connected connected(Result<FileDescriptor> socket);
+
+    EventLoop& loop_;
+    ipc::Requests<ipc::ResolveAnswer> questions_;
+    std::unique_ptr<ipc::Channel<ipc::FromResolver, ipc::ToResolver>> resolver_;
+};
+
+// The addresses of the machine's interfaces; an error when the system does not tell.
+Result<std::vector<IpAddress>> interface_addresses();
+
+} // namespace postern::relay

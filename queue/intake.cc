@@ -1,0 +1,174 @@
+#include "queue/intake.h"
+
+#include <algorithm>
+
+#include "common/base/log.h"
+#include "common/ipc/channel.h"
+#include "queue/names.h"
+
+namespace postern {
+
+namespace {
+
+// RFC 5321 4.5.3.1 has 256 for a path; quoting cannot make one longer than this.
+constexpr size_t path_limit = 1024;
+
+bool plain(const std::string& path) {
+    return path.size() <= path_limit && std::none_of(path.begin(), path.end(), [](char c) {
+               return c == '\r' || c == '\n' || c == '\0';
+           });
+}
+
+// What a listener checks before it submits: if it is not so, the listener is broken or taken over.
+bool sane(const ipc::Submit& submit, bool has_file) {
+    const ipc::Envelope& envelope = submit.envelope;
+    if (envelope.recipients.empty() || !plain(envelope.reverse_path) || envelope.origin.internal)
+        return false;
+    for (const std::string& recipient : envelope.recipients)
+        if (recipient.empty() || !plain(recipient))
+            return false;
+    const uint64_t size = has_file ? submit.file_length : submit.content.bytes.size();
+    if (submit.traits.header_length > size)
+        return false;
+    if (has_file)
+        return submit.content.bytes.empty();
+    return submit.file_length == 0 && submit.content.bytes.size() <= ipc::inline_content_limit;
+}
+
+} // namespace
+
+Intake::Intake(Executor& executor, Spool& spool, Recorder& recorder, Accept accept)
+    : executor_(executor), spool_(spool), recorder_(recorder), accept_(std::move(accept)) {}
+
+void Intake::connect(uint32_t listener, Send send) {
+    auto& [life, state] = listeners_[listener];
+    life = ++lives_; // what the former one asked for is not answered to this one
+    state = Listener{};
+    state.send = std::move(send);
+}
+
+void Intake::disconnect(uint32_t listener) { listeners_.erase(listener); }
+
+bool Intake::handle(uint32_t index, ipc::ListenerToQueue message) {
+    auto found = listeners_.find(index);
+    if (found == listeners_.end())
+        return false;
+    Listener& listener = found->second.second;
+    return std::visit(
+        ipc::Overloaded{
+            [&](ipc::ContentFileRequest& request) { return open_file(listener, request); },
+            [&](ipc::Submit& request) { return submit(index, listener, std::move(request)); },
+            [&](ipc::Abandon& abandon) {
+                listener.files.erase(abandon.request);
+                return true;
+            },
+        },
+        message);
+}
+
+bool Intake::open_file(Listener& listener, const ipc::ContentFileRequest& request) {
+    if (listener.open() >= ipc::submission_credit || listener.files.count(request.request) ||
+        listener.submitted.count(request.request))
+        return false;
+    if (closed_) {
+        listener.send(refusal(request.request, Error{"the queue is closing"}));
+        return true;
+    }
+    Result<ContentFile> file = spool_.create_content_file();
+    Result<FileDescriptor> descriptor =
+        file ? file->descriptor() : Result<FileDescriptor>(file.error());
+    if (!descriptor) {
+        listener.send(refusal(request.request, descriptor.error()));
+        return true;
+    }
+    ipc::ContentFile answer;
+    answer.request = request.request;
+    answer.file = std::move(*descriptor);
+    listener.files.emplace(request.request, std::move(*file));
+    listener.send(std::move(answer));
+    return true;
+}
+
+bool Intake::submit(uint32_t index, Listener& listener, ipc::Submit submit) {
+    ContentFile file;
+    if (auto found = listener.files.find(submit.request); found != listener.files.end()) {
+        file = std::move(found->second);
+        listener.files.erase(found);
+    }
+    if (!sane(submit, static_cast<bool>(file)) || listener.open() >= ipc::submission_credit ||
+        !listener.submitted.insert(submit.request).second)
+        return false;
+    const uint32_t request = submit.request;
+    const uint64_t life = listeners_.at(index).first;
+    const uint64_t size = file ? submit.file_length : submit.content.bytes.size();
+    if (closed_ || size > size_limit_) {
+        answer(index, life, request,
+               refusal(request, closed_ ? Error{"the queue is closing"}
+                                        : Error{"the message is too large", EMSGSIZE}));
+        return true;
+    }
+    StoredMessage message;
+    message.envelope = std::move(submit.envelope);
+    message.envelope.accepted_at = executor_.wall_seconds();
+    message.traits = submit.traits;
+    std::string payload = encode(message);
+    const uint64_t id = spool_.next_id();
+    Result<Ticket> ticket = append(id, payload, std::move(file), submit);
+    if (!ticket) {
+        answer(index, life, request, refusal(request, ticket.error()));
+        return true;
+    }
+    recorder_.await(*ticket, [this, index, life, request, id, size, payload = std::move(payload),
+                              message = std::move(message)](const Result<void>& result) mutable {
+        if (!result)
+            return answer(index, life, request, refusal(request, result.error()));
+        ipc::Durable durable;
+        durable.request = request;
+        durable.message = id;
+        answer(index, life, request, durable);
+        accept_(id, std::move(payload), std::move(message), size);
+    });
+    return true;
+}
+
+Result<Ticket> Intake::append(uint64_t id, std::string_view payload, ContentFile file,
+                              const ipc::Submit& submit) {
+    if (file)
+        return spool_.append_message(id, payload, std::move(file), submit.file_length,
+                                     submit.file_checksum);
+    return spool_.append_message(id, payload, submit.content.bytes);
+}
+
+void Intake::answer(uint32_t index, uint64_t life, uint32_t request, ipc::QueueToListener answer) {
+    auto found = listeners_.find(index);
+    if (found == listeners_.end() || found->second.first != life)
+        return; // it has died: its client was not told 250 and may send again
+    Listener& listener = found->second.second;
+    listener.submitted.erase(request);
+    listener.send(std::move(answer));
+}
+
+ipc::Refused Intake::refusal(uint32_t request, const Error& error) {
+    ++refused_;
+    ipc::Refused refused;
+    refused.request = request;
+    if (error.code == EMSGSIZE) {
+        refused.code = 552;
+        refused.enhanced = "5.3.4";
+        refused.text = "Message too large";
+        return refused;
+    }
+    if (closed_) {
+        refused.code = 451;
+        refused.enhanced = "4.3.2";
+        refused.text = "Shutting down, try again later";
+        return refused;
+    }
+    log::error("a message was refused: it cannot be stored", {{"reason", error.message}});
+    refused.code = 452;
+    refused.enhanced = "4.3.1";
+    refused.text = "Insufficient system storage";
+    return refused;
+}
+
+} // namespace postern

@@ -1,0 +1,141 @@
+// All mail in the queue, in RAM: what is needed to decide what comes next, and the envelope. The
+// content stays on disk.
+//
+// Owner: the queue's loop. A message lives here from the moment it is durable until all of its
+// recipients are finished and nobody (a job, an unwritten record) refers to it.
+//
+// Compact by intent: a queue of a million waiting messages is an ordinary bad day. The envelope
+// stays encoded as it was stored, and is decoded when it is routed or shown.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/ipc/routing.h"
+#include "queue/pool.h"
+#include "queue/records.h"
+
+namespace postern {
+
+using WallTime = int64_t; // seconds since the epoch
+
+enum class Stage : uint8_t {
+    waiting,   // until next_attempt, in the scheduler's heap
+    routing,   // in a job that the router has, or will have
+    ready,     // in a job that waits at its destination
+    in_flight, // in a job that a deliverer has
+    reporting, // failed for good; the bounce is not durable yet
+    finished,  // delivered, reported, or removed
+};
+
+struct QueuedRecipient {
+    static constexpr uint32_t none = UINT32_MAX;
+
+    uint32_t next_attempt = 0; // seconds since the epoch; 0: at once
+    uint32_t error = 0;        // of the last attempt, in MailTable::errors
+    uint32_t next = none;      // recipient of the same job
+    uint16_t attempts = 0;     // stays at its maximum
+    Stage stage = Stage::waiting;
+    bool urgent = false; // an operator asked: its destination's hold is lifted
+};
+
+struct Job;
+
+struct QueuedMessage {
+    uint64_t id = 0;
+    uint64_t size = 0; // of the content, bytes
+    std::unique_ptr<char[]> stored;
+    std::unique_ptr<QueuedRecipient[]> recipients;
+    Job* jobs = nullptr; // all jobs that have recipients of it
+    uint32_t stored_size = 0;
+    uint32_t count = 0;      // of recipients
+    uint32_t unfinished = 0; // of them
+    uint32_t due = 0;        // earliest next_attempt of those that wait
+    uint32_t heap_position = UINT32_MAX;
+    uint32_t accepted_at = 0;
+    bool changed = false; // since its last record; see Recorder
+    bool durable = false; // ... and the record is waited for
+
+    std::string_view payload() const { return {stored.get(), stored_size}; }
+    // The stored envelope, whole.
+    StoredMessage read() const;
+};
+
+// Recipients of one message that travel together: to the router, then, with the same route, to
+// their destination and in one delivery.
+struct Job {
+    Job* next = nullptr; // in the list of its destination
+    Job* previous = nullptr;
+    QueuedMessage* message = nullptr;
+    Job* sibling = nullptr; // next job of the same message
+    uint32_t first = QueuedRecipient::none;
+    uint32_t route = 0; // in MailTable::routes
+    uint32_t routed_at = 0;
+    uint32_t expires_at = 0;
+    uint32_t destination = 0; // the scheduler's number; 0: none
+    uint16_t deliverer = 0;   // who has it
+    bool has_slot = false;    // counts against its destination
+    bool has_credit = false;  // counts against its deliverer
+    bool listed = false;      // waits at its destination
+    bool urgent = false;      // see QueuedRecipient
+};
+
+class MailTable {
+  public:
+    MailTable() = default;
+    MailTable(const MailTable&) = delete;
+    MailTable& operator=(const MailTable&) = delete;
+    ~MailTable();
+
+    // `payload` is the encoded StoredMessage that `message` was decoded from. Recipients are
+    // waiting, due at once. `id` must be new.
+    QueuedMessage& add(uint64_t id, std::string_view payload, const StoredMessage& message,
+                       uint64_t content_size);
+    QueuedMessage* find(uint64_t id);
+    // The first with an id greater than `id`, in order of acceptance.
+    QueuedMessage* after(uint64_t id);
+    // Forgets the message if nothing refers to it any more. True: it is gone.
+    bool release(QueuedMessage& message);
+
+    // All changes of stage but to `finished` go through here: they are counted.
+    void set_stage(QueuedRecipient& recipient, Stage stage);
+    void set_error(QueuedRecipient& recipient, const AttemptError& error);
+    // Counts it out. A finished recipient stays finished.
+    void finish(QueuedMessage& message, uint32_t index);
+
+    // A job without recipients.
+    Job& make_job(QueuedMessage& message);
+    static void add_to(Job& job, uint32_t index);
+    // Leaves only recipients that are not finished in the job. How many they are.
+    static uint32_t prune(Job& job);
+    // The job is in no list any more.
+    void drop(Job& job);
+
+    size_t messages() const { return messages_.size(); }
+    size_t recipients() const { return unfinished_; }
+    size_t recipients(Stage stage) const { return by_stage_[static_cast<size_t>(stage)]; }
+
+    Pool<ipc::Route> routes;
+    Pool<AttemptError> errors;
+
+  private:
+    std::map<uint64_t, QueuedMessage> messages_; // ids count up, so this is order of acceptance
+    size_t unfinished_ = 0;
+    std::array<size_t, static_cast<size_t>(Stage::finished) + 1> by_stage_{};
+};
+
+// Calls `visit(index)` for each recipient of the job, in no particular order. It may change the
+// stage, not the chain.
+template <class Visit> void for_each_recipient(const Job& job, Visit visit) {
+    for (uint32_t index = job.first; index != QueuedRecipient::none;) {
+        uint32_t next = job.message->recipients[index].next;
+        visit(index);
+        index = next;
+    }
+}
+
+} // namespace postern

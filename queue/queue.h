@@ -1,0 +1,151 @@
+// The queue: mail that was answered for, until it is delivered, reported, or removed.
+//
+// It ties the spool, the table of mail, the scheduler and the peers together, and knows neither
+// sockets nor a real clock: peers are functions to send through, and a test drives it in simulated
+// time.
+//
+//     intake → spool → table → router → scheduler → dispatch → settlement → recorder → spool
+//                        ↑                                         │
+//                        └──────────────── bouncer ←───────────────┘
+//
+// Promises: every message in the spool is in the table exactly once; what is handed out comes back,
+// if only because its deliverer died; nothing waits without a timer or a peer that will wake it.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "common/ipc/queue_settings.h"
+#include "common/loop/executor.h"
+#include "common/process/operator_port.h"
+#include "queue/bounce.h"
+#include "queue/dispatch.h"
+#include "queue/intake.h"
+#include "queue/mail_table.h"
+#include "queue/recorder.h"
+#include "queue/router.h"
+#include "queue/scheduler.h"
+#include "queue/settlement.h"
+#include "queue/spool/spool.h"
+
+namespace postern {
+
+class Queue {
+  public:
+    using Random = std::function<uint64_t()>;
+
+    Queue(Executor& executor, Spool& spool, Counters& counters, const ipc::QueueSettings& settings,
+          Random random);
+
+    // A reload: mail that waits is routed anew.
+    void configure(const ipc::QueueSettings& settings);
+
+    // Takes in what the spool found at start-up, piece by piece. Mail is accepted and delivered
+    // meanwhile; what is recovered goes out when all of it is known.
+    void load();
+    bool loaded() const { return loaded_; }
+
+    // To be called when the spool's completion_fd() is readable.
+    void collect();
+
+    Intake& intake() { return intake_; }
+
+    void connect_lookup(Router::Ask ask);
+    void disconnect_lookup();
+    // False: cut it off.
+    bool routed(ipc::RouteAnswer answer);
+
+    // Deliverers by the scheduler's number.
+    void connect_deliverer(uint16_t deliverer, Dispatch::Send send);
+    void disconnect_deliverer(uint16_t deliverer);
+    void capacity(uint16_t deliverer, const ipc::Capacity& capacity);
+    // False: cut it off.
+    bool outcome(uint16_t deliverer, ipc::Outcome outcome);
+
+    // Hands out nothing more and calls `drained` when all deliveries are back and recorded, at the
+    // latest after `limit`. The spool is closed then.
+    void drain(Duration limit, std::function<void()> drained);
+
+    // Sets the gauges.
+    void refresh_counters();
+
+    // -- For administration.
+    MailTable& table() { return table_; }
+    Scheduler& scheduler() { return scheduler_; }
+    Recorder& recorder() { return recorder_; }
+    Spool& spool() { return spool_; }
+    Executor& executor() { return executor_; }
+    std::chrono::seconds ttl() const { return settings_.ttl; }
+    // Waiting recipients of the message have changed.
+    void reschedule(QueuedMessage& message);
+    // Forgets a recipient, whatever becomes of an attempt under way.
+    void remove(QueuedMessage& message, uint32_t index);
+    // Something may have become possible: looked at before the turn of the loop ends.
+    void wake();
+
+  private:
+    struct Turn final : Callback {
+        explicit Turn(Queue& queue) : queue_(queue) {}
+        void call() override { queue_.turn(); }
+        Queue& queue_;
+    };
+    struct Alarm final : Timer {
+        Alarm(Queue& queue, void (Queue::*member)()) : queue_(queue), member_(member) {}
+        void expired() override { (queue_.*member_)(); }
+        Queue& queue_;
+        void (Queue::*member_)();
+    };
+
+    void load_some();
+    void recover(RecoveredMessage&& found);
+    void finish_loading();
+    void accept(uint64_t id, const std::string& payload, const StoredMessage& message,
+                uint64_t size);
+
+    void turn();
+    void start_routing(WallTime now);
+    bool ask_again(Job& job);
+    void job_routed(Job& job, std::vector<RoutedRecipient> recipients);
+    void job_unrouted(Job& job);
+    void enqueue_routed(QueuedMessage& message, const StoredMessage& stored,
+                        std::vector<RoutedRecipient>& recipients, bool front);
+    void not_routed(QueuedMessage& message, const StoredMessage& stored,
+                    const RoutedRecipient& recipient, uint64_t random);
+    void hand_out(WallTime now);
+    void hand_over(Job& job);
+    void job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes);
+    void job_lost(Job& job);
+    void expire_held(uint32_t destination, WallTime now);
+    void drop(Job& job);
+    void arm_alarm(WallTime now);
+    void check_drained();
+    void finish_drain();
+
+    Executor& executor_;
+    Spool& spool_;
+    Counters& counters_;
+    ipc::QueueSettings settings_;
+    Random random_;
+    WallTime routes_good_since_ = 0;
+    MailTable table_;
+    Scheduler scheduler_;
+    Recorder recorder_;
+    Bouncer bouncer_;
+    Settlement settlement_;
+    Router router_;
+    Dispatch dispatch_;
+    Intake intake_;
+    std::deque<Job*> ask_again_;      // whose routes have become old; each holds a slot
+    std::vector<BounceCause> causes_; // of the bounces found while loading
+    bool loaded_ = false;
+    uint64_t unreadable_ = 0;
+    std::function<void()> drained_;
+    bool draining_ = false;
+    Turn turn_{*this};
+    Alarm alarm_{*this, &Queue::turn};
+    Alarm loading_{*this, &Queue::load_some};
+    Alarm drain_limit_{*this, &Queue::finish_drain};
+};
+
+} // namespace postern

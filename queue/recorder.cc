@@ -1,0 +1,134 @@
+#include "queue/recorder.h"
+
+#include "common/base/log.h"
+#include "queue/names.h"
+
+namespace postern {
+
+namespace {
+
+constexpr auto retry_interval = std::chrono::seconds(1);
+
+} // namespace
+
+Recorder::Recorder(Executor& executor, Spool& spool, MailTable& table,
+                   std::function<void()> refresh)
+    : executor_(executor), spool_(spool), table_(table), refresh_(std::move(refresh)) {}
+
+void Recorder::await(Ticket ticket, Done done) {
+    waiting_.emplace(ticket, std::move(done));
+    commit_soon();
+}
+
+void Recorder::commit_soon() { executor_.flush_soon(flush_); }
+
+void Recorder::changed(QueuedMessage& message) {
+    if (!message.changed)
+        changed_.push_back(message.id);
+    message.changed = true;
+    commit_soon();
+}
+
+void Recorder::changed_durably(QueuedMessage& message, Done done) {
+    durable_[message.id].push_back(std::move(done));
+    changed(message);
+}
+
+void Recorder::finish() {
+    flush();
+    finished_ = true;
+    flush_.cancel();
+    retry_.disarm();
+}
+
+void Recorder::flush() {
+    if (finished_)
+        return;
+    refresh_();
+    std::vector<uint64_t> again;
+    std::vector<uint64_t> now = std::exchange(changed_, {});
+    for (uint64_t id : now) {
+        QueuedMessage& message = *table_.find(id); // it cannot go while it is marked as changed
+        if (!record(message)) {
+            again.push_back(id);
+            continue;
+        }
+        message.changed = false;
+        table_.release(message);
+    }
+    spool_.commit();
+    ++commits_;
+    if (!again.empty()) {
+        changed_.insert(changed_.end(), again.begin(), again.end());
+        retry_.arm(executor_, executor_.now() + retry_interval);
+    }
+}
+
+// False: to be tried again.
+bool Recorder::record(QueuedMessage& message) {
+    auto waiter = durable_.find(message.id);
+    const Durability durability = waiter == durable_.end() ? Durability::Lazy : Durability::Durable;
+    Result<Ticket> ticket =
+        message.unfinished ? spool_.append_progress(message.id, progress_of(message), durability)
+                           : spool_.append_removed(message.id, durability);
+    if (!ticket && ticket.error().code == ENOBUFS)
+        return false;
+    if (!ticket)
+        log::error("cannot record what happened to a message",
+                   {{"message", message_name(message.id)}, {"reason", ticket.error().message}});
+    if (waiter == durable_.end())
+        return true;
+    std::vector<Done> done = std::move(waiter->second);
+    durable_.erase(waiter);
+    if (ticket) {
+        waiting_.emplace(*ticket, [done = std::move(done)](const Result<void>& result) {
+            for (const Done& one : done)
+                one(result);
+        });
+    } else {
+        for (const Done& one : done)
+            one(ticket.error());
+    }
+    return true;
+}
+
+std::string Recorder::progress_of(const QueuedMessage& message) const {
+    StoredProgress progress;
+    std::unordered_map<uint32_t, uint32_t> errors; // pooled → 1 + index in the record
+    for (uint32_t i = 0; i < message.count; ++i) {
+        const QueuedRecipient& recipient = message.recipients[i];
+        if (recipient.stage == Stage::finished) {
+            progress.set_finished(i);
+            continue;
+        }
+        if (!recipient.attempts)
+            continue;
+        RecipientProgress one;
+        one.index = i;
+        one.attempts = recipient.attempts;
+        one.next_attempt = recipient.next_attempt;
+        if (recipient.error) {
+            auto [place, added] = errors.try_emplace(recipient.error, 0);
+            if (added) {
+                progress.errors.push_back(table_.errors.get(recipient.error));
+                place->second = static_cast<uint32_t>(progress.errors.size());
+            }
+            one.error = place->second;
+        }
+        progress.recipients.push_back(one);
+    }
+    return encode(progress);
+}
+
+void Recorder::collect() {
+    for (Completion& completion : spool_.collect()) {
+        auto found = waiting_.find(completion.ticket);
+        if (found == waiting_.end())
+            continue;
+        Done done = std::move(found->second);
+        waiting_.erase(found);
+        done(completion.result);
+    }
+}
+
+} // namespace postern

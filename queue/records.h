@@ -1,0 +1,80 @@
+// What the queue writes into the spool's records: the spool keeps these bytes and does not look
+// inside. Pure encoding; damaged or newer bytes are an error, never a guess.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/ipc/codec.h"
+#include "common/ipc/envelope.h"
+
+namespace postern {
+
+// What a bounce was written for. After a crash between "the bounce is on disk" and "its cause is
+// marked", this is how the cause is known to be reported already.
+struct BounceCause {
+    uint64_t message = 0;
+    std::vector<uint32_t> recipients; // indexes among the recipients of `message`
+    static constexpr auto fields(auto& m) { return std::tie(m.message, m.recipients); }
+};
+
+// A Message record, besides the content.
+struct StoredMessage {
+    uint8_t format = 1;
+    ipc::Envelope envelope;
+    ipc::ContentTraits traits;
+    std::optional<BounceCause> cause; // of a bounce that we wrote ourselves
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.format, m.envelope, m.traits, m.cause);
+    }
+};
+
+// Why an attempt failed.
+struct AttemptError {
+    std::string enhanced;   // "4.4.1"
+    std::string diagnostic; // one line of printable ASCII, at most 1 KiB
+    bool from_remote = false;
+    std::string remote; // "mx1.example[192.0.2.1]:25"; empty: nobody was reached
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.enhanced, m.diagnostic, m.from_remote, m.remote);
+    }
+};
+
+struct RecipientProgress {
+    uint32_t index = 0; // among the message's recipients
+    uint32_t attempts = 0;
+    int64_t next_attempt = 0; // seconds since the epoch
+    uint32_t error = 0;       // 1 + index in `errors`; 0: none
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.index, m.attempts, m.next_attempt, m.error);
+    }
+};
+
+// A Progress record: the state of all recipients of a message.
+struct StoredProgress {
+    uint8_t format = 1;
+    ipc::Blob finished;                        // bit i: recipient i is finished
+    std::vector<AttemptError> errors;          // each once, whoever shares it
+    std::vector<RecipientProgress> recipients; // unfinished, tried at least once
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.format, m.finished, m.errors, m.recipients);
+    }
+
+    void set_finished(uint32_t index);
+    bool is_finished(uint32_t index) const;
+};
+
+std::string encode(const StoredMessage& message);
+std::string encode(const StoredProgress& progress);
+
+// An error for bytes that are no such record, or one of a format that this version does not know.
+Result<StoredMessage> decode_message(std::string_view bytes);
+// `recipients`: how many the message has; indexes beyond are an error.
+Result<StoredProgress> decode_progress(std::string_view bytes, size_t recipients);
+
+} // namespace postern

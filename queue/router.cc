@@ -1,0 +1,147 @@
+#include "queue/router.h"
+
+#include "common/mail/domain.h"
+
+namespace postern {
+
+namespace {
+
+constexpr auto answer_limit = std::chrono::seconds(60);
+constexpr size_t name_limit = 1024; // bytes of any name in a route
+
+std::string host_destination(const RelayHost& host) {
+    if (!host.unix_path.empty())
+        return "lmtp:" + host.unix_path;
+    const char* scheme = "smtp://";
+    if (host.scheme == RelayScheme::lmtp)
+        scheme = "lmtp://";
+    else if (host.scheme == RelayScheme::smtps)
+        scheme = "smtps://";
+    return scheme + normalize_domain(host.host) + ":" + std::to_string(host.port);
+}
+
+bool sane(const ipc::Route& route) {
+    for (const std::string* name : {&route.action, &route.domain, &route.helo, &route.user})
+        if (name->size() > name_limit)
+            return false;
+    if (route.host &&
+        (route.host->host.size() > name_limit || route.host->unix_path.size() > name_limit))
+        return false;
+    switch (route.kind) {
+    case ActionKind::relay:
+        return route.host || !route.domain.empty();
+    case ActionKind::lmtp:
+        return route.host.has_value();
+    case ActionKind::maildir:
+        return true;
+    }
+    return false;
+}
+
+} // namespace
+
+Place place_of(const ipc::Route& route, const std::string& recipient) {
+    Place place;
+    if (route.kind == ActionKind::maildir) {
+        // A mailbox is nobody else's business: one that is full holds no other.
+        place.local = true;
+        place.destination = "maildir:" + route.action + ":" + recipient;
+        return place;
+    }
+    place.destination = route.host ? host_destination(*route.host) : normalize_domain(route.domain);
+    if (route.source)
+        place.destination += " from " + route.source->to_string();
+    return place;
+}
+
+Router::Router(Executor& executor, MailTable& table, Handlers handlers)
+    : executor_(executor), table_(table), handlers_(std::move(handlers)) {}
+
+void Router::connect(Ask ask) {
+    disconnect(); // whoever was there before has died
+    ask_ = std::move(ask);
+}
+
+void Router::disconnect() {
+    ask_ = nullptr;
+    questions_.clear();
+    overdue_.disarm();
+    std::list<Batch> lost = std::exchange(batches_, {});
+    for (Batch& batch : lost) {
+        for (RoutedRecipient& recipient : batch.recipients)
+            table_.routes.release(recipient.route);
+        handlers_.unrouted(*batch.job);
+    }
+}
+
+size_t Router::room() const {
+    return ask_ && questions_.size() < ipc::routing_credit ? ipc::routing_credit - questions_.size()
+                                                           : 0;
+}
+
+void Router::route(Job& job) {
+    Batch& batch = batches_.emplace_back();
+    batch.self = std::prev(batches_.end());
+    batch.job = &job;
+    batch.deadline = executor_.now() + answer_limit;
+    const StoredMessage message = job.message->read();
+    for_each_recipient(job, [&](uint32_t index) {
+        RoutedRecipient recipient;
+        recipient.index = index;
+        Question question;
+        question.batch = &batch;
+        question.slot = static_cast<uint32_t>(batch.recipients.size());
+        question.recipient = message.envelope.recipients[index];
+        ipc::RouteQuery query;
+        query.request = next_request_++;
+        query.origin = message.envelope.origin;
+        query.reverse_path = message.envelope.reverse_path;
+        query.recipient = question.recipient;
+        batch.recipients.push_back(std::move(recipient));
+        batch.requests.push_back(query.request);
+        questions_.emplace(query.request, std::move(question));
+        ask_(std::move(query));
+    });
+    batch.unanswered = batch.recipients.size();
+    if (!overdue_.armed())
+        overdue_.arm(executor_, batch.deadline);
+}
+
+bool Router::answer(ipc::RouteAnswer answer) {
+    auto found = questions_.find(answer.request);
+    if (found == questions_.end())
+        return true; // given up before
+    const bool accepted = answer.verdict == ipc::RouteVerdict::accepted;
+    if (accepted && !sane(answer.route))
+        return false;
+    Batch& batch = *found->second.batch;
+    RoutedRecipient& recipient = batch.recipients[found->second.slot];
+    recipient.verdict = answer.verdict;
+    if (accepted) {
+        recipient.place = place_of(answer.route, found->second.recipient);
+        recipient.route = table_.routes.intern(answer.route);
+    }
+    questions_.erase(found);
+    if (--batch.unanswered == 0)
+        finish(batch);
+    return true;
+}
+
+void Router::finish(Batch& batch) {
+    Job& job = *batch.job;
+    for (uint32_t request : batch.requests)
+        if (batch.unanswered)
+            questions_.erase(request);
+    std::vector<RoutedRecipient> recipients = std::move(batch.recipients);
+    batches_.erase(batch.self);
+    handlers_.routed(job, std::move(recipients));
+}
+
+void Router::give_up_overdue() {
+    while (!batches_.empty() && batches_.front().deadline <= executor_.now())
+        finish(batches_.front());
+    if (!batches_.empty())
+        overdue_.arm(executor_, batches_.front().deadline);
+}
+
+} // namespace postern

@@ -1,0 +1,88 @@
+// Asks lookup where recipients go: anew at every attempt, so that a changed configuration reaches
+// mail that is queued already.
+//
+// Owner: the queue. It gives a job and gets it back exactly once: routed, or, when lookup died
+// meanwhile, unrouted. A question that is not answered in time counts as answered "temporary".
+#pragma once
+
+#include <functional>
+#include <list>
+#include <unordered_map>
+#include <vector>
+
+#include "common/ipc/routing.h"
+#include "common/loop/executor.h"
+#include "queue/mail_table.h"
+
+namespace postern {
+
+// Where a recipient belongs: all with an equal one share concurrency, holds and connections.
+struct Place {
+    std::string destination; // for the log too
+    bool local = false;      // for local; else for a relay
+};
+// Pure. `recipient` in wire form.
+Place place_of(const ipc::Route& route, const std::string& recipient);
+
+struct RoutedRecipient {
+    uint32_t index = 0;
+    ipc::RouteVerdict verdict = ipc::RouteVerdict::temporary;
+    uint32_t route = 0; // accepted: in MailTable::routes, with a reference
+    Place place;
+};
+
+class Router {
+  public:
+    using Ask = std::function<void(ipc::RouteQuery)>;
+    struct Handlers {
+        std::function<void(Job&, std::vector<RoutedRecipient>)> routed;
+        std::function<void(Job&)> unrouted;
+    };
+
+    Router(Executor& executor, MailTable& table, Handlers handlers);
+
+    void connect(Ask ask);
+    void disconnect();
+    bool connected() const { return static_cast<bool>(ask_); }
+
+    // Questions that may be asked now.
+    size_t room() const;
+    // Asks for all recipients of the job; connected, and there is room for them.
+    void route(Job& job);
+    // False: no sane lookup says that.
+    bool answer(ipc::RouteAnswer answer);
+
+  private:
+    struct Batch {
+        Job* job = nullptr;
+        std::vector<RoutedRecipient> recipients;
+        std::vector<uint32_t> requests;
+        size_t unanswered = 0;
+        TimePoint deadline;
+        std::list<Batch>::iterator self;
+    };
+    struct Question {
+        Batch* batch = nullptr;
+        uint32_t slot = 0;
+        std::string recipient;
+    };
+    struct Overdue final : Timer {
+        explicit Overdue(Router& router) : router_(router) {}
+        void expired() override { router_.give_up_overdue(); }
+        Router& router_;
+    };
+
+    void finish(Batch& batch);
+    void give_up_overdue();
+
+    Executor& executor_;
+    MailTable& table_;
+    Handlers handlers_;
+    Ask ask_;
+    uint32_t next_request_ = 1;
+    std::unordered_map<uint32_t, Question> questions_;
+    std::list<Batch> batches_; // in order of deadline
+    Overdue overdue_{*this};
+};
+
+} // namespace postern

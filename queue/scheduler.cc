@@ -1,0 +1,413 @@
+#include "queue/scheduler.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "common/base/crc32c.h"
+
+namespace postern {
+
+namespace {
+
+bool earlier(const QueuedMessage& a, const QueuedMessage& b) {
+    return a.due != b.due ? a.due < b.due : a.id < b.id;
+}
+
+constexpr uint32_t nowhere = UINT32_MAX;
+
+} // namespace
+
+struct Scheduler::Destination {
+    enum class State : uint8_t {
+        open,
+        held,    // nothing goes out
+        probing, // one goes out
+    };
+
+    uint32_t number = 0;
+    State state = State::open;
+    bool local = false;
+    uint16_t deliverer = 0;
+    uint32_t slots = 0; // taken
+    uint32_t failures = 0;
+    WallTime earliest_expiry = INT64_MAX; // of the waiting jobs; never too late
+    WallTime wake = 0;                    // while held: its place in `holds_`
+    Job* first = nullptr;
+    Job* last = nullptr;
+    Hold hold; // meaningful unless open
+    Destination* ring_next = nullptr;
+    Destination* ring_previous = nullptr;
+};
+
+Scheduler::Scheduler(SchedulerSettings settings) { configure(settings); }
+Scheduler::~Scheduler() = default;
+
+void Scheduler::configure(SchedulerSettings settings) {
+    settings.relays = std::max<uint32_t>(settings.relays, 1);
+    settings.max_per_destination = std::max<uint32_t>(settings.max_per_destination, 1);
+    settings_ = settings;
+    for (auto& destination : destinations_)
+        if (destination)
+            leave_ring(*destination);
+    // Relays that are no more have no credit, and none comes back for those that they still have.
+    deliverers_.resize(std::max<size_t>(deliverers_.size(), settings.relays + 1));
+    for (auto& destination : destinations_) {
+        if (!destination)
+            continue;
+        destination->deliverer = deliverer_of(*destination);
+        update_ring(*destination);
+    }
+}
+
+// The same relay for the same destination, so that its connection is there already.
+uint16_t Scheduler::deliverer_of(const Destination& destination) const {
+    if (destination.local)
+        return local_deliverer;
+    return static_cast<uint16_t>(1 + crc32c(destination.hold.destination) % settings_.relays);
+}
+
+// -- The heap of messages.
+
+void Scheduler::update(QueuedMessage& message) {
+    bool waits = false;
+    uint32_t due = UINT32_MAX;
+    for (uint32_t i = 0; i < message.count; ++i) {
+        if (message.recipients[i].stage != Stage::waiting)
+            continue;
+        waits = true;
+        due = std::min(due, message.recipients[i].next_attempt);
+    }
+    if (!waits)
+        return heap_remove(message);
+    message.due = due;
+    if (message.heap_position == nowhere) {
+        heap_.push_back(&message);
+        message.heap_position = static_cast<uint32_t>(heap_.size() - 1);
+    }
+    heap_up(message.heap_position);
+    heap_down(message.heap_position);
+}
+
+QueuedMessage* Scheduler::due(WallTime now) const {
+    return heap_.empty() || heap_.front()->due > now ? nullptr : heap_.front();
+}
+
+void Scheduler::heap_put(QueuedMessage& message, size_t position) {
+    heap_[position] = &message;
+    message.heap_position = static_cast<uint32_t>(position);
+}
+
+void Scheduler::heap_up(size_t position) {
+    QueuedMessage& message = *heap_[position];
+    while (position > 0) {
+        size_t parent = (position - 1) / 2;
+        if (!earlier(message, *heap_[parent]))
+            break;
+        heap_put(*heap_[parent], position);
+        position = parent;
+    }
+    heap_put(message, position);
+}
+
+void Scheduler::heap_down(size_t position) {
+    QueuedMessage& message = *heap_[position];
+    for (;;) {
+        size_t child = position * 2 + 1;
+        if (child >= heap_.size())
+            break;
+        if (child + 1 < heap_.size() && earlier(*heap_[child + 1], *heap_[child]))
+            ++child;
+        if (!earlier(*heap_[child], message))
+            break;
+        heap_put(*heap_[child], position);
+        position = child;
+    }
+    heap_put(message, position);
+}
+
+void Scheduler::heap_remove(QueuedMessage& message) {
+    if (message.heap_position == nowhere)
+        return;
+    size_t position = message.heap_position;
+    message.heap_position = nowhere;
+    QueuedMessage* last = heap_.back();
+    heap_.pop_back();
+    if (last == &message)
+        return;
+    heap_put(*last, position);
+    heap_up(position);
+    heap_down(last->heap_position);
+}
+
+// -- Destinations.
+
+Scheduler::Destination& Scheduler::find_or_make(const std::string& key, bool local) {
+    auto [place, added] = numbers_.try_emplace(key, 0);
+    if (!added)
+        return at(place->second);
+    if (free_numbers_.empty()) {
+        destinations_.emplace_back();
+        free_numbers_.push_back(static_cast<uint32_t>(destinations_.size()));
+    }
+    uint32_t number = place->second = free_numbers_.back();
+    free_numbers_.pop_back();
+    destinations_[number - 1] = std::make_unique<Destination>();
+    Destination& destination = at(number);
+    destination.number = number;
+    destination.local = local;
+    destination.hold.destination = key;
+    destination.deliverer = deliverer_of(destination);
+    return destination;
+}
+
+void Scheduler::forget_if_idle(Destination& destination) {
+    if (destination.first || destination.slots || destination.state == Destination::State::held)
+        return;
+    leave_ring(destination);
+    uint32_t number = destination.number;
+    numbers_.erase(destination.hold.destination);
+    destinations_[number - 1].reset();
+    free_numbers_.push_back(number);
+}
+
+void Scheduler::link(Destination& destination, Job& job, bool front) {
+    assert(!job.listed);
+    job.listed = true;
+    job.destination = destination.number;
+    job.previous = front ? nullptr : destination.last;
+    job.next = front ? destination.first : nullptr;
+    (job.previous ? job.previous->next : destination.first) = &job;
+    (job.next ? job.next->previous : destination.last) = &job;
+    ++destination.hold.waiting;
+    destination.earliest_expiry = std::min<WallTime>(destination.earliest_expiry, job.expires_at);
+    if (destination.state == Destination::State::held && job.expires_at < destination.wake)
+        set_wake(destination, job.expires_at);
+}
+
+void Scheduler::unlink(Destination& destination, Job& job) {
+    assert(job.listed);
+    (job.previous ? job.previous->next : destination.first) = job.next;
+    (job.next ? job.next->previous : destination.last) = job.previous;
+    job.next = job.previous = nullptr;
+    job.listed = false;
+    --destination.hold.waiting;
+}
+
+bool Scheduler::has_work(const Destination& destination) const {
+    uint32_t limit = settings_.max_per_destination;
+    if (destination.state == Destination::State::held)
+        limit = 0;
+    else if (destination.state == Destination::State::probing)
+        limit = 1;
+    return destination.first && destination.slots < limit;
+}
+
+void Scheduler::leave_ring(Destination& destination) {
+    if (!destination.ring_next)
+        return;
+    Destination*& turn = deliverers_[destination.deliverer].turn;
+    if (turn == &destination)
+        turn = destination.ring_next == &destination ? nullptr : destination.ring_next;
+    destination.ring_next->ring_previous = destination.ring_previous;
+    destination.ring_previous->ring_next = destination.ring_next;
+    destination.ring_next = destination.ring_previous = nullptr;
+}
+
+void Scheduler::update_ring(Destination& destination) {
+    if (!has_work(destination))
+        return leave_ring(destination);
+    if (destination.ring_next)
+        return;
+    // Behind all others: just before the one whose turn it is.
+    Destination*& turn = deliverers_[destination.deliverer].turn;
+    if (!turn) {
+        turn = destination.ring_next = destination.ring_previous = &destination;
+        return;
+    }
+    destination.ring_next = turn;
+    destination.ring_previous = turn->ring_previous;
+    destination.ring_previous->ring_next = &destination;
+    turn->ring_previous = &destination;
+}
+
+// -- Jobs.
+
+void Scheduler::enqueue(Job& job, const std::string& key, bool local, bool front) {
+    Destination& destination = find_or_make(key, local);
+    link(destination, job, front || job.urgent);
+    if (job.urgent)
+        end_hold(destination);
+    job.urgent = false;
+    update_ring(destination);
+}
+
+void Scheduler::withdraw(Job& job) {
+    Destination& destination = at(job.destination);
+    unlink(destination, job);
+    update_ring(destination);
+    forget_if_idle(destination);
+}
+
+bool Scheduler::paused(const Job& job) const {
+    return job.destination && paused(destinations_[job.destination - 1]->local);
+}
+
+Job* Scheduler::next(uint16_t index) {
+    Deliverer& deliverer = deliverers_[index];
+    if (paused(index == local_deliverer) || deliverer.open >= deliverer.capacity || !deliverer.turn)
+        return nullptr;
+    Destination& destination = *deliverer.turn;
+    deliverer.turn = destination.ring_next;
+    Job& job = *destination.first;
+    unlink(destination, job);
+    ++destination.slots;
+    ++deliverer.open;
+    job.deliverer = index;
+    job.has_slot = job.has_credit = true;
+    update_ring(destination);
+    return &job;
+}
+
+void Scheduler::return_credit(Job& job) {
+    if (job.has_credit)
+        --deliverers_[job.deliverer].open;
+    job.has_credit = false;
+}
+
+void Scheduler::put_back(Job& job) {
+    return_credit(job);
+    Destination& destination = at(job.destination);
+    link(destination, job, true);
+    job.has_slot = false;
+    --destination.slots;
+    update_ring(destination);
+}
+
+bool Scheduler::settle(Job& job, Attempt attempt, std::string_view reason, WallTime now,
+                       uint64_t random) {
+    return_credit(job);
+    if (!job.has_slot)
+        return false;
+    job.has_slot = false;
+    Destination& destination = at(job.destination);
+    --destination.slots;
+    bool held = false;
+    if (attempt == Attempt::answered) {
+        destination.failures = 0;
+        end_hold(destination);
+    } else if (attempt == Attempt::down) {
+        held = begin_hold(destination, reason, now, random);
+    }
+    update_ring(destination);
+    forget_if_idle(destination);
+    return held;
+}
+
+bool Scheduler::begin_hold(Destination& destination, std::string_view reason, WallTime now,
+                           uint64_t random) {
+    // Several attempts that were out together find out together: that is one failure.
+    if (destination.state == Destination::State::held)
+        return false;
+    ++destination.failures;
+    destination.state = Destination::State::held;
+    destination.hold.until =
+        now + retry_after(settings_.hold, destination.failures, random).count();
+    destination.hold.reason = reason;
+    destination.wake = destination.hold.until;
+    holds_.emplace(destination.wake, destination.number);
+    return true;
+}
+
+void Scheduler::set_wake(Destination& destination, WallTime when) {
+    holds_.erase({destination.wake, destination.number});
+    destination.wake = when;
+    holds_.emplace(when, destination.number);
+}
+
+void Scheduler::end_hold(Destination& destination) {
+    if (destination.state == Destination::State::held)
+        holds_.erase({destination.wake, destination.number});
+    destination.state = Destination::State::open;
+    destination.hold.reason.clear();
+}
+
+std::vector<Job*> Scheduler::expired(uint32_t number, WallTime now, size_t limit) {
+    std::vector<Job*> result;
+    Destination& destination = at(number);
+    assert(destination.state == Destination::State::held);
+    if (destination.earliest_expiry <= now) {
+        destination.earliest_expiry = INT64_MAX;
+        for (Job *job = destination.first, *next; job; job = next) {
+            next = job->next;
+            if (job->expires_at <= now && result.size() < limit) {
+                unlink(destination, *job);
+                result.push_back(job);
+            } else {
+                destination.earliest_expiry =
+                    std::min<WallTime>(destination.earliest_expiry, job->expires_at);
+            }
+        }
+    }
+    // Of 100,000 jobs some may expire every second; all are looked at every eleven.
+    const WallTime pause = 1 + static_cast<WallTime>(destination.hold.waiting / 10'000);
+    set_wake(destination,
+             std::min(destination.hold.until, std::max(destination.earliest_expiry, now + pause)));
+    return result;
+}
+
+const Scheduler::Hold* Scheduler::hold(uint32_t number) const {
+    if (!number || !destinations_[number - 1] ||
+        destinations_[number - 1]->state == Destination::State::open)
+        return nullptr;
+    return &destinations_[number - 1]->hold;
+}
+
+void Scheduler::lift(uint32_t number) {
+    if (!hold(number))
+        return;
+    Destination& destination = at(number);
+    end_hold(destination);
+    update_ring(destination);
+    forget_if_idle(destination);
+}
+
+void Scheduler::lift_all() {
+    for (uint32_t number = 1; number <= destinations_.size(); ++number)
+        lift(number);
+}
+
+std::vector<uint32_t> Scheduler::release_holds(WallTime now) {
+    std::vector<uint32_t> with_expired;
+    while (!holds_.empty() && holds_.begin()->first <= now) {
+        Destination& destination = at(holds_.begin()->second);
+        if (destination.hold.until > now) {
+            with_expired.push_back(destination.number);
+            set_wake(destination, std::min(destination.hold.until, now + 1)); // expired() says when
+            continue;
+        }
+        holds_.erase(holds_.begin());
+        destination.state = Destination::State::probing;
+        update_ring(destination);
+        forget_if_idle(destination);
+    }
+    return with_expired;
+}
+
+void Scheduler::set_capacity(uint16_t deliverer, uint32_t deliveries) {
+    if (deliverers_.size() <= deliverer)
+        deliverers_.resize(deliverer + 1u);
+    deliverers_[deliverer].capacity = deliveries;
+}
+
+uint32_t Scheduler::open(uint16_t deliverer) const { return deliverers_[deliverer].open; }
+
+WallTime Scheduler::next_event(WallTime now) const {
+    WallTime next = INT64_MAX;
+    if (!heap_.empty() && heap_.front()->due > now)
+        next = heap_.front()->due;
+    if (!holds_.empty())
+        next = std::min(next, std::max(holds_.begin()->first, now + 1));
+    return next;
+}
+
+} // namespace postern

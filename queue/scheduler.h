@@ -1,0 +1,147 @@
+// What is tried next, and by whom. Pure: the time and randomness are passed in, nothing is sent,
+// and what a destination is stays a string.
+//
+// - Messages with waiting recipients lie in a heap by the time of their next attempt.
+// - Routed jobs wait at their destination, first come, first served. Destinations take turns at
+//   their deliverer, one job each, so that a busy or a dead one does not slow the others.
+// - A destination has at most max_per_destination jobs out. One that cannot be reached is held:
+//   its mail stays where it is, in one piece, until the hold is over; then one job is tried, and
+//   when the host answers all of it goes out.
+// - A deliverer has at most as many jobs as it granted credit for.
+//
+// Everything is O(log n) at most, but for expired(), which looks at all jobs of one destination. It
+// is asked for only when one of them has expired, and the more there are, the less often.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "queue/backoff.h"
+#include "queue/mail_table.h"
+
+namespace postern {
+
+struct SchedulerSettings {
+    uint32_t max_per_destination = 20;
+    uint32_t relays = 1;
+    Backoff hold; // how long an unreachable destination is left alone
+};
+
+// How a job came back.
+enum class Attempt : uint8_t {
+    answered, // somebody at the destination spoke, whatever was said
+    down,     // nobody there could be reached
+    none,     // it was not tried, or not to its end
+};
+
+class Scheduler {
+  public:
+    static constexpr uint16_t local_deliverer = 0; // relay i is 1 + i
+
+    explicit Scheduler(SchedulerSettings settings);
+    ~Scheduler();
+
+    // Holds and queues stay as they are; destinations may go to another relay from now on.
+    void configure(SchedulerSettings settings);
+
+    // -- Messages with waiting recipients.
+    // To be called when stage or next_attempt of a recipient has changed.
+    void update(QueuedMessage& message);
+    // The one with the earliest attempt that is due, or nothing. It stays where it is.
+    QueuedMessage* due(WallTime now) const;
+
+    // -- Jobs.
+    // At the end of the destination's list, or at its front: it had its turn already. An urgent job
+    // goes to the front and ends a hold.
+    void enqueue(Job& job, const std::string& destination, bool local, bool front);
+    // Takes a job that waits out of its list.
+    void withdraw(Job& job);
+    // The next job for this deliverer: it takes a slot of its destination and one credit. Nothing
+    // when there is no work, no credit, or it is paused.
+    Job* next(uint16_t deliverer);
+    // The job is not given to the deliverer yet: it is routed anew. It keeps the slot.
+    void return_credit(Job& job);
+    // The job was not tried, for no fault of its own: it waits again, and is the next.
+    void put_back(Job& job);
+    // The job is back; it holds no slot and no credit after it. True: its destination is held
+    // from now on (and was not before), until held_until().
+    bool settle(Job& job, Attempt attempt, std::string_view reason, WallTime now, uint64_t random);
+    // Takes the jobs that have expired out of the list of a destination that is held: they have
+    // failed with it. At most `limit`; release_holds() tells of the others soon.
+    std::vector<Job*> expired(uint32_t destination, WallTime now, size_t limit = 1000);
+
+    // -- Destinations, by number; they exist while something waits, is out, or is held.
+    struct Hold {
+        WallTime until = 0;
+        std::string reason;
+        size_t waiting = 0; // jobs
+        std::string destination;
+    };
+    // Nothing unless it is held or waits for the outcome of its first try after a hold.
+    const Hold* hold(uint32_t destination) const;
+    // Ends the hold: an operator wants it so.
+    void lift(uint32_t destination);
+    void lift_all();
+    // Lets those be tried whose hold is over. The result are those still held where a job has
+    // expired: see expired().
+    std::vector<uint32_t> release_holds(WallTime now);
+
+    // -- Deliverers.
+    void set_capacity(uint16_t deliverer, uint32_t deliveries);
+    uint32_t open(uint16_t deliverer) const;
+    size_t deliverers() const { return deliverers_.size(); }
+    void pause_relays(bool paused) { relays_paused_ = paused; }
+    void pause_local(bool paused) { local_paused_ = paused; }
+    bool paused(bool local) const { return local ? local_paused_ : relays_paused_; }
+    bool paused(const Job& job) const;
+
+    // When due() or release_holds() have something to do: the earliest time after `now`.
+    // INT64_MAX: never.
+    WallTime next_event(WallTime now) const;
+    size_t destinations() const { return numbers_.size(); }
+
+  private:
+    struct Destination;
+    struct Deliverer {
+        uint32_t capacity = 0;
+        uint32_t open = 0;
+        Destination* turn = nullptr; // of the ring of those with work
+    };
+
+    Destination& at(uint32_t number) { return *destinations_[number - 1]; }
+    Destination& find_or_make(const std::string& key, bool local);
+    void link(Destination& destination, Job& job, bool front);
+    void unlink(Destination& destination, Job& job);
+    bool has_work(const Destination& destination) const;
+    void update_ring(Destination& destination);
+    void leave_ring(Destination& destination);
+    uint16_t deliverer_of(const Destination& destination) const;
+    void end_hold(Destination& destination);
+    bool begin_hold(Destination& destination, std::string_view reason, WallTime now,
+                    uint64_t random);
+    void set_wake(Destination& destination, WallTime when);
+    void forget_if_idle(Destination& destination);
+
+    void heap_put(QueuedMessage& message, size_t position);
+    void heap_up(size_t position);
+    void heap_down(size_t position);
+    void heap_remove(QueuedMessage& message);
+
+    SchedulerSettings settings_;
+    std::vector<QueuedMessage*> heap_;
+    std::unordered_map<std::string, uint32_t> numbers_;
+    std::vector<std::unique_ptr<Destination>> destinations_;
+    std::vector<uint32_t> free_numbers_;
+    std::set<std::pair<WallTime, uint32_t>> holds_;
+    std::vector<Deliverer> deliverers_;
+    bool relays_paused_ = false;
+    bool local_paused_ = false;
+};
+
+} // namespace postern

@@ -1,0 +1,56 @@
+// What the result of an attempt means for a recipient: it is finished, tried again, or reported to
+// the sender. One log line for each.
+#pragma once
+
+#include <string>
+
+#include "common/ipc/delivery.h"
+#include "common/ipc/queue_settings.h"
+#include "common/loop/executor.h"
+#include "common/process/operator_port.h"
+#include "queue/backoff.h"
+#include "queue/bounce.h"
+#include "queue/mail_table.h"
+#include "queue/recorder.h"
+
+namespace postern {
+
+class Settlement {
+  public:
+    Settlement(Executor& executor, MailTable& table, Recorder& recorder, Bouncer& bouncer,
+               Counters& counters);
+
+    void configure(const Backoff& backoff) { backoff_ = backoff; }
+
+    // One attempt of one message, whatever the number of recipients.
+    struct Attempted {
+        QueuedMessage& message;
+        const StoredMessage& stored; // `message`, decoded
+        WallTime expires_at = 0;
+        uint64_t random = 0; // those that failed together come back together
+    };
+    void delivered(const Attempted& attempted, uint32_t index,
+                   const ipc::RecipientOutcome& outcome);
+    // For now; or for good, once it has expired.
+    void deferred(const Attempted& attempted, uint32_t index, AttemptError error);
+    void failed(const Attempted& attempted, uint32_t index, AttemptError error);
+
+  private:
+    void log(const Attempted& attempted, uint32_t index, const char* status,
+             const std::string& code, const std::string& remote, const std::string& reason) const;
+
+    Executor& executor_;
+    MailTable& table_;
+    Recorder& recorder_;
+    Bouncer& bouncer_;
+    Backoff backoff_;
+    uint64_t& delivered_;
+    uint64_t& attempts_deferred_;
+    uint64_t& failed_;
+    uint64_t& expired_;
+};
+
+// "4.4.1 connection refused (mx.example[192.0.2.1]:25)", as operators see it; empty for no error.
+std::string describe(const AttemptError& error);
+
+} // namespace postern

@@ -1,0 +1,352 @@
+// Batches into the log. The order of things in a batch: content files are synced and named, then
+// their directory, then all records in one write, then everyone who waited is told.
+#include "queue/spool/committer.h"
+
+#include <cerrno>
+#include <random>
+
+namespace postern {
+
+namespace {
+
+constexpr size_t unlinks_per_step = 8; // unlinking in bulk makes everybody's syncs slow
+
+std::function<uint64_t()> stamps(const SpoolOptions& options) {
+    std::function<uint64_t()> draw = options.random;
+    if (!draw)
+        draw = [] {
+            std::random_device device;
+            return static_cast<uint64_t>(device()) << 32 | device();
+        };
+    return [draw] {
+        uint64_t stamp = draw();
+        return stamp != 0 ? stamp : 1; // zeros are what a file has where nothing was written
+    };
+}
+
+} // namespace
+
+Committer::Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState& state,
+                     const SpoolOptions& options, std::vector<std::string> orphans)
+    : files_(files), segment_files_(segment_files), state_(state), options_(options),
+      writer_(files, segment_files, state, options, stamps(options)),
+      compaction_(files, segment_files, state, options), unlinks_(orphans.begin(), orphans.end()) {}
+
+bool Committer::step(Batch& batch, bool sync) {
+    if (!batch.empty() || has_requeued())
+        commit(batch);
+    if (sync && writer_.has_unsynced())
+        sync_lazy();
+    return keep_house();
+}
+
+void Committer::commit(Batch& batch) {
+    if (has_requeued()) { // what failed before goes first: order matters among records of a message
+        Batch all = std::move(requeued_);
+        requeued_ = Batch{};
+        for (Operation& operation : batch.operations)
+            all.take(std::move(operation), batch.data);
+        std::swap(all, batch);
+    }
+    store_contents(batch);
+    refuse_if_full(batch);
+    write_all(batch);
+    batch.clear();
+}
+
+void Committer::refuse(Operation& operation, const Error& error) {
+    operation.size = 0; // not to be written
+    if (operation.content_in_file && !operation.content)
+        unlinks_.push_back(content_path(operation.id)); // it had its name already
+    std::lock_guard lock(state_.mutex);
+    state_.completions.push_back({operation.ticket, operation.id, error});
+}
+
+Result<void> Committer::store_content(Operation& operation) {
+    File& file = operation.content.file();
+    auto size = file.size();
+    if (!size)
+        return size.error();
+    if (*size != operation.content_length)
+        return Error{"content of " + std::to_string(*size) + " bytes, announced as " +
+                         std::to_string(operation.content_length),
+                     EINVAL};
+    if (auto synced = file.sync(); !synced)
+        return synced;
+    if (auto linked = files_.link_unnamed(file, content_path(operation.id)); !linked)
+        return linked;
+    operation.content = ContentFile();
+    return {};
+}
+
+void Committer::store_contents(Batch& batch) {
+    std::vector<size_t> stored;
+    for (size_t i = 0; i < batch.operations.size(); i++) {
+        Operation& operation = batch.operations[i];
+        if (!operation.content)
+            continue;
+        if (auto result = store_content(operation); !result)
+            refuse(operation, result.error());
+        else
+            stored.push_back(i);
+    }
+    if (stored.empty())
+        return;
+    if (auto synced = files_.sync_directory("content"); !synced)
+        for (size_t i : stored)
+            refuse(batch.operations[i], synced.error());
+}
+
+void Committer::refuse_if_full(Batch& batch) {
+    bool any = false;
+    for (const Operation& operation : batch.operations)
+        any = any || (operation.is_new_message() && operation.size != 0);
+    if (!any)
+        return;
+    auto space = files_.free_space();
+    if (space && *space >= options_.min_free)
+        return;
+    Error error = space ? Error{"less than " + std::to_string(options_.min_free >> 20) +
+                                    " MiB free in the spool's file system",
+                                ENOSPC}
+                        : space.error();
+    for (Operation& operation : batch.operations)
+        if (operation.is_new_message() && operation.size != 0)
+            refuse(operation, error);
+}
+
+// False if anything was not written; then messages have been refused and the rest is requeued.
+bool Committer::write_all(Batch& batch) {
+    std::vector<std::span<char>> records;
+    std::vector<size_t> which;
+    bool durable = false;
+    for (size_t i = 0; i < batch.operations.size(); i++) {
+        const Operation& operation = batch.operations[i];
+        if (operation.size == 0)
+            continue;
+        records.emplace_back(batch.data.data() + operation.offset, operation.size);
+        which.push_back(i);
+        durable = durable || operation.durable;
+    }
+    std::span<const std::span<char>> left(records);
+    std::span<const size_t> left_which(which);
+    while (!left.empty()) {
+        std::vector<Placement> placements;
+        auto written = writer_.write(left, durable, placements);
+        if (!written) {
+            fail(batch, left_which, written.error());
+            return false;
+        }
+        settle(batch, left_which.first(*written), placements);
+        left = left.subspan(*written);
+        left_which = left_which.subspan(*written);
+    }
+    return true;
+}
+
+void Committer::settle(Batch& batch, std::span<const size_t> written,
+                       const std::vector<Placement>& placements) {
+    blocked_ = false;
+    std::lock_guard lock(state_.mutex);
+    for (size_t i = 0; i < written.size(); i++)
+        settle_one(batch.operations[written[i]], placements[i]);
+    if (!writer_.has_unsynced())
+        all_is_durable();
+}
+
+void Committer::settle_one(Operation& operation, const Placement& placement) {
+    RecordLocation to{placement.slot, placement.offset, operation.payload_length};
+    if (operation.origin == Operation::Origin::Copy)
+        settle_copy(operation, to);
+    else
+        settle_new(operation, to);
+    if (operation.ticket != 0)
+        state_.completions.push_back({operation.ticket, operation.id, {}});
+}
+
+void Committer::settle_new(const Operation& operation, const RecordLocation& to) {
+    TableEntry entry;
+    switch (operation.type) {
+    case RecordType::Message:
+        entry.id = operation.id;
+        entry.message = to;
+        entry.content_in_file = operation.content_in_file;
+        state_.table.put(entry);
+        state_.segments.add_live(to.slot, to.length);
+        break;
+    case RecordType::Progress:
+        if (!state_.table.find(operation.id, &entry))
+            break; // removed in the meantime
+        if (entry.progress.exists())
+            state_.segments.drop_live(entry.progress.slot, entry.progress.length);
+        entry.progress = to;
+        state_.table.put(entry);
+        state_.segments.add_live(to.slot, to.length);
+        break;
+    case RecordType::Removed:
+        state_.segments.pin(to.slot, operation.target_epoch);
+        for (const RecordLocation& old : {operation.old_message, operation.old_progress})
+            if (old.exists())
+                state_.segments.leave(old.slot, old.length);
+        if (operation.content_in_file)
+            unlinks_after_sync_.push_back(content_path(operation.id));
+        break;
+    case RecordType::Index:
+        break;
+    }
+}
+
+void Committer::settle_copy(const Operation& operation, const RecordLocation& to) {
+    const RecordLocation& from = operation.copied_from;
+    uint64_t from_epoch = state_.segments.at(from.slot).header.epoch;
+    state_.compacted_bytes += operation.size;
+    TableEntry entry;
+    bool known = state_.table.find(operation.id, &entry);
+    if (operation.type == RecordType::Progress) {
+        if (!known || !(entry.progress == from))
+            return;
+        entry.progress = to;
+    } else {
+        state_.segments.copied(to.slot, from_epoch);
+        if (!known) { // removed since it was gathered: the copy must not bring it back
+            uint64_t epoch = state_.segments.at(to.slot).header.epoch;
+            Operation& gone =
+                requeued_.add(RecordType::Removed, 0, operation.id, {encode_removed(epoch)});
+            gone.origin = Operation::Origin::Tombstone;
+            gone.durable = true;
+            gone.target_epoch = epoch;
+            return;
+        }
+        entry.message = to;
+    }
+    state_.table.put(entry);
+    state_.segments.drop_live(from.slot, from.length);
+    state_.segments.add_live(to.slot, to.length);
+}
+
+void Committer::requeue_lost() {
+    std::string lost = writer_.take_lost();
+    for (size_t at = 0; at + record_header_size <= lost.size();) {
+        auto header = peek_header(std::string_view(lost).substr(at));
+        std::string_view payload(lost.data() + at + record_header_size, header->length);
+        Operation& again = requeued_.add(header->type, header->flags, header->id, {payload});
+        again.target_epoch = decode_removed(payload).value_or(0);
+        at += record_size(header->length);
+    }
+}
+
+void Committer::fail(Batch& batch, std::span<const size_t> unwritten, const Error& error) {
+    blocked_ = true;
+    requeue_lost();
+    for (size_t i : unwritten) {
+        Operation& operation = batch.operations[i];
+        if (operation.is_new_message())
+            refuse(operation, error);
+        else if (operation.origin != Operation::Origin::Copy)
+            requeued_.take(std::move(operation), batch.data);
+    }
+}
+
+void Committer::all_is_durable() {
+    unlinks_.insert(unlinks_.end(), unlinks_after_sync_.begin(), unlinks_after_sync_.end());
+    unlinks_after_sync_.clear();
+}
+
+void Committer::sync_lazy() {
+    if (writer_.sync_lazy()) {
+        all_is_durable();
+        return;
+    }
+    blocked_ = true;
+    requeue_lost();
+}
+
+Result<void> Committer::close(Batch& batch) {
+    for (int attempt = 0; attempt < 2 && (!batch.empty() || has_requeued()); attempt++)
+        commit(batch);
+    Result<void> result;
+    if (has_requeued())
+        result = Error{"the disk did not take the last records", EIO};
+    for (Operation& operation : requeued_.operations)
+        if (operation.ticket != 0)
+            refuse(operation, result.error());
+    requeued_.clear();
+    auto sealed = writer_.seal();
+    return result ? sealed : result;
+}
+
+bool Committer::keep_house() {
+    if (blocked_ || has_requeued())
+        return has_requeued() && !blocked_;
+    bool more = retire_one();
+    more = compact_step() || more;
+    more = unlink_some() || more;
+    return more && !blocked_;
+}
+
+// The header says durably that the segment is free before anything that it pins may go.
+bool Committer::retire_one() {
+    std::optional<uint16_t> slot;
+    SegmentHeader header;
+    {
+        std::lock_guard lock(state_.mutex);
+        slot = state_.segments.retirable();
+        if (!slot)
+            return false;
+        header = state_.segments.at(*slot).header;
+    }
+    // The progress that made an older one dead must not be lost after it.
+    if (writer_.has_unsynced())
+        sync_lazy();
+    if (blocked_)
+        return false;
+    header.state = SegmentState::Free;
+    std::string block = encode_segment_header(header);
+    std::vector<std::string_view> pieces{block};
+    auto file = segment_files_.get(*slot);
+    auto written = file ? (*file)->write_at(0, pieces, true) : Result<void>(file.error());
+    if (!written) {
+        blocked_ = true;
+        state_.report(SpoolEvent::Kind::DiskFailed,
+                      segment_path(*slot) + ": cannot be given free: " + written.error().message);
+        return false;
+    }
+    bool surplus = false;
+    {
+        std::lock_guard lock(state_.mutex);
+        surplus = state_.segments.spare_count() >= options_.max_spares;
+        state_.segments.end_use(*slot);
+    }
+    if (surplus && files_.unlink(segment_path(*slot))) {
+        segment_files_.forget(*slot);
+        std::lock_guard lock(state_.mutex);
+        state_.segments.remove_file(*slot);
+    }
+    return true;
+}
+
+bool Committer::compact_step() {
+    if (blocked_ || !compaction_.begin())
+        return false;
+    Batch batch;
+    compaction_.gather(batch);
+    if (batch.empty()) {
+        compaction_.finish();
+        return true;
+    }
+    if (write_all(batch))
+        compaction_.written();
+    else
+        compaction_.abandon();
+    return !blocked_;
+}
+
+bool Committer::unlink_some() {
+    for (size_t i = 0; i < unlinks_per_step && !unlinks_.empty(); i++) {
+        (void)files_.unlink(unlinks_.front()); // what stays is an orphan, removed at the next start
+        unlinks_.pop_front();
+    }
+    return !unlinks_.empty();
+}
+
+} // namespace postern

@@ -1,0 +1,69 @@
+// The sync thread's work, without the thread: writes batches, tells what became of them, and keeps
+// house between them (gives segments free, copies forward, unlinks content files), a little at a
+// time. A test calls step() itself.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "queue/spool/batch.h"
+#include "queue/spool/compaction.h"
+#include "queue/spool/segment_writer.h"
+#include "queue/spool/spool_state.h"
+
+namespace postern {
+
+class Committer {
+  public:
+    // `orphans`: paths to unlink, in good time.
+    Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState& state,
+              const SpoolOptions& options, std::vector<std::string> orphans);
+
+    // Writes the batch (which is empty thereafter) and does one step of housekeeping. `sync_lazy`:
+    // sync what was written lazily. True if there is more to do at once.
+    bool step(Batch& batch, bool sync_lazy);
+
+    // Writes the batch and ends the active segment in order. Completes whatever still waits.
+    Result<void> close(Batch& batch);
+
+    bool has_unsynced() const { return writer_.has_unsynced(); }
+    // Records whose write failed and which are to be written again: with the next step().
+    bool has_requeued() const { return !requeued_.empty(); }
+
+  private:
+    void commit(Batch& batch);
+    void store_contents(Batch& batch);
+    Result<void> store_content(Operation& operation);
+    void refuse_if_full(Batch& batch);
+    void refuse(Operation& operation, const Error& error);
+    bool write_all(Batch& batch);
+    void settle(Batch& batch, std::span<const size_t> written,
+                const std::vector<Placement>& placements);
+    void settle_one(Operation& operation, const Placement& placement);
+    void settle_copy(const Operation& operation, const RecordLocation& to);
+    void settle_new(const Operation& operation, const RecordLocation& to);
+    void fail(Batch& batch, std::span<const size_t> unwritten, const Error& error);
+    void requeue_lost();
+    void sync_lazy();
+    void all_is_durable();
+
+    bool keep_house();
+    bool retire_one();
+    bool compact_step();
+    bool unlink_some();
+
+    FileSystem& files_;
+    SegmentFiles& segment_files_;
+    SpoolState& state_;
+    const SpoolOptions& options_;
+    SegmentWriter writer_;
+    Compaction compaction_;
+    Batch requeued_;
+    bool blocked_ = false; // housekeeping failed; not tried again before a batch was written
+    std::deque<std::string> unlinks_;             // may be unlinked
+    std::vector<std::string> unlinks_after_sync_; // once their Removed record is on disk
+};
+
+} // namespace postern

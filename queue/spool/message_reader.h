@@ -1,0 +1,50 @@
+// Reads messages back from the log, on the thread of the caller. Every byte is checked: the records
+// may be damaged, and a segment may be copied forward and used again while it is being read (then
+// the message is looked up once more).
+//
+// Errors: ENOENT, no such message; EBADMSG, it is damaged; else what the disk said.
+#pragma once
+
+#include <string>
+
+#include "queue/spool/record.h"
+#include "queue/spool/spool_state.h"
+
+namespace postern {
+
+class MessageReader {
+  public:
+    MessageReader(FileSystem& files, SegmentFiles& segment_files, SpoolState& state)
+        : files_(files), segment_files_(segment_files), state_(state) {}
+
+    // Everything but the progress, whose damage is not the message's.
+    Result<RecoveredMessage> read_message(MessageId id);
+    // The latest progress; has_progress of the result is false if there is none.
+    Result<RecoveredMessage> read_progress(MessageId id);
+    Result<std::string> read_content(MessageId id, uint64_t offset, size_t length);
+    Result<Content> open_content(MessageId id);
+
+    // Copies the message's record to corrupt/, and its content file; the result says where to.
+    Result<std::string> set_message_aside(MessageId id);
+
+  private:
+    // A record as found, verified as far as its fixed fields go.
+    struct Found {
+        TableEntry entry;
+        std::shared_ptr<File> file;
+        RecordHeader header;
+        std::string data; // of the record, from its beginning
+        MessagePrefix prefix;
+    };
+
+    // Looks the message up and reads at least `wanted` bytes of its record, if it has so many.
+    Result<Found> find(MessageId id, uint64_t wanted);
+    Result<Found> find_once(MessageId id, uint64_t wanted);
+    Result<std::string> read_inline(Found& found, uint64_t offset, size_t length);
+
+    FileSystem& files_;
+    SegmentFiles& segment_files_;
+    SpoolState& state_;
+};
+
+} // namespace postern

@@ -1,0 +1,76 @@
+// One segment file of the spool's log: its header, and how its records are found again.
+//
+//        0  header, and a second copy of it at 2048 (the rest of the 4096 bytes is zero)
+//     4096  records, one behind the other (queue/spool/record.h)
+//
+// The file is named by its slot ("segments/00000007") and keeps that name while it is put to use
+// again and again; nothing in a directory changes. A header is written with the first records, when
+// the segment is sealed (its last record is then an index), and when it is given free: always both
+// copies in one write, so that one of them survives whatever happens to it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "queue/spool/file_system.h"
+#include "queue/spool/record.h"
+
+namespace postern {
+
+constexpr uint32_t segment_format_version = 1;
+constexpr uint64_t segment_data_begin = 4096;
+
+enum class SegmentState : uint32_t {
+    Active = 1, // being written, or was when the process ended
+    Sealed = 2, // complete up to data_end
+    Free = 3,   // nothing in it counts
+};
+
+struct SegmentHeader {
+    SegmentState state = SegmentState::Free;
+    uint64_t epoch = 0;        // counts the segments put to use; orders them
+    uint64_t stamp = 0;        // random; see record.h
+    uint64_t highest_id = 0;   // message ids up to this one had been handed out
+    uint64_t data_end = 0;     // Sealed: nothing behind this counts; bytes from the beginning
+    uint64_t index_offset = 0; // Sealed: of the Index record, at most data_end; 0 if there is none
+};
+
+enum class HeaderCondition {
+    Good,
+    Blank,  // never written
+    Damaged // neither copy is readable
+};
+
+// The first segment_data_begin bytes of the file.
+std::string encode_segment_header(const SegmentHeader& header);
+// `block` may be shorter than segment_data_begin (a file that was cut off is Damaged unless Blank).
+// Fails if a newer version of Postern wrote it.
+Result<HeaderCondition> decode_segment_header(std::string_view block, SegmentHeader& header);
+
+std::string segment_path(uint16_t slot);
+
+// Reads [offset, offset + length); shorter only at end of file.
+Result<std::string> read_range(File& file, uint64_t offset, uint64_t length);
+
+// A stretch of a segment that holds no readable record although it should.
+struct DamagedRange {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    bool was_durable = false; // false: a torn write nobody had been answered for
+};
+
+struct SegmentContents {
+    std::vector<IndexEntry> entries; // in order; without the index itself
+    std::vector<DamagedRange> damaged;
+    uint64_t end = segment_data_begin; // behind the last good record
+    bool indexed = false;              // the index said so; the records were not read
+};
+
+// The records of a segment that is Active or Sealed: from its index if there is a good one, else by
+// reading all of it. A record that cannot be read is stepped over if a later one can.
+Result<SegmentContents> read_segment(File& file, const SegmentHeader& header);
+
+} // namespace postern

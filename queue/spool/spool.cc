@@ -1,0 +1,441 @@
+// The event loop's side of the spool: gathers records, wakes the sync thread, hands out what came
+// of it. The other side is queue/spool/committer.cc.
+#include "queue/spool/spool.h"
+
+#include <cassert>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <thread>
+#include <unistd.h>
+
+#include "common/base/crc32c.h"
+#include "queue/spool/batch.h"
+#include "queue/spool/committer.h"
+#include "queue/spool/message_reader.h"
+#include "queue/spool/recovery.h"
+
+namespace postern {
+
+namespace {
+
+constexpr auto retry_delay = std::chrono::milliseconds(200); // after the disk refused a write
+
+uint64_t system_clock_microseconds() {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                     std::chrono::system_clock::now().time_since_epoch())
+                                     .count());
+}
+
+class LogSpool : public Spool {
+  public:
+    LogSpool(FileSystem& files, SpoolOptions options, std::unique_ptr<FileLock> lock)
+        : files_(files), options_(std::move(options)), lock_(std::move(lock)),
+          segment_files_(files), reader_(files, segment_files_, state_) {}
+    ~LogSpool() override;
+
+    // Recovers and starts the thread; called once.
+    Result<void> start();
+
+    MessageId next_id() override;
+    size_t load(size_t limit, const std::function<void(RecoveredMessage&&)>& visitor) override;
+    Result<Ticket> append_message(MessageId id, std::string_view envelope,
+                                  std::string_view content) override;
+    Result<Ticket> append_message(MessageId id, std::string_view envelope, ContentFile content,
+                                  uint64_t length, uint32_t crc32c) override;
+    Result<Ticket> append_progress(MessageId id, std::string_view state,
+                                   Durability durability) override;
+    Result<Ticket> append_removed(MessageId id, Durability durability) override;
+    void commit() override;
+    size_t max_inline() const override;
+    int completion_fd() const override { return completion_fd_.get(); }
+    std::vector<Completion> collect() override;
+    Result<ContentFile> create_content_file() override;
+    Result<std::string> read_content(MessageId id, uint64_t offset, size_t length) override {
+        return reader_.read_content(id, offset, length);
+    }
+    Result<Content> open_content(MessageId id) override { return reader_.open_content(id); }
+    SpoolStatistics statistics() override;
+    Result<void> close() override;
+    bool run_sync_step(bool sync_lazy) override;
+
+  private:
+    Result<void> may_append(size_t size, bool is_message);
+    void load_one(MessageId id, const std::function<void(RecoveredMessage&&)>& visitor);
+    void set_aside(MessageId id, const Error& error);
+    void report(SpoolEvent::Kind kind, const std::string& message);
+    Ticket ticket_for(Durability durability) {
+        return durability == Durability::Durable ? ++last_ticket_ : 0;
+    }
+    void run_thread();
+    void stop_thread();
+    void take_pending(Batch& batch);
+    void signal();
+
+    FileSystem& files_;
+    const SpoolOptions options_;
+    std::unique_ptr<FileLock> lock_;
+    SpoolState state_;
+    SegmentFiles segment_files_;
+    MessageReader reader_;
+    std::unique_ptr<Committer> committer_; // the sync thread's
+    FileDescriptor completion_fd_;
+
+    // The event loop's alone.
+    std::vector<MessageId> to_load_; // recovered and not yet handed out, the last one first
+    Ticket last_ticket_ = 0;
+    bool closed_ = false;
+
+    std::mutex pending_mutex_; // guards the following
+    std::condition_variable wake_;
+    Batch pending_;
+    bool committed_ = false; // commit() was called for what is pending
+    bool sleeping_ = false;  // the thread waits for it
+    bool stopping_ = false;
+
+    Batch writing_; // the sync thread's; the two batches change places
+    std::thread thread_;
+};
+
+LogSpool::~LogSpool() { stop_thread(); }
+
+Result<void> LogSpool::start() {
+    completion_fd_ = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (!completion_fd_)
+        return system_error("eventfd");
+    auto recovered = recover(files_, segment_files_, state_);
+    for (const SpoolEvent& event : std::exchange(state_.events, {}))
+        report(event.kind, event.message);
+    if (!recovered)
+        return recovered.error();
+    to_load_.assign(recovered->messages.rbegin(), recovered->messages.rend());
+    committer_ = std::make_unique<Committer>(files_, segment_files_, state_, options_,
+                                             std::move(recovered->orphans));
+    if (!options_.threaded)
+        return {};
+    // Signals are the event loop's.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+        thread_ = std::thread([this] { run_thread(); });
+    } catch (const std::system_error& error) {
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        return Error{std::string("sync thread: ") + error.what(), error.code().value()};
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return {};
+}
+
+void LogSpool::report(SpoolEvent::Kind kind, const std::string& message) {
+    if (options_.report)
+        options_.report({kind, message});
+}
+
+MessageId LogSpool::next_id() {
+    // From the time, so that an id is not used again even if its every trace has been recycled; but
+    // never below one that was seen, should the clock have been set back.
+    uint64_t now = options_.clock ? options_.clock() : system_clock_microseconds();
+    std::lock_guard lock(state_.mutex);
+    state_.highest_id = std::max(state_.highest_id + 1, now);
+    return state_.highest_id;
+}
+
+size_t LogSpool::load(size_t limit, const std::function<void(RecoveredMessage&&)>& visitor) {
+    for (size_t i = 0; i < limit && !to_load_.empty(); i++) {
+        MessageId id = to_load_.back();
+        to_load_.pop_back();
+        load_one(id, visitor);
+    }
+    if (to_load_.empty())
+        std::vector<MessageId>().swap(to_load_);
+    return to_load_.size();
+}
+
+void LogSpool::load_one(MessageId id, const std::function<void(RecoveredMessage&&)>& visitor) {
+    auto message = reader_.read_message(id);
+    if (!message) {
+        if (message.error().code != ENOENT) // else removed in the meantime
+            set_aside(id, message.error());
+        return;
+    }
+    auto progress = reader_.read_progress(id);
+    if (progress) {
+        message->has_progress = progress->has_progress;
+        message->progress = std::move(progress->progress);
+    } else if (progress.error().code != ENOENT) {
+        report(SpoolEvent::Kind::Damaged,
+               progress.error().message + "; recipients already served may be served again");
+    }
+    visitor(std::move(*message));
+}
+
+void LogSpool::set_aside(MessageId id, const Error& error) {
+    char name[40];
+    std::snprintf(name, sizeof name, "message %016llx: ", static_cast<unsigned long long>(id));
+    if (error.code != EBADMSG) { // the disk may think better of it at the next start
+        report(SpoolEvent::Kind::Damaged, name + error.message + "; left where it is");
+        return;
+    }
+    auto saved = reader_.set_message_aside(id);
+    if (!saved) {
+        report(SpoolEvent::Kind::Damaged,
+               name + error.message + "; it cannot be set aside: " + saved.error().message);
+        return;
+    }
+    report(SpoolEvent::Kind::Damaged, name + error.message + "; set aside as " + *saved);
+    (void)append_removed(id, Durability::Lazy);
+    commit();
+}
+
+size_t LogSpool::max_inline() const {
+    return SegmentWriter::longest_record(options_.segment_size) - record_header_size -
+           message_prefix_size - 8;
+}
+
+Result<void> LogSpool::may_append(size_t size, bool is_message) {
+    if (closed_)
+        return Error{"the spool is closed", ESHUTDOWN};
+    if (size > max_inline())
+        return Error{"record of " + std::to_string(size) + " bytes does not fit a segment",
+                     EMSGSIZE};
+    std::lock_guard lock(pending_mutex_);
+    if (is_message && pending_.data.size() + size > options_.max_pending)
+        return Error{"too much is waiting for the disk", ENOBUFS};
+    return {};
+}
+
+Result<Ticket> LogSpool::append_message(MessageId id, std::string_view envelope,
+                                        std::string_view content) {
+    assert(id != 0);
+    if (auto may = may_append(envelope.size() + content.size(), true); !may)
+        return may.error();
+    std::string prefix = encode_message_prefix(content.size(), crc32c(content), envelope);
+    std::lock_guard lock(pending_mutex_);
+    Operation& operation = pending_.add(RecordType::Message, 0, id, {prefix, envelope, content});
+    operation.durable = true;
+    return operation.ticket = ++last_ticket_;
+}
+
+Result<Ticket> LogSpool::append_message(MessageId id, std::string_view envelope,
+                                        ContentFile content, uint64_t length, uint32_t crc) {
+    assert(id != 0 && content);
+    if (auto may = may_append(envelope.size(), true); !may)
+        return may.error();
+    std::string prefix = encode_message_prefix(length, crc, envelope);
+    std::lock_guard lock(pending_mutex_);
+    Operation& operation =
+        pending_.add(RecordType::Message, record_flag_content_file, id, {prefix, envelope});
+    operation.durable = true;
+    operation.content = std::move(content);
+    operation.content_length = length;
+    return operation.ticket = ++last_ticket_;
+}
+
+Result<Ticket> LogSpool::append_progress(MessageId id, std::string_view state,
+                                         Durability durability) {
+    if (auto may = may_append(state.size(), false); !may)
+        return may.error();
+    {
+        std::lock_guard lock(state_.mutex);
+        if (!state_.table.find(id, nullptr))
+            return Error{"no such message", ENOENT};
+    }
+    std::lock_guard lock(pending_mutex_);
+    Operation& operation = pending_.add(RecordType::Progress, 0, id, {state});
+    operation.durable = durability == Durability::Durable;
+    return operation.ticket = ticket_for(durability);
+}
+
+Result<Ticket> LogSpool::append_removed(MessageId id, Durability durability) {
+    if (auto may = may_append(0, false); !may)
+        return may.error();
+    TableEntry entry;
+    uint64_t epoch = 0;
+    {
+        std::lock_guard lock(state_.mutex);
+        if (!state_.table.find(id, &entry))
+            return Error{"no such message", ENOENT};
+        epoch = state_.segments.at(entry.message.slot).header.epoch;
+        state_.segments.begin_leaving(entry.message.slot);
+        if (entry.progress.exists())
+            state_.segments.begin_leaving(entry.progress.slot);
+        state_.table.erase(id);
+    }
+    std::lock_guard lock(pending_mutex_);
+    Operation& operation = pending_.add(RecordType::Removed, 0, id, {encode_removed(epoch)});
+    operation.durable = durability == Durability::Durable;
+    operation.target_epoch = epoch;
+    operation.old_message = entry.message;
+    operation.old_progress = entry.progress;
+    operation.content_in_file = entry.content_in_file;
+    return operation.ticket = ticket_for(durability);
+}
+
+void LogSpool::commit() {
+    bool wake = false;
+    {
+        std::lock_guard lock(pending_mutex_);
+        committed_ = committed_ || !pending_.empty();
+        wake = committed_ && sleeping_;
+    }
+    if (wake)
+        wake_.notify_one();
+}
+
+std::vector<Completion> LogSpool::collect() {
+    uint64_t count = 0;
+    // Emptied before looking, so that nothing that comes later goes unnoticed.
+    (void)!::read(completion_fd_.get(), &count, sizeof count);
+    std::vector<Completion> completions;
+    std::vector<SpoolEvent> events;
+    {
+        std::lock_guard lock(state_.mutex);
+        completions.swap(state_.completions);
+        events.swap(state_.events);
+    }
+    for (const SpoolEvent& event : events)
+        report(event.kind, event.message);
+    return completions;
+}
+
+void LogSpool::signal() {
+    {
+        std::lock_guard lock(state_.mutex);
+        if (state_.completions.empty() && state_.events.empty())
+            return;
+    }
+    uint64_t one = 1;
+    (void)!::write(completion_fd_.get(), &one, sizeof one);
+}
+
+Result<ContentFile> LogSpool::create_content_file() {
+    auto file = files_.create_unnamed("content");
+    if (!file)
+        return file.error();
+    return ContentFile(std::move(*file));
+}
+
+SpoolStatistics LogSpool::statistics() {
+    SpoolStatistics statistics;
+    {
+        std::lock_guard lock(state_.mutex);
+        statistics.messages = state_.table.size();
+        statistics.live_bytes = state_.segments.live_bytes();
+        statistics.segments = state_.segments.used_count();
+        statistics.spares = state_.segments.spare_count();
+        statistics.segment_bytes = state_.segments.used_bytes() + state_.segments.spare_bytes();
+        statistics.batches = state_.batches;
+        statistics.compacted_bytes = state_.compacted_bytes;
+        statistics.write_failures = state_.write_failures;
+        statistics.unfenced = state_.unfenced;
+        statistics.table_bytes = state_.table.memory();
+    }
+    std::lock_guard lock(pending_mutex_);
+    statistics.pending_bytes = pending_.data.size();
+    return statistics;
+}
+
+void LogSpool::take_pending(Batch& batch) {
+    std::lock_guard lock(pending_mutex_);
+    std::swap(batch, pending_);
+    committed_ = false;
+}
+
+bool LogSpool::run_sync_step(bool sync_lazy) {
+    assert(!options_.threaded);
+    take_pending(writing_);
+    bool more = committer_->step(writing_, sync_lazy);
+    signal();
+    return more;
+}
+
+// Commits what arrived during the last sync; sleeps only if that is nothing.
+void LogSpool::run_thread() {
+    using Clock = std::chrono::steady_clock;
+    const auto lazy_delay = std::chrono::milliseconds(options_.lazy_sync_milliseconds);
+    Clock::time_point lazy_since{};
+    bool lazy = false;
+    bool more = false;
+    while (true) {
+        bool due = false;
+        {
+            std::unique_lock lock(pending_mutex_);
+            auto ready = [this] { return stopping_ || committed_; };
+            sleeping_ = true;
+            if (more)
+                (void)0; // housekeeping goes on
+            else if (committer_->has_requeued())
+                wake_.wait_for(lock, retry_delay, ready);
+            else if (lazy)
+                wake_.wait_until(lock, lazy_since + lazy_delay, ready);
+            else
+                wake_.wait(lock, ready);
+            sleeping_ = false;
+            if (stopping_)
+                return;
+            std::swap(writing_, pending_);
+            committed_ = false;
+        }
+        due = lazy && Clock::now() >= lazy_since + lazy_delay;
+        more = committer_->step(writing_, due);
+        signal();
+        bool was_lazy = lazy;
+        lazy = committer_->has_unsynced();
+        if (lazy && (!was_lazy || due))
+            lazy_since = Clock::now();
+    }
+}
+
+void LogSpool::stop_thread() {
+    if (!thread_.joinable())
+        return;
+    {
+        std::lock_guard lock(pending_mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+}
+
+Result<void> LogSpool::close() {
+    if (closed_)
+        return {};
+    closed_ = true;
+    stop_thread(); // what it has begun is finished
+    take_pending(writing_);
+    auto result = committer_->close(writing_);
+    signal();
+    lock_.reset();
+    return result;
+}
+
+Result<void> check_options(const SpoolOptions& options) {
+    if (options.segment_size < (16u << 10) || options.segment_size > (1u << 30))
+        return Error{"segment size must be between 16 KiB and 1 GiB", EINVAL};
+    if (options.growth_step == 0)
+        return Error{"growth step must not be 0", EINVAL};
+    return {};
+}
+
+} // namespace
+
+Result<std::unique_ptr<Spool>> Spool::open(FileSystem& files, SpoolOptions options) {
+    if (auto good = check_options(options); !good)
+        return good.error();
+    auto lock = files.lock("lock");
+    if (!lock)
+        return lock.error().code == EWOULDBLOCK
+                   ? Error{"the spool is in use by another process", EWOULDBLOCK}
+                   : lock.error();
+    auto spool = std::make_unique<LogSpool>(files, std::move(options), std::move(*lock));
+    if (auto started = spool->start(); !started)
+        return started.error();
+    return std::unique_ptr<Spool>(std::move(spool));
+}
+
+} // namespace postern

@@ -1,0 +1,62 @@
+// The cache of open segment files, and the names in the spool's directories.
+#include "queue/spool/spool_state.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+namespace postern {
+
+Result<std::shared_ptr<File>> SegmentFiles::get(uint16_t slot) {
+    {
+        std::lock_guard lock(mutex_);
+        auto found = open_.find(slot);
+        if (found != open_.end())
+            return found->second;
+    }
+    auto opened = files_.open(segment_path(slot), OpenMode::ReadWrite);
+    if (!opened)
+        return opened.error();
+    std::shared_ptr<File> file = std::move(*opened);
+    put(slot, file);
+    return file;
+}
+
+void SegmentFiles::put(uint16_t slot, std::shared_ptr<File> file) {
+    std::lock_guard lock(mutex_);
+    while (open_.size() >= limit_)
+        open_.erase(open_.begin());
+    open_[slot] = std::move(file);
+}
+
+void SegmentFiles::forget(uint16_t slot) {
+    std::lock_guard lock(mutex_);
+    open_.erase(slot);
+}
+
+std::string content_path(MessageId id) {
+    char name[40];
+    std::snprintf(name, sizeof name, "content/%016llx", static_cast<unsigned long long>(id));
+    return name;
+}
+
+MessageId content_id(const std::string& name) {
+    if (name.size() != 16 || name.find_first_not_of("0123456789abcdef") != std::string::npos)
+        return 0;
+    return std::stoull(name, nullptr, 16);
+}
+
+Result<void> set_aside(FileSystem& files, const std::string& name, std::string_view data) {
+    std::string path = "corrupt/" + name;
+    auto file = files.open(path, OpenMode::CreateNew);
+    if (!file)
+        return file.error().code == EEXIST ? Result<void>() : file.error();
+    std::array<std::string_view, 1> pieces{data};
+    if (auto written = (*file)->write_at(0, pieces, true); !written) {
+        (void)files.unlink(path);
+        return written.error();
+    }
+    return files.sync_directory("corrupt");
+}
+
+} // namespace postern

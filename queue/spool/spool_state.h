@@ -1,0 +1,63 @@
+// What the event loop's thread and the sync thread of a spool share, under one mutex that is never
+// held across a system call; and the open segment files.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "queue/spool/file_system.h"
+#include "queue/spool/message_table.h"
+#include "queue/spool/segment_set.h"
+#include "queue/spool/spool.h"
+
+namespace postern {
+
+// Segment files are opened when they are needed, and only so many are kept open. Thread-safe; a
+// file that somebody still reads stays open until he lets go of it.
+class SegmentFiles {
+  public:
+    explicit SegmentFiles(FileSystem& files) : files_(files) {}
+
+    Result<std::shared_ptr<File>> get(uint16_t slot);
+    void put(uint16_t slot, std::shared_ptr<File> file);
+    void forget(uint16_t slot);
+
+  private:
+    static constexpr size_t limit_ = 64;
+
+    FileSystem& files_;
+    std::mutex mutex_;
+    std::unordered_map<uint16_t, std::shared_ptr<File>> open_;
+};
+
+struct SpoolState {
+    std::mutex mutex; // guards everything below
+    MessageTable table;
+    SegmentSet segments;
+    uint64_t last_epoch = 0;
+    MessageId highest_id = 0; // handed out or seen on disk
+    std::vector<Completion> completions;
+    std::vector<SpoolEvent> events;
+    uint64_t batches = 0;
+    uint64_t compacted_bytes = 0;
+    uint64_t write_failures = 0;
+    bool unfenced = false; // see SpoolStatistics
+
+    void report(SpoolEvent::Kind kind, std::string message) {
+        std::lock_guard lock(mutex);
+        events.push_back({kind, std::move(message)});
+    }
+};
+
+std::string content_path(MessageId id);
+// The id in the name of a content file; 0 if it is none.
+MessageId content_id(const std::string& name);
+
+// Writes `data` to corrupt/NAME and syncs it; succeeds if that is there already.
+Result<void> set_aside(FileSystem& files, const std::string& name, std::string_view data);
+
+} // namespace postern

@@ -1,0 +1,185 @@
+"""One test's laboratory: hosts, name server, sinks, gateway, and what a script has opened so far."""
+import os
+import pwd
+import shutil
+import subprocess
+import time
+
+from . import gateway, hosts, script, sink
+from .dns import NameServer
+
+WAIT = 20  # seconds that an expectation may take to come true
+USERS = {"alice": 2001, "bob": 2002}  # with a home directory each
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+SYSUSERS = "etc/postern.sysusers"
+
+
+class Failure(Exception):
+    """Postern did not do what the script says."""
+
+
+class Lab:
+    def __init__(self, test, directory, build, mode):
+        """`test`: the folder of the test; `directory`: a fresh one for everything it writes."""
+        self.test, self.directory, self.build, self.mode = test, directory, build, mode
+        self.network = hosts.Network(mode)
+        self.hosts = self.network.hosts
+        self.dns_port = 53 if self.network.isolated else 5353
+        self.dns = NameServer(self.hosts["dns"], self.dns_port,
+                              os.path.join(directory, "dns"), build)
+        self.gateway = gateway.Gateway(self.hosts["gateway"], build, directory, mode)
+        self.sinks, self.connections, self.replies, self.loads = {}, {}, {}, []
+        self.words = {}      # kept by {NAME} in patterns
+        self.transcript = open(os.path.join(directory, "dialogue.log"), "a", buffering=1)
+        self.variables = self.make_variables()
+        if mode == "root":
+            self.add_users()
+
+    def make_variables(self):
+        variables = {"DIR": self.directory, "SPOOL": self.path("spool"),
+                     "SOCKET": self.path("smtpd.sock"), "MAILDIR": self.path("maildir"),
+                     "HOME": self.path("home"), "BIN": self.gateway.programs, "PORT": 2525,
+                     "DNSPORT": self.dns_port, "ANCHOR": self.dns.trust_anchor,
+                     "BUILD": self.build,
+                     "USER": "alice" if self.mode == "root" else pwd.getpwuid(os.getuid()).pw_name}
+        for name, host in self.hosts.items():
+            variables[name.upper()] = host.address
+            variables[name.upper() + "_6"] = host.address6
+        return variables
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def file(self, name):
+        """A file of the test's folder with its @VARIABLES@ put in."""
+        path = os.path.join(self.test, name)
+        with open(path) as file:
+            return script.substitute(file.read(), self.variables, name)
+
+    # Things that scripts name
+
+    def host(self, name):
+        return find(self.hosts, name, "host")
+
+    def sink(self, name):
+        return find(self.sinks, name, "sink")
+
+    def connection(self, name):
+        return find(self.connections, name, "connection")
+
+    def add_sink(self, name, host, address, port):
+        new = sink.Sink(name, host, address, port, self.path(f"sink-{name}.log"))
+        if name in self.sinks:  # the same one, back again
+            new.messages, new.faults = self.sinks[name].messages, self.sinks[name].faults
+            new.rules, new.offered = self.sinks[name].rules, self.sinks[name].offered
+            new.connections = self.sinks[name].connections
+        self.sinks[name] = new
+        return new
+
+    def configure(self, name):
+        """Writes the gateway's configuration from a file of the test's folder."""
+        with open(self.gateway.configuration + ".new", "w") as file:
+            file.write(self.file(name))
+        os.rename(self.gateway.configuration + ".new", self.gateway.configuration)
+
+    def identifiers_accepted(self):
+        return [identifier for load in self.loads for identifier in load.accepted]
+
+    # Waiting
+
+    def until(self, condition, what, limit=WAIT):
+        """Waits until condition() returns None; it returns what is amiss as long as there is."""
+        deadline = time.monotonic() + limit
+        pause = 0.01
+        while (amiss := condition()) is not None:
+            if time.monotonic() > deadline:
+                raise Failure(f"{what}: {amiss} (after {limit:g} s)")
+            time.sleep(pause)
+            pause = min(0.2, pause * 1.5)
+
+    # The machine
+
+    def add_users(self):
+        """The product's users and two people, seen by this test alone: the files are laid over
+        those of the machine in the test's own mount namespace."""
+        with open("/etc/passwd") as file:
+            passwd = file.read()
+        with open("/etc/group") as file:
+            group = file.read()
+        number = 2100
+        for name in system_users(os.path.join(SOURCE, SYSUSERS)):
+            passwd += f"{name}:x:{number}:{number}::/:/usr/sbin/nologin\n"
+            group += f"{name}:x:{number}:\n"
+            number += 1
+        os.mkdir(self.path("maildir"), 0o700)
+        os.chown(self.path("maildir"), USERS["alice"], USERS["alice"])
+        for name, number in USERS.items():
+            home = os.path.join(self.path("home"), name)
+            os.makedirs(home)
+            os.chown(home, number, number)
+            passwd += f"{name}:x:{number}:{number}::{home}:/bin/sh\n"
+            group += f"{name}:x:{number}:\n"
+        for name, text in ("passwd", passwd), ("group", group):
+            with open(self.path(name), "w") as file:
+                file.write(text)
+            subprocess.run(["mount", "--bind", self.path(name), f"/etc/{name}"], check=True)
+
+    def small_disk(self, name, size):
+        """A file system of this size on a directory of the test, made before the gateway starts."""
+        os.makedirs(self.path(name), exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none",
+                        self.path(name)], check=True)
+
+    def fill_disk(self, name):
+        """Takes all space that is left there."""
+        with open(os.path.join(self.path(name), "ballast"), "wb", buffering=0) as file:
+            for size in 1 << 20, 4096, 512:
+                try:
+                    while True:
+                        file.write(b"\0" * size)
+                except OSError:
+                    pass
+
+    def free_disk(self, name):
+        os.unlink(os.path.join(self.path(name), "ballast"))
+
+    def faults(self):
+        """What the gateway did wrong that no script needs to look for."""
+        return [fault for one in self.sinks.values() for fault in one.faults] + \
+            self.gateway.crashes()
+
+    def close(self):
+        for one in self.connections.values():
+            one.close()
+        for one in self.sinks.values():
+            one.stop()
+        self.dns.stop()
+
+
+def find(things, name, kind):
+    if name not in things:
+        raise script.ScriptError(f"there is no {kind} {name}; there are: {', '.join(things)}")
+    return things[name]
+
+
+def system_users(path):
+    with open(path) as file:
+        return [line.split()[1] for line in file if line.startswith("u ")]
+
+
+def maildir_messages(path):
+    """The content of every message in a Maildir."""
+    found = []
+    for part in "new", "cur":
+        folder = os.path.join(path, part)
+        if os.path.isdir(folder):
+            for name in sorted(os.listdir(folder)):
+                with open(os.path.join(folder, name), "rb") as file:
+                    found.append(file.read())
+    return found
+
+
+def fresh(directory):
+    shutil.rmtree(directory, ignore_errors=True)
+    os.makedirs(directory)
+    os.chmod(directory, 0o755)

@@ -1,0 +1,349 @@
+// The simulated disk: per file what is cached, what is durable, and which sectors differ.
+#include "simulated_file_system.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+
+namespace postern {
+
+namespace {
+
+constexpr uint64_t sector_size = 512;
+
+Error simulated(const std::string& what, int code) { return system_error(what, code); }
+
+std::string directory_of(const std::string& path) {
+    size_t slash = path.rfind('/');
+    return slash == std::string::npos ? "" : path.substr(0, slash);
+}
+
+} // namespace
+
+class SimulatedFile : public File {
+  public:
+    SimulatedFile(SimulatedFileSystem& system, std::shared_ptr<SimulatedFileSystem::Node> node)
+        : system_(system), node_(std::move(node)), generation_(system.generation_) {}
+
+    Result<size_t> read_at(uint64_t offset, std::span<char> out) override {
+        if (dead())
+            return simulated("read", EIO);
+        const std::string& bytes = node_->cached;
+        if (offset >= bytes.size())
+            return size_t{0};
+        size_t count = std::min<size_t>(out.size(), bytes.size() - offset);
+        std::memcpy(out.data(), bytes.data() + offset, count);
+        return count;
+    }
+    Result<void> write_at(uint64_t offset, std::span<const std::string_view> pieces,
+                          bool durable) override {
+        if (dead())
+            return simulated("write", EIO);
+        return system_.write(*node_, offset, pieces, durable);
+    }
+    Result<void> sync() override {
+        if (dead())
+            return simulated("sync", EIO);
+        if (auto step = system_.step(); !step)
+            return step;
+        return system_.sync_node(*node_);
+    }
+    Result<uint64_t> size() override {
+        if (dead())
+            return simulated("size", EIO);
+        return node_->cached.size();
+    }
+    Result<void> truncate(uint64_t length) override {
+        if (dead())
+            return simulated("truncate", EIO);
+        if (auto step = system_.step(); !step)
+            return step;
+        node_->cached.resize(length, '\0');
+        return {};
+    }
+    Result<void> allocate(uint64_t offset, uint64_t length) override {
+        std::string zeros(length, '\0');
+        std::vector<std::string_view> pieces{zeros};
+        return write_at(offset, pieces, false);
+    }
+    Result<FileDescriptor> descriptor() override {
+        return FileDescriptor(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    }
+
+    std::shared_ptr<SimulatedFileSystem::Node> node() const { return node_; }
+    bool dead() const { return generation_ != system_.generation_ || system_.stopped_; }
+
+  private:
+    SimulatedFileSystem& system_;
+    std::shared_ptr<SimulatedFileSystem::Node> node_;
+    uint64_t generation_;
+};
+
+class SimulatedLock : public FileLock {
+  public:
+    explicit SimulatedLock(SimulatedFileSystem& system)
+        : system_(system), generation_(system.generation_) {}
+    ~SimulatedLock() override {
+        if (generation_ == system_.generation_)
+            system_.locked_ = false;
+    }
+
+  private:
+    SimulatedFileSystem& system_;
+    uint64_t generation_;
+};
+
+bool SimulatedFileSystem::chance(double probability) {
+    return probability > 0 && std::uniform_real_distribution<>()(random_) < probability;
+}
+
+Result<void> SimulatedFileSystem::step(bool* stops_now) {
+    if (stopped_)
+        return simulated("the machine has stopped", EIO);
+    steps_++;
+    if (steps_ != stop_at_step)
+        return {};
+    stopped_ = true;
+    if (stops_now != nullptr)
+        *stops_now = true;
+    return simulated("the machine stops", EIO);
+}
+
+void SimulatedFileSystem::write_back(Node& node, uint64_t sector) {
+    uint64_t begin = sector * sector_size;
+    if (begin >= node.cached.size())
+        return;
+    uint64_t count = std::min(sector_size, node.cached.size() - begin);
+    if (node.durable.size() < begin + count)
+        node.durable.resize(begin + count, '\0');
+    node.durable.replace(begin, count, node.cached, begin, count);
+}
+
+Result<void> SimulatedFileSystem::sync_node(Node& node) {
+    bool fails = chance(sync_failure);
+    for (uint64_t sector : node.dirty)
+        if (!fails || random_() % 2 == 0)
+            write_back(node, sector);
+    node.dirty.clear(); // even if it failed: the kernel does not try again
+    if (fails)
+        return simulated("sync", EIO);
+    node.durable.resize(node.cached.size(), '\0');
+    return {};
+}
+
+Result<void> SimulatedFileSystem::write(Node& node, uint64_t offset,
+                                        std::span<const std::string_view> pieces, bool durable) {
+    std::string bytes;
+    for (std::string_view piece : pieces)
+        bytes.append(piece);
+    if (meanwhile)
+        meanwhile();
+    bool stops_now = false;
+    auto step_result = step(&stops_now);
+    if (!step_result && !stops_now)
+        return step_result;
+    int code = 0;
+    if (chance(write_failure)) {
+        bytes.resize(random_() % (bytes.size() + 1));
+        code = EIO;
+    }
+    uint64_t growth =
+        offset + bytes.size() > node.cached.size() ? offset + bytes.size() - node.cached.size() : 0;
+    uint64_t room = capacity - std::min(capacity, used());
+    if (growth > room) {
+        uint64_t end = node.cached.size() + room;
+        bytes.resize(end > offset ? end - offset : 0);
+        code = ENOSPC;
+    }
+    if (!bytes.empty()) {
+        if (node.cached.size() < offset + bytes.size())
+            node.cached.resize(offset + bytes.size(), '\0');
+        node.cached.replace(offset, bytes.size(), bytes);
+        for (uint64_t sector = offset / sector_size;
+             sector <= (offset + bytes.size() - 1) / sector_size; sector++)
+            node.dirty.insert(sector);
+    }
+    if (!step_result)
+        return step_result;
+    if (code != 0)
+        return simulated("write", code);
+    return durable ? sync_node(node) : Result<void>();
+}
+
+void SimulatedFileSystem::apply(Names& names, const Change& change) {
+    for (const auto& [path, node] : change.names) {
+        if (node)
+            names[path] = node;
+        else
+            names.erase(path);
+    }
+}
+
+void SimulatedFileSystem::change_names(Change change) {
+    apply(cached_names_, change);
+    unsynced_changes_.push_back(std::move(change));
+}
+
+void SimulatedFileSystem::crash(uint64_t seed) {
+    std::mt19937_64 fate(seed);
+    // Names: the journal is committed in order.
+    size_t kept = fate() % (unsynced_changes_.size() + 1);
+    for (size_t i = 0; i < kept; i++)
+        apply(durable_names_, unsynced_changes_[i]);
+    unsynced_changes_.clear();
+    cached_names_ = durable_names_;
+    // Data: sector by sector; now and then all or nothing, which finds other bugs.
+    for (auto& [path, node] : cached_names_) {
+        uint64_t mood = fate() % 4;
+        for (uint64_t sector : node->dirty)
+            if (mood == 0 || (mood > 1 && fate() % 2 == 0))
+                write_back(*node, sector);
+        node->dirty.clear();
+        node->cached = node->durable;
+    }
+    stopped_ = false;
+    locked_ = false;
+    stop_at_step = 0;
+    generation_++;
+}
+
+void SimulatedFileSystem::kill_process() {
+    stopped_ = false;
+    stop_at_step = 0;
+    locked_ = false;
+    generation_++;
+}
+
+bool SimulatedFileSystem::flip_bit(const std::string& path, uint64_t bit) {
+    auto found = cached_names_.find(path);
+    if (found == cached_names_.end() || found->second->cached.size() <= bit / 8)
+        return false;
+    for (std::string* bytes : {&found->second->cached, &found->second->durable})
+        if (bytes->size() > bit / 8)
+            (*bytes)[bit / 8] = static_cast<char>((*bytes)[bit / 8] ^ (1 << (bit % 8)));
+    return true;
+}
+
+std::string SimulatedFileSystem::contents(const std::string& path) const {
+    auto found = cached_names_.find(path);
+    return found == cached_names_.end() ? std::string() : found->second->cached;
+}
+
+void SimulatedFileSystem::set_contents(const std::string& path, const std::string& bytes) {
+    auto node = std::make_shared<Node>();
+    node->cached = node->durable = bytes;
+    cached_names_[path] = durable_names_[path] = node;
+}
+
+std::vector<std::string> SimulatedFileSystem::names(const std::string& directory) const {
+    std::vector<std::string> names;
+    for (const auto& [path, node] : cached_names_)
+        if (path != directory && directory_of(path) == directory)
+            names.push_back(path.substr(directory.empty() ? 0 : directory.size() + 1));
+    return names;
+}
+
+Result<std::unique_ptr<File>> SimulatedFileSystem::open(const std::string& path, OpenMode mode) {
+    if (stopped_)
+        return simulated(path, EIO);
+    auto found = cached_names_.find(path);
+    if (mode != OpenMode::CreateNew) {
+        if (found == cached_names_.end())
+            return simulated(path, ENOENT);
+        return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, found->second));
+    }
+    if (auto counted = step(); !counted)
+        return counted.error();
+    if (found != cached_names_.end())
+        return simulated(path, EEXIST);
+    auto node = std::make_shared<Node>();
+    change_names({{{path, node}}});
+    return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, node));
+}
+
+Result<std::unique_ptr<File>> SimulatedFileSystem::create_unnamed(const std::string&) {
+    if (auto counted = step(); !counted)
+        return counted.error();
+    return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, std::make_shared<Node>()));
+}
+
+Result<void> SimulatedFileSystem::link_unnamed(File& file, const std::string& path) {
+    if (auto counted = step(); !counted)
+        return counted;
+    if (cached_names_.contains(path))
+        return simulated(path, EEXIST);
+    change_names({{{path, static_cast<SimulatedFile&>(file).node()}}});
+    return {};
+}
+
+Result<void> SimulatedFileSystem::rename(const std::string& from, const std::string& to) {
+    if (auto counted = step(); !counted)
+        return counted;
+    auto found = cached_names_.find(from);
+    if (found == cached_names_.end())
+        return simulated(from, ENOENT);
+    auto node = found->second;
+    change_names({{{from, nullptr}, {to, node}}});
+    return {};
+}
+
+Result<void> SimulatedFileSystem::unlink(const std::string& path) {
+    if (auto counted = step(); !counted)
+        return counted;
+    if (!cached_names_.contains(path))
+        return simulated(path, ENOENT);
+    change_names({{{path, nullptr}}});
+    return {};
+}
+
+Result<void> SimulatedFileSystem::make_directory(const std::string&) { return step(); }
+
+Result<std::vector<std::string>> SimulatedFileSystem::list(const std::string& directory) {
+    if (stopped_)
+        return simulated(directory, EIO);
+    return names(directory);
+}
+
+Result<void> SimulatedFileSystem::sync_directory(const std::string& directory) {
+    if (auto counted = step(); !counted)
+        return counted;
+    if (chance(sync_failure))
+        return simulated(directory + ": sync", EIO);
+    // Everything up to the last change in this directory.
+    size_t until = 0;
+    for (size_t i = 0; i < unsynced_changes_.size(); i++)
+        for (const auto& [path, node] : unsynced_changes_[i].names)
+            if (directory_of(path) == directory)
+                until = i + 1;
+    for (size_t i = 0; i < until; i++)
+        apply(durable_names_, unsynced_changes_[i]);
+    unsynced_changes_.erase(unsynced_changes_.begin(),
+                            unsynced_changes_.begin() + static_cast<ptrdiff_t>(until));
+    return {};
+}
+
+Result<std::unique_ptr<FileLock>> SimulatedFileSystem::lock(const std::string& path) {
+    if (stopped_)
+        return simulated(path, EIO);
+    if (locked_)
+        return simulated(path, EWOULDBLOCK);
+    locked_ = true;
+    return std::unique_ptr<FileLock>(std::make_unique<SimulatedLock>(*this));
+}
+
+uint64_t SimulatedFileSystem::used() const {
+    uint64_t bytes = 0;
+    for (const auto& [path, node] : cached_names_)
+        bytes += node->cached.size();
+    return bytes;
+}
+
+Result<uint64_t> SimulatedFileSystem::free_space() {
+    if (stopped_)
+        return simulated("free space", EIO);
+    uint64_t taken = used();
+    return taken < capacity ? capacity - taken : 0;
+}
+
+} // namespace postern

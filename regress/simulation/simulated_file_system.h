@@ -1,0 +1,103 @@
+// A file system in memory that behaves as badly as POSIX allows, from a seed.
+//
+// - Data that was not synced survives a crash sector by sector (512 bytes) at random: dropped, kept
+// or
+//   torn, in any order. Names that were not synced survive in the order in which they were made, up
+//   to some point.
+// - A sync can fail: then each unsynced sector is on disk or not, and counts as clean, so that a
+// later
+//   sync succeeds without writing it (as Linux does). A write can fail half-way.
+// - The disk has a size.
+// - The machine can stop at any step (every call that changes something is one): from then on every
+//   call fails, until crash() brings the machine up again with what survived.
+//
+// One thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "queue/spool/file_system.h"
+
+namespace postern {
+
+class SimulatedFileSystem : public FileSystem {
+  public:
+    explicit SimulatedFileSystem(uint64_t seed) : random_(seed) {}
+
+    // -- What goes wrong.
+    uint64_t stop_at_step = 0;      // the machine stops at this step; 0: never
+    double sync_failure = 0;        // probability of a sync or durable write failing
+    double write_failure = 0;       // of a write failing with EIO after part of it
+    uint64_t capacity = UINT64_MAX; // bytes
+    // Called in the middle of every write: what another thread might do meanwhile.
+    std::function<void()> meanwhile;
+
+    uint64_t steps() const { return steps_; }
+    bool stopped() const { return stopped_; }
+    // The machine comes up again; open Files are dead. `seed`: for what survives.
+    void crash(uint64_t seed);
+    // The process dies, but not the machine: nothing is lost but the open Files.
+    void kill_process();
+    // A bit on the disk changes. False if there is no such file or it is shorter.
+    bool flip_bit(const std::string& path, uint64_t bit);
+    // The file's bytes as they are read; empty if there is none.
+    std::string contents(const std::string& path) const;
+    void set_contents(const std::string& path, const std::string& bytes); // synced at once
+    std::vector<std::string> names(const std::string& directory) const;
+
+    Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+    Result<std::unique_ptr<File>> create_unnamed(const std::string& directory) override;
+    Result<void> link_unnamed(File& file, const std::string& path) override;
+    Result<void> rename(const std::string& from, const std::string& to) override;
+    Result<void> unlink(const std::string& path) override;
+    Result<void> make_directory(const std::string& path) override;
+    Result<std::vector<std::string>> list(const std::string& directory) override;
+    Result<void> sync_directory(const std::string& directory) override;
+    Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+    Result<uint64_t> free_space() override;
+
+  private:
+    friend class SimulatedFile;
+    friend class SimulatedLock;
+
+    struct Node {
+        std::string cached;       // what a read sees
+        std::string durable;      // what is on the disk
+        std::set<uint64_t> dirty; // sectors in which they may differ
+    };
+    using Names = std::map<std::string, std::shared_ptr<Node>>;
+    // One change of names, atomic; a null node unlinks.
+    struct Change {
+        std::vector<std::pair<std::string, std::shared_ptr<Node>>> names;
+    };
+
+    // Counts a step. An error if the machine has stopped, or stops now; then `stops_now` is set, if
+    // it is given, and the call may still have part of its effect.
+    Result<void> step(bool* stops_now = nullptr);
+    bool chance(double probability);
+    void change_names(Change change);
+    static void apply(Names& names, const Change& change);
+    void write_back(Node& node, uint64_t sector);
+    Result<void> write(Node& node, uint64_t offset, std::span<const std::string_view> pieces,
+                       bool durable);
+    Result<void> sync_node(Node& node);
+    uint64_t used() const;
+
+    std::mt19937_64 random_;
+    uint64_t steps_ = 0;
+    uint64_t generation_ = 0; // of open Files
+    bool stopped_ = false;
+    bool locked_ = false;
+    Names cached_names_;
+    Names durable_names_;
+    std::vector<Change> unsynced_changes_;
+};
+
+} // namespace postern

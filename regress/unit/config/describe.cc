@@ -1,0 +1,138 @@
+#include "regress/unit/config/describe.h"
+
+#include <sstream>
+
+namespace postern::test {
+
+namespace {
+
+const char* name_of(CriterionKind kind) {
+    static constexpr const char* names[] = {
+        "from any",    "from local",  "from src", "from auth", "from mail-from",
+        "from rdns",   "from socket", "for any",  "for local", "for domain",
+        "for rcpt-to", "auth",        "helo",     "mail-from", "rcpt-to",
+        "tag",         "tls"};
+    return names[static_cast<size_t>(kind)];
+}
+
+std::string describe(const RelayHost& host) {
+    static constexpr const char* schemes[] = {"smtp", "smtp+notls", "smtp+tls", "smtps", "lmtp"};
+    const std::string scheme = schemes[static_cast<size_t>(host.scheme)];
+    if (!host.unix_path.empty())
+        return scheme + ":" + host.unix_path + " " + std::to_string(host.port);
+    return scheme + "://" + host.host + " " + std::to_string(host.port);
+}
+
+// The content of a table that was written inline, else its name.
+std::string describe(const Configuration& configuration, const std::string& table) {
+    if (!table.starts_with("<inline:"))
+        return " <" + table + ">";
+    std::string text;
+    for (const std::string& value : configuration.tables.at(table).values)
+        text += " " + value;
+    return text;
+}
+
+void describe_tables(std::ostream& out, const Configuration& configuration) {
+    for (const auto& [name, table] : configuration.tables) {
+        if (name.starts_with("<inline:"))
+            continue;
+        out << "table " << name << (table.is_mapping ? " mapping" : " list");
+        for (const std::string& value : table.values)
+            out << " [" << value << "]";
+        for (const auto& [key, value] : table.pairs)
+            out << " [" << key << "=" << value << "]";
+        out << "\n";
+    }
+}
+
+void describe_actions(std::ostream& out, const Configuration& configuration) {
+    static constexpr const char* kinds[] = {"relay", "maildir", "lmtp"};
+    for (const Action& action : configuration.actions) {
+        out << "action " << action.name << " " << kinds[static_cast<size_t>(action.kind)];
+        if (action.host)
+            out << " " << describe(*action.host);
+        if (!action.helo.empty())
+            out << " helo " << action.helo;
+        if (action.source)
+            out << " src " << action.source->to_string();
+        if (!action.maildir_path.empty())
+            out << " path " << action.maildir_path;
+        if (!action.user.empty())
+            out << " user " << action.user;
+        if (action.lmtp_rcpt_to)
+            out << " rcpt-to";
+        if (action.ttl)
+            out << " ttl " << action.ttl->count();
+        out << "\n";
+    }
+}
+
+void describe_rules(std::ostream& out, const Configuration& configuration) {
+    for (const MatchRule& rule : configuration.rules) {
+        out << rule.line << ":";
+        for (const Criterion& criterion : rule.criteria) {
+            out << " " << (criterion.negated ? "!" : "") << name_of(criterion.kind);
+            if (!criterion.table.empty())
+                out << describe(configuration, criterion.table);
+            out << ",";
+        }
+        out << (rule.action.empty() ? " reject" : " action " + rule.action) << "\n";
+    }
+}
+
+template <class T>
+void setting(std::ostream& out, const char* name, const T& value, const T& preset) {
+    if (value != preset)
+        out << name << " " << value << "\n";
+}
+
+void describe_settings(std::ostream& out, const Configuration& c) {
+    const Configuration preset;
+    setting(out, "spool", c.spool, preset.spool);
+    setting(out, "socket", c.socket, preset.socket);
+    setting(out, "hostname", c.hostname, preset.hostname);
+    setting(out, "listeners", c.listeners, preset.listeners);
+    setting(out, "relays", c.relays, preset.relays);
+    setting(out, "max-message-size", c.limits.max_message_size, preset.limits.max_message_size);
+    setting(out, "max-rcpt", c.limits.max_recipients, preset.limits.max_recipients);
+    setting(out, "max-mails", c.limits.max_mails, preset.limits.max_mails);
+    setting(out, "max-sessions", c.limits.max_sessions, preset.limits.max_sessions);
+    setting(out, "max-errors", c.limits.max_errors, preset.limits.max_errors);
+    setting(out, "max-hops", c.limits.max_received_hops, preset.limits.max_received_hops);
+    setting(out, "ttl", c.queue.ttl.count(), preset.queue.ttl.count());
+    setting(out, "retry-delay", c.queue.retry_delay.count(), preset.queue.retry_delay.count());
+    setting(out, "retry-max", c.queue.retry_max.count(), preset.queue.retry_max.count());
+    setting(out, "max-per-destination", c.queue.max_per_destination,
+            preset.queue.max_per_destination);
+    if (c.resolver.mode != preset.resolver.mode)
+        out << "resolver " << (c.resolver.mode == ResolverMode::forward ? "forward" : "recursive")
+            << "\n";
+    for (const Endpoint& server : c.resolver.forwarders)
+        out << "forwarder " << server.to_string() << "\n";
+    setting(out, "trust-anchor", c.resolver.trust_anchor, preset.resolver.trust_anchor);
+    setting(out, "timeout", c.resolver.timeout.count(), preset.resolver.timeout.count());
+    for (const auto& [process, user] : c.users.by_process)
+        out << "user " << process << " " << user << "\n";
+}
+
+} // namespace
+
+std::string describe(const Configuration& configuration) {
+    std::ostringstream out;
+    describe_settings(out, configuration);
+    for (const Listen& listen : configuration.listens) {
+        out << listen.line << ": listen " << listen.on << " " << listen.port;
+        if (!listen.hostname.empty())
+            out << " hostname " << listen.hostname;
+        if (!listen.tag.empty())
+            out << " tag " << listen.tag;
+        out << "\n";
+    }
+    describe_tables(out, configuration);
+    describe_actions(out, configuration);
+    describe_rules(out, configuration);
+    return out.str();
+}
+
+} // namespace postern::test

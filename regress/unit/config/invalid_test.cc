@@ -1,0 +1,534 @@
+// What is said of bad configurations: the place, what was found, what was expected.
+#include <gtest/gtest.h>
+
+#include "common/config/lexer.h"
+#include "common/config/parse.h"
+#include "common/config/token_stream.h"
+#include "regress/unit/config/files.h"
+
+namespace postern::test {
+namespace {
+
+const std::string a_directive =
+    "expected a directive: action, hostname, include, listen, listener, match, queue, relay, "
+    "resolver, smtp, socket, spool, table, user, or \"name = value\"";
+
+struct Snippet {
+    std::string text;
+    std::string errors; // one a line
+};
+
+// Files that snippets include or have as tables. "deep" is followed by deep1, deep2, …
+std::map<std::string, std::string> texts() {
+    std::map<std::string, std::string> texts = {
+        {"loop", "# x\ninclude \"loop2\""},
+        {"loop2", "include 'loop'"},
+        {"bad", "spool /a\n  spool b\n"},
+        {"/bad", "key: a\n  nothing\nKEY b\n: x\n"},
+        {"/notnets", "# nets\n10/8\n  example.org\n"},
+        {"deep", "include \"deep1\""},
+    };
+    for (int i = 1; i < 20; ++i)
+        texts["deep" + std::to_string(i)] = "include \"deep" + std::to_string(i + 1) + "\"";
+    return texts;
+}
+
+std::string errors_of(const std::string& text) {
+    const Files files(texts());
+    const ParsedConfiguration parsed = parse_configuration("f", text, files.reader());
+    EXPECT_EQ(parsed.configuration.has_value(), parsed.errors.empty());
+    std::string errors;
+    for (const Diagnostic& error : parsed.errors)
+        errors += (errors.empty() ? "" : "\n") + error.to_string();
+    return errors;
+}
+
+void expect_errors(const std::vector<Snippet>& snippets) {
+    for (const Snippet& snippet : snippets) {
+        const bool has_rule = snippet.text.find("match") != std::string::npos;
+        EXPECT_EQ(errors_of(snippet.text + (has_rule ? "" : "\nmatch reject")), snippet.errors)
+            << snippet.text;
+    }
+}
+
+TEST(Invalid, Directives) {
+    expect_errors({
+        {"foo", std::string(R"(f:1:1: found "foo", )") + a_directive},
+        {R"("foo" bar)", std::string(R"(f:1:1: found "foo", )") + a_directive},
+        {"{ a }", std::string(R"(f:1:1: found "{", )") + a_directive},
+        {"= x", std::string(R"(f:1:1: found "=", )") + a_directive},
+        {R"(pki mail.example.com cert "/etc/ssl/mail.example.com.crt")",
+         R"(f:1:1: "pki" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(ca x cert "/x")",
+         R"(f:1:1: "ca" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(filter "rspamd" proc-exec "filter-rspamd")",
+         R"(f:1:1: "filter" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"bounce warn-interval 1h",
+         R"(f:1:1: "bounce" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"srs key secret",
+         R"(f:1:1: "srs" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"mta max-deferred 100",
+         R"(f:1:1: "mta" is a known smtpd.conf keyword, but this version does not support it here)"},
+    });
+}
+
+TEST(Invalid, Listen) {
+    expect_errors({
+        {"listen", "f:1:7: found end of line, expected on"},
+        {"listen 127.0.0.1", R"(f:1:8: found "127.0.0.1", expected on)"},
+        {"listen on",
+         "f:1:10: found end of line, expected an address, a host name or an interface"},
+        {R"(listen on "")",
+         R"(f:1:11: found "", expected an address, a host name or an interface)"},
+        {"listen on 192.0.2",
+         R"(f:1:11: found "192.0.2", expected an address, a host name or an interface)"},
+        {"listen on 192.0.2.256",
+         R"(f:1:11: found "192.0.2.256", expected an address, a host name or an interface)"},
+        {"listen on fe80::1%eth0",
+         R"(f:1:11: found "fe80::1%eth0", expected an address, a host name or an interface)"},
+        {"listen on a/b",
+         R"(f:1:11: found "a/b", expected an address, a host name or an interface)"},
+        {"listen on port 25",
+         R"(f:1:11: found "port", expected an address, a host name or an interface (a keyword must be quoted to be a value))"},
+        {"listen on socket tag x",
+         R"(f:1:11: "socket" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"listen on 127.0.0.1 foo", R"(f:1:21: found "foo", expected one of: port, hostname, tag)"},
+        {"listen on 127.0.0.1 port", "f:1:25: found end of line, expected a port: 1 to 65535, "
+                                     "smtp, submission, submissions or smtps"},
+        {"listen on 127.0.0.1 port 0",
+         R"(f:1:26: found "0", expected a port: 1 to 65535, smtp, submission, submissions or smtps)"},
+        {"listen on 127.0.0.1 port 65536",
+         R"(f:1:26: found "65536", expected a port: 1 to 65535, smtp, submission, submissions or smtps)"},
+        {"listen on 127.0.0.1 port http",
+         R"(f:1:26: found "http", expected a port: 1 to 65535, smtp, submission, submissions or smtps)"},
+        {"listen on 127.0.0.1 port -1",
+         R"(f:1:26: found "-1", expected a port: 1 to 65535, smtp, submission, submissions or smtps)"},
+        {"listen on 127.0.0.1 port 25 port 26", R"(f:1:29: "port" is given twice)"},
+        {"listen on 127.0.0.1 25", R"(f:1:21: found "25", expected one of: port, hostname, tag)"},
+        {"listen on 127.0.0.1 tls pki mail.example.com auth",
+         R"(f:1:21: "tls" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"listen on 127.0.0.1 inet4",
+         R"(f:1:21: "inet4" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(listen on 127.0.0.1 filter "dkimsign")",
+         R"(f:1:21: "filter" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(listen on 127.0.0.1 hostname "a b")", R"(f:1:30: found "a b", expected a host name)"},
+        {"listen on 127.0.0.1 tag 0123456789012345678901234567890x",
+         R"(f:1:25: found "0123456789012345678901234567890x", expected a tag of at most 31 bytes)"},
+        {"listen on lo\nlisten on lo port smtp",
+         R"(f:2:11: "lo" port 25 is listened on already (line 1))"},
+    });
+}
+
+TEST(Invalid, Settings) {
+    expect_errors({
+        {"spool relative/path", R"(f:1:7: found "relative/path", expected an absolute path)"},
+        {"spool", "f:1:6: found end of line, expected an absolute path"},
+        {"spool /a /b", R"(f:1:10: found "/b", expected end of line)"},
+        {R"(spool "/a)", "f:1:7: this string is not closed before the end of the line"},
+        {"spool '/a", "f:1:7: this string is not closed before the end of the line"},
+        {"spool \"/a\x01"
+         "b\"",
+         R"(f:1:10: found "\x01" in a string)"},
+        {R"(spool \a)", "f:1:7: a backslash may only stand at the end of a line or between quotes"},
+        {"spool (/a)", R"(f:1:7: found "(" outside of quotes)"},
+        {"socket relative",
+         R"(f:1:8: found "relative", expected an absolute path of at most 107 bytes)"},
+        {R"(hostname "-bad")", R"(f:1:10: found "-bad", expected a host name)"},
+        {"hostname 1.2.3.4", R"(f:1:10: found "1.2.3.4", expected a host name)"},
+        {"user nobody x",
+         R"(f:1:6: found "nobody", expected one of: listener, keyholder, resolver, lookup, control, queue, relay, local)"},
+        {"user queue", "f:1:11: found end of line, expected a user name"},
+        {R"(user queue "a:b")", R"(f:1:12: found "a:b", expected a user name)"},
+        {"user queue -x", R"(f:1:12: found "-x", expected a user name)"},
+        {"listener 4", R"(f:1:10: found "4", expected processes)"},
+        {"listener processes", "f:1:19: found end of line, expected a number from 1 to 256"},
+        {"listener processes 0", R"(f:1:20: found "0", expected a number from 1 to 256)"},
+        {"listener processes 257", R"(f:1:20: found "257", expected a number from 1 to 256)"},
+        {"relay processes many", R"(f:1:17: found "many", expected a number from 1 to 256)"},
+        {"resolver", "f:1:9: found end of line, expected one of: system, recursive, forward"},
+        {"resolver none", R"(f:1:10: found "none", expected one of: system, recursive, forward)"},
+        {"resolver forward", "f:1:17: found end of line, expected the address of a name server"},
+        {"resolver forward localhost",
+         R"(f:1:18: found "localhost", expected the address of a name server)"},
+        {"resolver forward 127.0.0.1 port",
+         "f:1:32: found end of line, expected a port from 1 to 65535"},
+        {"resolver forward 127.0.0.1,",
+         "f:1:28: found end of line, expected the address of a name server"},
+        {"resolver forward 127.0.0.1 127.0.0.2",
+         R"(f:1:28: found "127.0.0.2", expected one of: port, ",", trust-anchor, timeout)"},
+        {"resolver system trust-anchor relative",
+         R"(f:1:30: found "relative", expected an absolute path)"},
+        {"resolver system timeout 0s",
+         R"(f:1:25: found "0s", expected a time such as 30s, 5m, 4h or 1d12h)"},
+        {"resolver system timeout 3s timeout 4s", R"(f:1:28: "timeout" is given twice)"},
+        {"smtp", "f:1:5: found end of line, expected one of: limit, max-message-size"},
+        {"smtp foo", R"(f:1:6: found "foo", expected one of: limit, max-message-size)"},
+        {R"(smtp ciphers "HIGH")",
+         R"(f:1:6: "ciphers" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(smtp sub-addr-delim "-")",
+         R"(f:1:6: "sub-addr-delim" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"smtp max-message-size", "f:1:22: found end of line, expected a size from 1 to 4294967295 "
+                                  "bytes, such as 10485760 or 35M"},
+        {"smtp max-message-size 0",
+         R"(f:1:23: found "0", expected a size from 1 to 4294967295 bytes, such as 10485760 or 35M)"},
+        {"smtp max-message-size 4G",
+         R"(f:1:23: found "4G", expected a size from 1 to 4294967295 bytes, such as 10485760 or 35M)"},
+        {"smtp max-message-size 99999999999999999999",
+         R"(f:1:23: found "99999999999999999999", expected a size from 1 to 4294967295 bytes, such as 10485760 or 35M)"},
+        {"smtp max-message-size 35T",
+         R"(f:1:23: found "35T", expected a size from 1 to 4294967295 bytes, such as 10485760 or 35M)"},
+        {"smtp limit", "f:1:11: found end of line, expected one of: max-rcpt, max-mails, "
+                       "max-sessions, max-errors, max-hops"},
+        {"smtp limit max-foo 3",
+         R"(f:1:12: found "max-foo", expected one of: max-rcpt, max-mails, max-sessions, max-errors, max-hops)"},
+        {"smtp limit max-rcpt 0", R"(f:1:21: found "0", expected a number from 1 to 100000)"},
+        {"smtp limit max-rcpt 3 max-rcpt 4", R"(f:1:23: "max-rcpt" is given twice)"},
+        {"queue foo", R"(f:1:7: found "foo", expected one of: ttl, retry-delay, retry-max, limit)"},
+        {"queue ttl", "f:1:10: found end of line, expected a time such as 30s, 5m, 4h or 1d12h"},
+        {"queue ttl 4", R"(f:1:11: found "4", expected a time such as 30s, 5m, 4h or 1d12h)"},
+        {"queue ttl 0s", R"(f:1:11: found "0s", expected a time such as 30s, 5m, 4h or 1d12h)"},
+        {"queue ttl 4h1d", R"(f:1:11: found "4h1d", expected a time such as 30s, 5m, 4h or 1d12h)"},
+        {"queue ttl 4w", R"(f:1:11: found "4w", expected a time such as 30s, 5m, 4h or 1d12h)"},
+        {"queue ttl 3651d",
+         R"(f:1:11: found "3651d", expected a time such as 30s, 5m, 4h or 1d12h)"},
+        {"queue ttl -4d", R"(f:1:11: found "-4d", expected a time such as 30s, 5m, 4h or 1d12h)"},
+        {"queue compression",
+         R"(f:1:7: "compression" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(queue encryption "key")",
+         R"(f:1:7: "encryption" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"queue retry-delay 5h", "f:1:7: the first retry (18000s) would be later than "
+                                 "\"queue retry-max\" allows (14400s)"},
+        {"queue retry-delay 5h\nqueue retry-max 6h\nqueue retry-delay 7h",
+         "f:3:7: the first retry (25200s) would be later than \"queue retry-max\" allows (21600s)"},
+        {"queue limit max-foo 3", R"(f:1:13: found "max-foo", expected max-per-destination)"},
+    });
+}
+
+TEST(Invalid, Actions) {
+    expect_errors({
+        {"action", "f:1:7: found end of line, expected an action name"},
+        {"action local relay",
+         R"(f:1:8: found "local", expected an action name (a keyword must be quoted to be a value))"},
+        {"action x", "f:1:9: found end of line, expected one of: relay, maildir, lmtp"},
+        {"action x foo", R"(f:1:10: found "foo", expected one of: relay, maildir, lmtp)"},
+        {"action x mbox",
+         R"(f:1:10: "mbox" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(action x mda "/path/to/mda -f -")",
+         R"(f:1:10: "mda" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x forward-only",
+         R"(f:1:10: "forward-only" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x relay foo", R"(f:1:16: found "foo", expected one of: host, helo, src, ttl)"},
+        {"action x relay host",
+         "f:1:20: found end of line, expected a relay URL such as smtp://host:port"},
+        {"action x relay host <t>",
+         R"(f:1:21: "host" with a table is not supported by this version)"},
+        {"action x relay host { a }",
+         R"(f:1:21: "host" with a table is not supported by this version)"},
+        {R"(action x relay host "foo://bar")",
+         R"(f:1:21: found "foo://bar", expected one of: smtp://, smtp+notls://, smtp+tls://, smtps://, lmtp://)"},
+        {"action x relay host smtp://",
+         R"(f:1:21: found "smtp://", expected a host name or an address)"},
+        {"action x relay host smtp://[::1",
+         R"(f:1:21: found "smtp://[::1", expected "]" behind the address)"},
+        {"action x relay host smtp://2001:db8::1",
+         R"(f:1:21: found "smtp://2001:db8::1", expected a port from 1 to 65535 behind the host (IPv6 needs brackets))"},
+        {"action x relay host smtp://a:0",
+         R"(f:1:21: found "smtp://a:0", expected a port from 1 to 65535 behind the host (IPv6 needs brackets))"},
+        {"action x relay host smtp://a:99999",
+         R"(f:1:21: found "smtp://a:99999", expected a port from 1 to 65535 behind the host (IPv6 needs brackets))"},
+        {"action x relay host smtp://bob@a",
+         R"(f:1:21: found "smtp://bob@a", expected no "label@": this version does not support authentication)"},
+        {"action x relay host smtp+tls://a",
+         R"(f:1:21: "smtp+tls://" is not supported yet: the relay does not speak TLS)"},
+        {"action x relay host smtps://a:465",
+         R"(f:1:21: "smtps://" is not supported yet: the relay does not speak TLS)"},
+        {R"(action x relay host "a b")",
+         R"(f:1:21: found "a b", expected a host name or an address)"},
+        {"action x relay host a host b", R"(f:1:23: "host" is given twice)"},
+        {"action x relay src mx.example.org",
+         R"(f:1:20: found "mx.example.org", expected an address)"},
+        {"action x relay src <t>",
+         R"(f:1:20: "src" with a table is not supported by this version)"},
+        {R"(action x relay helo "x y")",
+         R"(f:1:21: found "x y", expected a host name or an address literal)"},
+        {"action x relay tls",
+         R"(f:1:16: "tls" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x relay auth <secrets>",
+         R"(f:1:16: "auth" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x relay backup",
+         R"(f:1:16: "backup" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x relay ttl soon",
+         R"(f:1:20: found "soon", expected a time such as 30s, 5m, 4h or 1d12h)"},
+        {R"(action x maildir "/a/%{foo}")", R"(f:1:18: unknown format specifier "foo")"},
+        {R"(action x maildir "/a/%{rcpt")", R"(f:1:18: a format specifier is not closed with '}')"},
+        {R"(action x maildir "/a/%{rcpt:shout}")",
+         R"(f:1:18: format specifier "rcpt:shout": "shout" is none of lowercase, uppercase, strip, raw)"},
+        {R"(action x maildir "/a/%{rcpt[x]}")",
+         R"(f:1:18: format specifier "rcpt[x]": expected an offset or a range in [])"},
+        {R"(action x maildir "/a/%{rcpt[]}")",
+         R"(f:1:18: format specifier "rcpt[]": expected an offset or a range in [])"},
+        {R"(action x maildir "/a" junk)",
+         R"(f:1:23: "junk" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x maildir alias <aliases>",
+         R"(f:1:18: "alias" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x maildir host a",
+         R"(f:1:18: found "host", expected one of: a path, user, ttl (a keyword must be quoted to be a value))"},
+        {"action x maildir rcpt-to",
+         R"(f:1:18: found "rcpt-to", expected one of: a path, user, ttl (a keyword must be quoted to be a value))"},
+        {"action x lmtp", "f:1:14: found end of line, expected host:port or the path of a socket"},
+        {"action x lmtp a:b",
+         R"(f:1:15: found "a:b", expected a port from 1 to 65535 behind the host (IPv6 needs brackets))"},
+        {R"(action x lmtp "a" virtual <v>)",
+         R"(f:1:19: "virtual" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(action x lmtp "a" rcpt-to rcpt-to)", R"(f:1:27: "rcpt-to" is given twice)"},
+        {"action x relay\naction x maildir", R"(f:2:8: action "x" is defined already (f:1))"},
+    });
+}
+
+TEST(Invalid, Tables) {
+    expect_errors({
+        {"table", "f:1:6: found end of line, expected a table name"},
+        {"table t", R"(f:1:8: found end of line, expected one of: "{", file:/path)"},
+        {"table t {",
+         R"(f:2:1: found "match", expected a value (a keyword must be quoted to be a value))"},
+        {"table t { }", R"(f:1:11: found "}", expected a value)"},
+        {"table t { a",
+         R"(f:2:1: found "match", expected one of: ",", "}", a value (a keyword must be quoted to be a value))"},
+        {"table t { a, }", R"(f:1:14: found "}", expected a value)"},
+        {"table t { , a }", R"(f:1:11: found ",", expected a value)"},
+        {"table t { a,, b }", R"(f:1:13: found ",", expected a value)"},
+        {"table t { a = }", R"(f:1:15: found "}", expected the value of the key)"},
+        {"table t { a = b, c }", R"(f:1:20: found "}", expected one of: "=", "=>")"},
+        {"table t { a, b = c }", R"(f:1:16: found "=", expected one of: ",", "}", a value)"},
+        {"table t { a = b, A = c }", R"(f:1:18: key "A" is in this table already)"},
+        {"table t { listen }",
+         R"(f:1:11: found "listen", expected a value (a keyword must be quoted to be a value))"},
+        {R"(table "<t>" { a })", R"(f:1:7: found "<t>", expected a table name)"},
+        {"table t db:/etc/x.db", R"(f:1:9: tables of type "db" are not supported by this version)"},
+        {"table t sqlite:/etc/x.conf",
+         R"(f:1:9: tables of type "sqlite" are not supported by this version)"},
+        {"table t file:relative",
+         R"(f:1:9: found "file:relative", expected { a list }, file:/path or "/path")"},
+        {"table t relative",
+         R"(f:1:9: found "relative", expected { a list }, file:/path or "/path")"},
+        {"table t file:/missing",
+         "f:1:9: cannot read the table: /missing: No such file or directory"},
+        {"table t { a }\ntable t { b }", R"(f:2:7: table "t" is defined already (f:1))"},
+        {"table t file:/bad", "/bad:2:3: expected a value behind the key: this table is a mapping\n"
+                              "/bad:3:1: key \"KEY\" is in this table already\n"
+                              R"(/bad:4:1: expected a key before ":")"},
+        {"table t { a } b", R"(f:1:15: found "b", expected end of line)"},
+    });
+}
+
+TEST(Invalid, Rules) {
+    expect_errors({
+        {"match",
+         R"(f:1:6: found end of line, expected one of: "!", from, for, auth, helo, mail-from, rcpt-to, tag, tls, reject, action)"},
+        {"match foo",
+         R"(f:1:7: found "foo", expected one of: "!", from, for, auth, helo, mail-from, rcpt-to, tag, tls, reject, action)"},
+        {"match from", "f:1:11: found end of line, expected one of: any, local, src, auth, "
+                       "mail-from, rdns, socket"},
+        {"match from foo",
+         R"(f:1:12: found "foo", expected one of: any, local, src, auth, mail-from, rdns, socket)"},
+        {"match for", "f:1:10: found end of line, expected one of: any, local, domain, rcpt-to"},
+        {"match for domain", R"(f:1:17: found end of line, expected one of: "<", "{", a value)"},
+        {R"(match for domain regex "x")",
+         R"(f:1:18: "regex" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"match from src regex <x>",
+         R"(f:1:16: "regex" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"match tag regex x reject",
+         R"(f:1:11: "regex" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"match for domain local reject",
+         R"(f:1:18: found "local", expected one of: "<", "{", a value (a keyword must be quoted to be a value))"},
+        {R"(match ! action "x")",
+         R"(f:1:9: found "action", expected one of: from, for, auth, helo, mail-from, rcpt-to, tag, tls)"},
+        {"match from any from local reject", R"(f:1:16: "from" is given already in this rule)"},
+        {"match from auth auth reject", R"(f:1:17: "auth" is given already in this rule)"},
+        {"match rcpt-to a for rcpt-to b reject",
+         R"(f:1:21: "rcpt-to" is given already in this rule)"},
+        {"match tls tls reject", R"(f:1:11: "tls" is given already in this rule)"},
+        {"match from any for any",
+         R"(f:1:23: found end of line, expected one of: "!", from, for, auth, helo, mail-from, rcpt-to, tag, tls, reject, action)"},
+        {"match from any for any action", "f:1:30: found end of line, expected an action name"},
+        {"match from any for any action x", R"(f:1:31: there is no action "x")"},
+        {R"(match from any for any action "x" tag y)",
+         "f:1:31: there is no action \"x\"\n"
+         R"(f:1:35: found "tag", expected end of line)"},
+        {"match for domain <t> reject", R"(f:1:18: there is no table "t")"},
+        {"match for domain < reject",
+         R"(f:1:20: found "reject", expected a table name (a keyword must be quoted to be a value))"},
+        {"match for domain <t reject", R"(f:1:21: found "reject", expected ">")"},
+        {"match for domain { a } { b } reject",
+         R"(f:1:24: found "{", expected one of: "!", from, for, auth, helo, mail-from, rcpt-to, tag, tls, reject, action)"},
+        {"match for domain { } reject", R"(f:1:20: found "}", expected a value)"},
+        {"match for domain { a = b } reject",
+         R"(f:1:22: found "=", expected one of: ",", "}", a value)"},
+        {"match from src example.org reject",
+         R"(f:1:16: found "example.org", but "from src" needs an address or a network such as 192.0.2.0/24 or 2001:db8::/32)"},
+        {"match from src 192.0.2.0/33 reject",
+         R"(f:1:16: found "192.0.2.0/33", but "from src" needs an address or a network such as 192.0.2.0/24 or 2001:db8::/32)"},
+        {"match from src { 192.0.2.1, x } reject",
+         R"(f:1:29: found "x", but "from src" needs an address or a network such as 192.0.2.0/24 or 2001:db8::/32)"},
+        {R"(match for domain "user@example.org" reject)",
+         R"(f:1:18: found "user@example.org", but "for domain" needs a domain, not an address)"},
+        {R"(match for domain "a b" reject)",
+         R"(f:1:18: found "a b", but "for domain" needs a domain)"},
+        {"match for domain [1.2.3] reject",
+         R"(f:1:18: found "[1.2.3]", but "for domain" needs a domain)"},
+        {R"(match mail-from "user@a b" reject)",
+         R"(f:1:17: found "user@a b", but "mail-from" needs user, user@domain, @domain or <>)"},
+        {R"(match rcpt-to "a@" reject)",
+         R"(f:1:15: found "a@", but "rcpt-to" needs user, user@domain, @domain or <>)"},
+        {R"(match tag "a b" reject)",
+         R"(f:1:11: found "a b", but "tag" needs a name without blanks)"},
+        {R"(match tag "" reject)", R"(f:1:11: found "", expected a value)"},
+        {"table t { a = b }\nmatch for domain <t> reject",
+         R"(f:2:18: table "t" is a mapping, but "for domain" needs a list)"},
+        {"table t { 192.0.2.1\n  nonsense }\nmatch from src <t> for any reject\nmatch !from src "
+         "<t> reject",
+         R"(f:2:3: found "nonsense", but "from src" needs an address or a network such as 192.0.2.0/24 or 2001:db8::/32)"},
+        {"table t file:/notnets\nmatch from src <t> reject",
+         R"(/notnets:3:3: found "example.org", but "from src" needs an address or a network such as 192.0.2.0/24 or 2001:db8::/32)"},
+    });
+}
+
+TEST(Invalid, MacrosAndIncludes) {
+    expect_errors({
+        {"$foo", R"(f:1:1: macro "foo" is not defined)"},
+        {"listen on $foo", R"(f:1:11: macro "foo" is not defined)"},
+        {"$", R"(f:1:1: found "$", expected it to be followed by a macro name)"},
+        {"a = $b", R"(f:1:5: macro "b" is not defined)"},
+        {"a = \"$b\"\nb = \"x\"\nlisten on $a",
+         "f:3:11: $b is not expanded within the value of a macro"},
+        {R"(a = "x"  y)", R"(f:1:10: found "y", expected end of line)"},
+        {"a =", "f:1:4: found end of line, expected the value of the macro"},
+        {R"(listen = "x")",
+         R"(f:1:1: found "listen", expected the name of a macro: letters, digits and "_", not a keyword)"},
+        {R"(a-b = "x")",
+         R"(f:1:1: found "a-b", expected the name of a macro: letters, digits and "_", not a keyword)"},
+        {R"("a" = "x")",
+         R"(f:1:1: found "a", expected the name of a macro: letters, digits and "_", not a keyword)"},
+        {"a = \"}\"\ntable t $a", R"(f:2:9: found "}", expected one of: "{", file:/path)"},
+        {"include", "f:1:8: found end of line, expected a path"},
+        {R"(include "missing")", "f:1:9: cannot include: missing: No such file or directory"},
+        {R"(include "loop")", R"(loop2:1:9: cannot include: "loop" includes itself)"},
+        {R"(include "deep")", "deep14:1:9: cannot include: files are included more than 16 deep"},
+        {R"(include "bad")", R"(bad:2:9: found "b", expected an absolute path)"},
+        {R"(include "/etc/x" y)", R"(f:1:18: found "y", expected end of line)"},
+    });
+}
+
+TEST(Invalid, SeveralErrors) {
+    expect_errors({
+        {"spool x\nqueue ttl y\n\nlisten on z port 0",
+         "f:1:7: found \"x\", expected an absolute path\n"
+         "f:2:11: found \"y\", expected a time such as 30s, 5m, 4h or 1d12h\n"
+         R"(f:4:18: found "0", expected a port: 1 to 65535, smtp, submission, submissions or smtps)"},
+        {"table t { a = b, c\n d }\nspool x",
+         "f:1:19: found end of line, expected one of: \"=\", \"=>\"\n"
+         R"(f:3:7: found "x", expected an absolute path)"},
+        {"table t { a = b, c\nlisten on lo port 0\nspool x",
+         "f:1:19: found end of line, expected one of: \"=\", \"=>\"\n"
+         "f:2:19: found \"0\", expected a port: 1 to 65535, smtp, submission, submissions or "
+         "smtps\n"
+         R"(f:3:7: found "x", expected an absolute path)"},
+        {"match for any action \"a\"\nmatch for any action \"b\"\naction \"a\" relay foo",
+         "f:2:22: there is no action \"b\"\n"
+         R"(f:3:18: found "foo", expected one of: host, helo, src, ttl)"},
+        {"action \"a\" foo\nmatch for any action \"a\"",
+         R"(f:1:12: found "foo", expected one of: relay, maildir, lmtp)"},
+        {"table t { a,, b }\nmatch for domain <t> reject",
+         R"(f:1:13: found ",", expected a value)"},
+    });
+}
+
+TEST(Invalid, NothingToDo) {
+    EXPECT_EQ(errors_of(""), "f: no match rule: every message would be refused");
+    EXPECT_EQ(errors_of("spool /a"), "f: no match rule: every message would be refused");
+    EXPECT_EQ(errors_of("spool a"), "f:1:7: found \"a\", expected an absolute path");
+}
+
+TEST(Invalid, BytesThatAreNoText) {
+    EXPECT_EQ(errors_of(std::string("spool \0", 7)), "f:1:7: found \"\\x00\" outside of quotes");
+    EXPECT_EQ(errors_of("\xff\xfe"), "f:1:1: found \"\\xff\" outside of quotes");
+    EXPECT_EQ(errors_of("spool \"/\x1b[31m\""), "f:1:9: found \"\\x1b\" in a string");
+    for (const char* text : {"match action \"\xc3\"", "match tag <\"\xc3\"> reject",
+                             "table \"\xc3\" { a }\ntable \"\xc3\" { b }\nmatch reject",
+                             "table \"\xc3\" { a = b }\nmatch tag <\"\xc3\"> reject",
+                             "action \"\xc3\" relay\naction \"\xc3\" relay\nmatch reject"}) {
+        const std::string error = errors_of(text);
+        EXPECT_NE(error.find("\"\\xc3\""), std::string::npos) << error;
+        EXPECT_EQ(error.find('\xc3'), std::string::npos) << error;
+    }
+    EXPECT_EQ(errors_of("spool \"x\xc3\xa4\""),
+              "f:1:7: found \"x\\xc3\\xa4\", expected an absolute path");
+}
+
+TEST(Invalid, NothingGrowsWithoutLimit) {
+    const std::string long_word(config::token_limit + 1, 'x');
+    EXPECT_EQ(errors_of("spool " + long_word), "f:1:7: this word is longer than 4096 bytes");
+    EXPECT_EQ(errors_of("spool \"" + long_word + "\""),
+              "f:1:7: this string is longer than 4096 bytes");
+    EXPECT_EQ(errors_of("spool /" + std::string(200, 'x') + " y"),
+              "f:1:209: found \"y\", expected end of line");
+    EXPECT_EQ(errors_of("socket /" + std::string(107, 'x')),
+              "f:1:8: found \"/" + std::string(59, 'x') +
+                  "...\", expected an absolute path of at most 107 bytes");
+
+    std::string expansions = "x = \"" + std::string(config::token_limit, ' ') + "\"\n";
+    for (size_t i = 0; i <= config::expansion_limit / config::token_limit; ++i)
+        expansions += "$x\n";
+    EXPECT_EQ(errors_of(expansions + "match reject"),
+              "f:258:1: macros expand to more than 1048576 bytes");
+
+    std::string includes;
+    for (size_t i = 0; i <= config::include_count_limit; ++i)
+        includes += "include '/empty'\n";
+    const Files files(std::map<std::string, std::string>{{"/empty", ""}});
+    const ParsedConfiguration parsed = parse_configuration("f", includes, files.reader());
+    ASSERT_EQ(parsed.errors.size(), 1u);
+    EXPECT_EQ(parsed.errors[0].to_string(),
+              "f:1001:9: cannot include: more than 1000 files are included");
+}
+
+TEST(Invalid, TheNumberOfErrorsIsBounded) {
+    std::string text;
+    for (int i = 0; i < 1000; ++i)
+        text += "spool x\n";
+    const ParsedConfiguration parsed = parse_configuration("f", text, Files().reader());
+    ASSERT_EQ(parsed.errors.size(), config::error_limit + 1);
+    EXPECT_EQ(parsed.errors.back().to_string(), "f:51:7: too many errors, the rest is not shown");
+}
+
+// Whatever stands there: an answer, in bounded time, and never both a configuration and errors.
+TEST(Invalid, EveryPrefixAndEveryDamagedByteHasAnAnswer) {
+    const std::string text = R"(dir = "/var/mail"
+include "bad"
+table t { a = b, "c" => d
+  e = f }
+table l { 192.0.2.1, 10/8 }
+table f file:/notnets
+smtp limit max-rcpt 10 max-mails 3
+resolver forward 127.0.0.1 port 53, [::1] timeout 3s
+listen on [::1] port 2525 hostname mx.example.org tag "x y"
+action "in" maildir "$dir/%{rcpt.user[0:3]:lowercase|strip}" user vmail
+action out relay host smtp+notls://[::1]:26 helo a.b src 192.0.2.1 ttl 4d12h
+match !from src <l> mail-from { "@a", 'b' } for domain "*.x" \
+  reject
+match from any auth for any action out
+)";
+    for (size_t length = 0; length <= text.size(); ++length)
+        errors_of(text.substr(0, length));
+    for (size_t at = 0; at < text.size(); ++at) {
+        for (char damage : {'\0', '"', '{', '}', '\n', '\\', '$', '#', '<', '=', '\xff'}) {
+            std::string damaged = text;
+            damaged[at] = damage;
+            errors_of(damaged);
+        }
+        errors_of(text.substr(0, at) + text.substr(at + 1));
+    }
+}
+
+} // namespace
+} // namespace postern::test

@@ -1,0 +1,104 @@
+#include "regress/unit/listener/fakes.h"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace postern::listener::test {
+
+std::string FakeFile::content() const {
+    struct stat status {};
+    fstat(file_.get(), &status);
+    std::string bytes(static_cast<size_t>(status.st_size), '\0');
+    if (pread(file_.get(), bytes.data(), bytes.size(), 0) != status.st_size)
+        bytes = "(cannot be read)";
+    return bytes;
+}
+
+Task<Submission::OpenedFile> FakeQueue::open_content_file(Duration limit) {
+    OpenedFile opened;
+    if (silent)
+        co_await executor_.sleep(limit);
+    if (silent || gone || files_gone)
+        co_return opened;
+    opened.refused = file_refusal;
+    if (opened.refused)
+        co_return opened;
+    ++files_opened;
+    FileDescriptor file(disk_full ? ::open("/dev/full", O_WRONLY) : memfd_create("content", 0));
+    opened.file = std::make_unique<FakeFile>(std::move(file), files_given_back);
+    co_return opened;
+}
+
+Task<std::optional<Submission::Answer>>
+FakeQueue::submit(ipc::Submit submit, std::unique_ptr<ContentFile> file, Duration limit) {
+    co_await executor_.sleep(silent ? limit : delay);
+    if (silent || gone)
+        co_return std::nullopt;
+    if (refusal)
+        co_return Answer(*refusal);
+    Message message;
+    message.in_file = file != nullptr;
+    if (auto* ours = static_cast<FakeFile*>(file.get())) {
+        ours->submitted();
+        message.content = ours->content();
+    } else {
+        message.content = submit.content.bytes;
+    }
+    message.submit = std::move(submit);
+    messages.push_back(std::move(message));
+    ipc::Durable durable;
+    durable.message = 0xabcd0000 + messages.size();
+    co_return Answer(durable);
+}
+
+Task<ipc::RouteVerdict> FakeLookup::route(ipc::RouteQuery query, Duration limit) {
+    queries.push_back(query);
+    most_at_once = std::max(most_at_once, ++now_);
+    auto own = delays.find(query.recipient);
+    const Duration wait = silent ? limit : own != delays.end() ? own->second : delay;
+    if (wait > Duration(0))
+        co_await executor_.sleep(wait);
+    --now_;
+    if (silent)
+        co_return ipc::RouteVerdict::temporary;
+    auto verdict = verdicts.find(query.recipient);
+    co_return verdict == verdicts.end() ? ipc::RouteVerdict::accepted : verdict->second;
+}
+
+Task<ipc::ResolveAnswer> FakeResolver::resolve(ipc::ResolveQuery query, Duration limit) {
+    ++questions;
+    ipc::ResolveAnswer answer;
+    if (delay > Duration(0))
+        co_await executor_.sleep(std::min(delay, limit));
+    if (delay >= limit)
+        co_return answer;
+    answer.status = ipc::ResolveStatus::no_domain;
+    if (query.type == ipc::RecordType::ptr) {
+        for (const std::string& name : pointers[query.address]) {
+            answer.records.emplace_back().name = name;
+            answer.status = ipc::ResolveStatus::ok;
+        }
+        co_return answer;
+    }
+    const uint8_t version = query.type == ipc::RecordType::a ? 4 : 6;
+    auto [first, last] = addresses.equal_range(query.name);
+    for (; first != last; ++first) {
+        if (first->second.version != version)
+            continue;
+        answer.records.emplace_back().address = first->second;
+        answer.status = ipc::ResolveStatus::ok;
+    }
+    co_return answer;
+}
+
+ipc::Refused refused(uint16_t code, const char* enhanced, const char* text) {
+    ipc::Refused refusal;
+    refusal.code = code;
+    refusal.enhanced = enhanced;
+    refusal.text = text;
+    return refusal;
+}
+
+} // namespace postern::listener::test

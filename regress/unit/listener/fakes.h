@@ -1,0 +1,97 @@
+// Whom a session asks, played by the test: they answer as told, late, or never.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <sys/mman.h>
+#include <vector>
+
+#include "common/base/file_descriptor.h"
+#include "smtpd/listener/collaborators.h"
+
+namespace postern::listener::test {
+
+// A file in memory that stays readable after the session has let go of it.
+class FakeFile final : public ContentFile {
+  public:
+    FakeFile(FileDescriptor file, int& given_back) : file_(std::move(file)), back_(given_back) {}
+    ~FakeFile() override { back_ += submitted_ ? 0 : 1; }
+    int fd() const override { return file_.get(); }
+    void submitted() { submitted_ = true; }
+    std::string content() const;
+
+  private:
+    FileDescriptor file_;
+    int& back_;
+    bool submitted_ = false;
+};
+
+class FakeQueue final : public Submission {
+  public:
+    explicit FakeQueue(Executor& executor) : executor_(executor) {}
+
+    // What it will do.
+    std::optional<ipc::Refused> refusal;
+    std::optional<ipc::Refused> file_refusal;
+    bool gone = false; // no answer at once
+    bool files_gone = false;
+    bool silent = false;    // no answer within any limit
+    bool disk_full = false; // writing to its files fails
+    Duration delay{0};
+
+    // What it got.
+    struct Message {
+        ipc::Submit submit;
+        std::string content; // wherever it travelled
+        bool in_file = false;
+    };
+    std::vector<Message> messages;
+    int files_opened = 0;
+    int files_given_back = 0;
+
+    Task<OpenedFile> open_content_file(Duration limit) override;
+    Task<std::optional<Answer>> submit(ipc::Submit message, std::unique_ptr<ContentFile> file,
+                                       Duration limit) override;
+
+  private:
+    Executor& executor_;
+};
+
+class FakeLookup final : public Routing {
+  public:
+    explicit FakeLookup(Executor& executor) : executor_(executor) {}
+
+    std::map<std::string, ipc::RouteVerdict> verdicts; // of addresses; others are accepted
+    std::map<std::string, Duration> delays;
+    Duration delay{0}; // of the others
+    bool silent = false;
+
+    std::vector<ipc::RouteQuery> queries;
+    int most_at_once = 0;
+
+    Task<ipc::RouteVerdict> route(ipc::RouteQuery query, Duration limit) override;
+
+  private:
+    Executor& executor_;
+    int now_ = 0;
+};
+
+class FakeResolver final : public Resolver {
+  public:
+    explicit FakeResolver(Executor& executor) : executor_(executor) {}
+
+    std::map<IpAddress, std::vector<std::string>> pointers;
+    std::multimap<std::string, IpAddress> addresses;
+    Duration delay{0};
+    int questions = 0;
+
+    Task<ipc::ResolveAnswer> resolve(ipc::ResolveQuery query, Duration limit) override;
+
+  private:
+    Executor& executor_;
+};
+
+ipc::Refused refused(uint16_t code, const char* enhanced, const char* text);
+
+} // namespace postern::listener::test

@@ -1,0 +1,251 @@
+// The deliverer between a queue and a supervisor that the test plays, in simulated time.
+#include "deliver/local/deliverer.h"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include "regress/support/simulated_time.h"
+
+namespace postern {
+namespace {
+
+using namespace std::chrono_literals;
+using ipc::RecipientStatus;
+
+class DelivererTest : public testing::Test {
+  protected:
+    DelivererTest() { deliverer_.queue_connected(); }
+
+    static ipc::Deliver order(uint64_t delivery, std::vector<std::string> addresses) {
+        ipc::Deliver order;
+        order.delivery = delivery;
+        order.route.kind = ActionKind::maildir;
+        order.route.action = "in";
+        order.route.user = "alice";
+        order.reverse_path = "from@far.test";
+        order.content.bytes = "Subject: x\r\n\r\nbody\r\n";
+        uint32_t index = 3;
+        for (std::string& address : addresses)
+            order.recipients.push_back({index++, std::move(address)});
+        return order;
+    }
+    void deliver(uint64_t delivery, std::vector<std::string> addresses = {"alice@here.test"}) {
+        ASSERT_TRUE(deliverer_.deliver(order(delivery, std::move(addresses))));
+        time_.run();
+    }
+    // The helper of this request ends, having said something.
+    void end(size_t spawn, int status, const std::string& said = "",
+             const std::string& error = "") {
+        if (!said.empty()) {
+            EXPECT_GT(write(spawned_.at(spawn).output.get(), said.data(), said.size()), 0);
+        }
+        ipc::Exited exited;
+        exited.request = spawned_.at(spawn).request;
+        exited.status = status;
+        exited.error = error;
+        deliverer_.exited(std::move(exited));
+        time_.run();
+    }
+
+    test::SimulatedTime time_;
+    Counters counters_;
+    std::vector<ipc::Spawn> spawned_;
+    std::vector<uint32_t> killed_;
+    std::vector<ipc::Outcome> outcomes_;
+    std::vector<uint32_t> capacities_;
+    Deliverer deliverer_{time_,
+                         counters_,
+                         {.helpers = 2},
+                         {.to_supervisor =
+                              [this](ipc::ToSupervisor message) {
+                                  if (auto* spawn = std::get_if<ipc::Spawn>(&message))
+                                      spawned_.push_back(std::move(*spawn));
+                                  else
+                                      killed_.push_back(std::get<ipc::Kill>(message).request);
+                              },
+                          .to_queue =
+                              [this](ipc::DelivererToQueue message) {
+                                  if (auto* outcome = std::get_if<ipc::Outcome>(&message))
+                                      outcomes_.push_back(std::move(*outcome));
+                                  else
+                                      capacities_.push_back(
+                                          std::get<ipc::Capacity>(message).deliveries);
+                              }}};
+};
+
+TEST_F(DelivererTest, RunsAHelperForTheRecipient) {
+    EXPECT_EQ(capacities_, std::vector{2u});
+    deliver(77);
+    ASSERT_EQ(spawned_.size(), 1u);
+    const ipc::Spawn& spawn = spawned_[0];
+    EXPECT_EQ(spawn.action, "in");
+    EXPECT_EQ(spawn.user, "alice");
+    EXPECT_EQ(spawn.reverse_path, "from@far.test");
+    EXPECT_EQ(spawn.recipient, "alice@here.test");
+    char text[100];
+    const ssize_t size = pread(spawn.content.get(), text, sizeof text, 0);
+    EXPECT_EQ(std::string(text, static_cast<size_t>(size)), "Subject: x\r\n\r\nbody\r\n");
+    EXPECT_EQ(lseek(spawn.content.get(), 0, SEEK_CUR), 0);
+    EXPECT_TRUE(outcomes_.empty());
+
+    end(0, 0);
+    ASSERT_EQ(outcomes_.size(), 1u);
+    EXPECT_EQ(outcomes_[0].delivery, 77u);
+    EXPECT_FALSE(outcomes_[0].destination_down);
+    ASSERT_EQ(outcomes_[0].recipients.size(), 1u);
+    EXPECT_EQ(outcomes_[0].recipients[0].index, 3u);
+    EXPECT_EQ(outcomes_[0].recipients[0].status, RecipientStatus::delivered);
+    EXPECT_EQ(outcomes_[0].recipients[0].remote, "alice");
+    EXPECT_EQ(counters_["local.delivered"], 1u);
+    EXPECT_EQ(time_.until_next_timer(), Duration::max());
+}
+
+TEST_F(DelivererTest, EachRecipientHasItsOwnCopyAndOutcome) {
+    deliver(1, {"a@here.test", "b@here.test", "c@here.test"});
+    ASSERT_EQ(spawned_.size(), 1u); // one after the other
+    end(0, 0);
+    end(1, 75, "No space left on device\n");
+    end(2, 67);
+    ASSERT_EQ(outcomes_.size(), 1u);
+    const auto& recipients = outcomes_[0].recipients;
+    ASSERT_EQ(recipients.size(), 3u);
+    EXPECT_EQ(recipients[0].status, RecipientStatus::delivered);
+    EXPECT_EQ(recipients[1].status, RecipientStatus::temporary);
+    EXPECT_EQ(recipients[1].diagnostic, "No space left on device");
+    EXPECT_EQ(recipients[2].status, RecipientStatus::permanent);
+    EXPECT_EQ(recipients[2].index, 5u);
+}
+
+TEST_F(DelivererTest, SaysWhyAHelperDidNotStart) {
+    deliver(1);
+    end(0, 75, "", "there is no user alice");
+    EXPECT_EQ(outcomes_.at(0).recipients.at(0).diagnostic, "there is no user alice");
+    EXPECT_EQ(outcomes_.at(0).recipients.at(0).status, RecipientStatus::temporary);
+}
+
+TEST_F(DelivererTest, KeepsABoundedPartOfWhatAHelperSays) {
+    deliver(1);
+    end(0, 75, std::string(30'000, 'x'));
+    EXPECT_LE(outcomes_.at(0).recipients.at(0).diagnostic.size(), 1024u);
+}
+
+TEST_F(DelivererTest, EndsAHelperThatTakesTooLong) {
+    deliver(1);
+    time_.advance(5min - 1ms);
+    EXPECT_TRUE(killed_.empty());
+    time_.advance(1ms);
+    EXPECT_EQ(killed_, std::vector{spawned_[0].request});
+    EXPECT_TRUE(outcomes_.empty());
+    end(0, 75, "", "ended by signal 9");
+    ASSERT_EQ(outcomes_.size(), 1u);
+    EXPECT_EQ(outcomes_[0].recipients[0].status, RecipientStatus::temporary);
+    EXPECT_EQ(outcomes_[0].recipients[0].diagnostic, "the delivery program took too long");
+}
+
+TEST_F(DelivererTest, AHelperThatFinishedAtTheLastMomentHasDelivered) {
+    deliver(1);
+    time_.advance(5min);
+    end(0, 0);
+    EXPECT_EQ(outcomes_.at(0).recipients.at(0).status, RecipientStatus::delivered);
+}
+
+TEST_F(DelivererTest, WaitsForNobodyForEver) {
+    deliver(1);
+    time_.advance(5min + 30s);
+    ASSERT_EQ(outcomes_.size(), 1u);
+    EXPECT_EQ(outcomes_[0].recipients[0].status, RecipientStatus::temporary);
+    end(0, 0); // much too late: nobody waits
+    EXPECT_EQ(outcomes_.size(), 1u);
+    deliver(2);
+    EXPECT_EQ(spawned_.size(), 2u);
+}
+
+TEST_F(DelivererTest, IgnoresAnExitThatWasNeverStarted) {
+    ipc::Exited stranger;
+    stranger.request = 4711;
+    deliverer_.exited(std::move(stranger));
+    time_.run();
+    EXPECT_TRUE(outcomes_.empty());
+}
+
+TEST_F(DelivererTest, TheQueueHasNoMoreThanItsCapacity) {
+    deliver(1);
+    deliver(2);
+    EXPECT_FALSE(deliverer_.deliver(order(3, {"a@here.test"})));
+    end(0, 0);
+    deliver(3);
+    EXPECT_EQ(spawned_.size(), 3u);
+}
+
+TEST_F(DelivererTest, ChangedSettingsAreTold) {
+    deliverer_.set_helpers(3);
+    EXPECT_EQ(capacities_, (std::vector{2u, 3u}));
+    deliver(1);
+    deliver(2);
+    deliver(3);
+    EXPECT_EQ(spawned_.size(), 3u);
+    // With fewer, what the queue has sent before it knew waits its turn.
+    end(0, 0);
+    deliverer_.set_helpers(1);
+    deliver(4);
+    EXPECT_EQ(spawned_.size(), 3u);
+    end(1, 0);
+    EXPECT_EQ(spawned_.size(), 3u);
+    end(2, 0);
+    EXPECT_EQ(spawned_.size(), 4u);
+}
+
+TEST_F(DelivererTest, WhatADeadQueueAskedForIsToldToNobody) {
+    deliver(1);
+    deliver(2);
+    deliverer_.queue_lost();
+    EXPECT_FALSE(deliverer_.deliver(order(3, {"a@here.test"})));
+    deliverer_.queue_connected();
+    // The new queue has its whole capacity, but the old helpers are still there: it waits.
+    deliver(1);
+    EXPECT_EQ(spawned_.size(), 2u);
+    end(0, 0);
+    EXPECT_TRUE(outcomes_.empty());
+    EXPECT_EQ(spawned_.size(), 3u);
+    end(1, 0);
+    EXPECT_TRUE(outcomes_.empty());
+    end(2, 0);
+    EXPECT_EQ(outcomes_.size(), 1u);
+}
+
+TEST_F(DelivererTest, ARouteOfAnotherKindIsNotDelivered) {
+    ipc::Deliver wrong = order(1, {"a@here.test"});
+    wrong.route.kind = ActionKind::relay;
+    ASSERT_TRUE(deliverer_.deliver(std::move(wrong)));
+    EXPECT_TRUE(spawned_.empty());
+    EXPECT_EQ(outcomes_.at(0).recipients.at(0).status, RecipientStatus::temporary);
+}
+
+TEST_F(DelivererTest, ContentThatCannotBeReadIsNotDelivered) {
+    ipc::Deliver order = this->order(1, {"a@here.test"});
+    order.file.emplace_back(dup(0));
+    order.file_length = UINT64_MAX;
+    ASSERT_TRUE(deliverer_.deliver(std::move(order)));
+    EXPECT_TRUE(spawned_.empty());
+    EXPECT_EQ(outcomes_.at(0).recipients.at(0).status, RecipientStatus::temporary);
+}
+
+TEST_F(DelivererTest, DrainWaitsForWhatIsUnderWay) {
+    deliver(1);
+    int drained = 0;
+    deliverer_.drain([&] { ++drained; });
+    EXPECT_EQ(drained, 0);
+    end(0, 0);
+    EXPECT_EQ(outcomes_.size(), 1u);
+    EXPECT_EQ(drained, 1);
+}
+
+TEST_F(DelivererTest, WithNothingOpenDrainIsDoneAtOnce) {
+    int drained = 0;
+    deliverer_.drain([&] { ++drained; });
+    EXPECT_EQ(drained, 1);
+}
+
+} // namespace
+} // namespace postern

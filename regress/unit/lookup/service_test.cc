@@ -1,0 +1,119 @@
+// The whole process but for its main: questions over a channel, answers back.
+#include "smtpd/lookup/service.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace postern {
+namespace {
+
+using ipc::RouteVerdict;
+
+class LookupServiceTest : public testing::Test {
+  protected:
+    using Client = ipc::Channel<ipc::FromLookup, ipc::ToLookup>;
+
+    LookupServiceTest() { EXPECT_TRUE(service_.configure(settings("relay")).ok()); }
+
+    static ipc::LookupSettings settings(const std::string& name) {
+        ipc::LookupSettings settings;
+        Action action;
+        action.name = name;
+        settings.actions = {action};
+        MatchRule rule;
+        Criterion any;
+        any.kind = CriterionKind::for_any;
+        rule.criteria = {any};
+        rule.action = name;
+        settings.rules = {rule};
+        return settings;
+    }
+
+    std::unique_ptr<Client> connect(uint32_t index) {
+        auto [ours, theirs] = ipc::make_pair();
+        ipc::Connect connect;
+        connect.role = ipc::Role::listener;
+        connect.index = index;
+        connect.channel = std::move(theirs);
+        service_.connect(std::move(connect));
+        return std::make_unique<Client>(
+            loop_, std::move(ours),
+            [this](ipc::FromLookup&& message) {
+                answers_.push_back(std::get<ipc::RouteAnswer>(message));
+                if (answers_.size() == expected_)
+                    loop_.stop();
+            },
+            [this](const std::string&) { loop_.stop(); });
+    }
+    static void ask(Client& client, uint32_t request) {
+        ipc::RouteQuery query;
+        query.request = request;
+        query.recipient = "x@far.test";
+        client.send(std::move(query));
+    }
+    void run_until(size_t answers) {
+        expected_ = answers;
+        loop_.run();
+    }
+
+    EventLoop loop_;
+    int drained_ = 0;
+    LookupService service_{loop_, [this] {
+                               ++drained_;
+                               loop_.stop();
+                           }};
+    std::vector<ipc::RouteAnswer> answers_;
+    size_t expected_ = 0;
+};
+
+TEST_F(LookupServiceTest, AnswersEachQuestion) {
+    auto client = connect(0);
+    for (uint32_t i = 0; i < 1000; ++i)
+        ask(*client, i);
+    run_until(1000);
+    for (uint32_t i = 0; i < 1000; ++i) {
+        EXPECT_EQ(answers_[i].request, i);
+        EXPECT_EQ(answers_[i].verdict, RouteVerdict::accepted);
+    }
+}
+
+TEST_F(LookupServiceTest, ReloadChangesRoutesAndABadOneDoesNot) {
+    auto client = connect(0);
+    ASSERT_TRUE(service_.configure(settings("other")).ok());
+    ask(*client, 1);
+    run_until(1);
+    EXPECT_EQ(answers_.back().route.action, "other");
+    ipc::LookupSettings bad = settings("third");
+    bad.actions.clear();
+    EXPECT_FALSE(service_.configure(bad).ok());
+    ask(*client, 2);
+    run_until(2);
+    EXPECT_EQ(answers_.back().route.action, "other");
+}
+
+TEST_F(LookupServiceTest, DrainWaitsForThoseWhoStillAsk) {
+    auto client = connect(0);
+    service_.drain(std::chrono::seconds(30));
+    ask(*client, 1);
+    run_until(1);
+    EXPECT_EQ(drained_, 0);
+    client.reset();
+    loop_.run();
+    EXPECT_EQ(drained_, 1);
+}
+
+TEST_F(LookupServiceTest, DrainHasATimeLimit) {
+    auto client = connect(0);
+    service_.drain(std::chrono::seconds(0));
+    loop_.run();
+    EXPECT_EQ(drained_, 1);
+}
+
+TEST_F(LookupServiceTest, WithoutPeersDrainIsDoneAtOnce) {
+    service_.drain(std::chrono::seconds(30));
+    EXPECT_EQ(drained_, 1);
+}
+
+} // namespace
+} // namespace postern

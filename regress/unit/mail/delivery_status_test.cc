@@ -1,0 +1,372 @@
+// The notification as a reader of RFC 3464 and RFC 6522 takes it apart, with tame and with hostile
+// contributions.
+#include "common/mail/delivery_status.h"
+#include "common/mail/header.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <random>
+
+namespace postern {
+namespace {
+
+using namespace std::string_literals; // for strings with a NUL inside
+
+using TimePoint = std::chrono::system_clock::time_point;
+using std::chrono::seconds;
+
+const TimePoint now{seconds(1795455330)}; // Mon, 23 Nov 2026 17:35:30 +0000
+
+DeliveryStatusRecipient failed(std::string address) {
+    DeliveryStatusRecipient recipient;
+    recipient.final_recipient = std::move(address);
+    recipient.status = status::bad_mailbox;
+    recipient.remote_mta = "mx.dest.example";
+    recipient.diagnostic = "550 5.1.1 No such user";
+    recipient.is_smtp_reply = true;
+    recipient.last_attempt = now;
+    return recipient;
+}
+
+DeliveryStatusRecipient delayed(std::string address) {
+    DeliveryStatusRecipient recipient;
+    recipient.final_recipient = std::move(address);
+    recipient.action = DeliveryAction::delayed;
+    recipient.status = status::no_answer;
+    recipient.diagnostic = "connection timed out";
+    recipient.last_attempt = now;
+    recipient.will_retry_until = now + std::chrono::hours(96);
+    return recipient;
+}
+
+DeliveryStatusReport report_of(std::vector<DeliveryStatusRecipient> recipients) {
+    DeliveryStatusReport report;
+    report.reporting_mta = "gw.example";
+    report.to = "sender@orig.example";
+    report.unique = "00000000000000ff";
+    report.original_id = "00000000000000aa";
+    report.now = now;
+    report.arrival = now - std::chrono::hours(1);
+    report.original_content = "From: sender@orig.example\r\nSubject: hello\r\n\r\nsecret body\r\n";
+    report.recipients = std::move(recipients);
+    return report;
+}
+
+std::string field(std::string_view block, std::string_view name) {
+    const auto found = find_field(block, name);
+    return found ? unfold(found->value) : "(none)";
+}
+
+struct Part {
+    std::string header;
+    std::string body;
+};
+
+struct Message {
+    std::string header;
+    std::vector<Part> parts;
+};
+
+Part split(std::string_view text) {
+    const std::string_view header = header_section(text);
+    std::string_view body = text.substr(header.size());
+    EXPECT_TRUE(body.starts_with("\r\n"));
+    return {std::string(header), std::string(body.substr(std::min<std::size_t>(2, body.size())))};
+}
+
+// Takes the message apart, and checks what holds of every one.
+Message take_apart(const std::string& text) {
+    std::size_t start = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto octet = static_cast<unsigned char>(text[i]);
+        EXPECT_LT(octet, 0x80);
+        EXPECT_NE(octet, 0);
+        EXPECT_TRUE(octet != '\r' || text[i + 1] == '\n');
+        if (octet == '\n') {
+            EXPECT_EQ(text[i - 1], '\r');
+            EXPECT_LE(i - start, 1000u);
+            start = i + 1;
+        }
+    }
+    EXPECT_EQ(start, text.size()) << "ends in CRLF";
+
+    Message message;
+    const Part whole = split(text);
+    message.header = whole.header;
+    const std::string type = field(message.header, "Content-Type");
+    EXPECT_TRUE(type.starts_with("multipart/report; report-type=delivery-status; boundary=\""))
+        << type;
+    const std::size_t quote = type.find('"');
+    const std::string boundary = "\r\n--" + type.substr(quote + 1, type.size() - quote - 2);
+    std::string rest = whole.body;
+    const std::size_t end = rest.find(boundary + "--\r\n");
+    EXPECT_NE(end, std::string::npos);
+    EXPECT_EQ(end + boundary.size() + 4, rest.size());
+    rest.resize(end);
+    std::size_t at = rest.find(boundary + "\r\n");
+    while (at != std::string::npos) {
+        const std::size_t from = at + boundary.size() + 2;
+        at = rest.find(boundary + "\r\n", from);
+        message.parts.push_back(split(rest.substr(from, at == std::string::npos ? at : at - from)));
+    }
+    EXPECT_EQ(message.parts.size(), 3u);
+    message.parts.resize(3);
+    EXPECT_EQ(field(message.parts[0].header, "Content-Type"), "text/plain; charset=us-ascii");
+    EXPECT_EQ(field(message.parts[1].header, "Content-Type"), "message/delivery-status");
+    EXPECT_EQ(field(message.parts[2].header, "Content-Type"), "text/rfc822-headers");
+    return message;
+}
+
+// The groups of fields of a delivery-status part.
+std::vector<std::string> groups_of(const std::string& body) {
+    std::vector<std::string> groups;
+    for (std::size_t from = 0; from < body.size();) {
+        std::size_t end = body.find("\r\n\r\n", from);
+        end = end == std::string::npos ? body.size() : end + 2;
+        groups.push_back(body.substr(from, end - from));
+        EXPECT_EQ(header_section(groups.back()), groups.back()) << "nothing but fields";
+        from = end + 2;
+    }
+    return groups;
+}
+
+std::string decode_quoted_printable(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '=') {
+            out += text[i];
+        } else {
+            if (text.substr(i + 1, 2) != "\r\n")
+                out +=
+                    static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
+            i += 2;
+        }
+    }
+    return out;
+}
+
+TEST(DeliveryStatus, HeaderOfAFailure) {
+    const Message message =
+        take_apart(write_delivery_status(report_of({failed("user@dest.example")})));
+    EXPECT_EQ(field(message.header, "From"), "Mail Delivery System <MAILER-DAEMON@gw.example>");
+    EXPECT_EQ(field(message.header, "To"), "<sender@orig.example>");
+    EXPECT_EQ(field(message.header, "Subject"), "Undelivered mail returned to sender");
+    EXPECT_EQ(field(message.header, "Date"), "Mon, 23 Nov 2026 17:35:30 +0000");
+    EXPECT_EQ(field(message.header, "Message-ID"), "<00000000000000ff.report@gw.example>");
+    EXPECT_EQ(field(message.header, "Auto-Submitted"), "auto-replied");
+    EXPECT_EQ(field(message.header, "MIME-Version"), "1.0");
+}
+
+TEST(DeliveryStatus, StatusOfAFailure) {
+    const Message message =
+        take_apart(write_delivery_status(report_of({failed("user@dest.example")})));
+    const auto groups = groups_of(message.parts[1].body);
+    ASSERT_EQ(groups.size(), 2u);
+    EXPECT_EQ(field(groups[0], "Reporting-MTA"), "dns; gw.example");
+    EXPECT_EQ(field(groups[0], "X-Postern-Queue-ID"), "00000000000000aa");
+    EXPECT_EQ(field(groups[0], "Arrival-Date"), "Mon, 23 Nov 2026 16:35:30 +0000");
+    EXPECT_EQ(field(groups[0], "Original-Envelope-Id"), "(none)");
+    EXPECT_EQ(field(groups[1], "Final-Recipient"), "rfc822; user@dest.example");
+    EXPECT_EQ(field(groups[1], "Action"), "failed");
+    EXPECT_EQ(field(groups[1], "Status"), "5.1.1");
+    EXPECT_EQ(field(groups[1], "Remote-MTA"), "dns; mx.dest.example");
+    EXPECT_EQ(field(groups[1], "Diagnostic-Code"), "smtp; 550 5.1.1 No such user");
+    EXPECT_EQ(field(groups[1], "Last-Attempt-Date"), "Mon, 23 Nov 2026 17:35:30 +0000");
+    EXPECT_EQ(field(groups[1], "Will-Retry-Until"), "(none)");
+}
+
+TEST(DeliveryStatus, TextTellsWhatAndWhy) {
+    const Message message =
+        take_apart(write_delivery_status(report_of({failed("user@dest.example")})));
+    const std::string& text = message.parts[0].body;
+    for (const char* expected : {"gw.example", "could not be delivered", "<user@dest.example>",
+                                 "mx.dest.example answered: 550 5.1.1 No such user",
+                                 "No further attempt", "postmaster@gw.example", "00000000000000aa"})
+        EXPECT_NE(text.find(expected), std::string::npos) << expected << " in\n" << text;
+    EXPECT_EQ(text.find("warning"), std::string::npos);
+}
+
+TEST(DeliveryStatus, OnlyTheHeaderIsReturned) {
+    const std::string text = write_delivery_status(report_of({failed("user@dest.example")}));
+    EXPECT_EQ(take_apart(text).parts[2].body, "From: sender@orig.example\r\nSubject: hello\r\n");
+    EXPECT_EQ(text.find("secret body"), std::string::npos);
+}
+
+TEST(DeliveryStatus, Delay) {
+    const Message message =
+        take_apart(write_delivery_status(report_of({delayed("user@dest.example")})));
+    EXPECT_EQ(field(message.header, "Subject"), "Delayed mail (still being tried)");
+    const auto groups = groups_of(message.parts[1].body);
+    ASSERT_EQ(groups.size(), 2u);
+    EXPECT_EQ(field(groups[1], "Action"), "delayed");
+    EXPECT_EQ(field(groups[1], "Status"), "4.4.1");
+    EXPECT_EQ(field(groups[1], "Remote-MTA"), "(none)");
+    EXPECT_EQ(field(groups[1], "Diagnostic-Code"), "X-Postern; connection timed out");
+    EXPECT_EQ(field(groups[1], "Will-Retry-Until"), "Fri, 27 Nov 2026 17:35:30 +0000");
+    const std::string& text = message.parts[0].body;
+    EXPECT_NE(text.find("warning only"), std::string::npos);
+    EXPECT_NE(text.find("Fri, 27 Nov 2026 17:35:30 +0000"), std::string::npos);
+    EXPECT_EQ(text.find("No further attempt"), std::string::npos);
+}
+
+TEST(DeliveryStatus, SeveralRecipientsKeepTheirOrderAndAction) {
+    DeliveryStatusReport report =
+        report_of({failed("a@x.example"), delayed("b@y.example"), failed("c@z.example")});
+    report.original_envelope_id = "ENV id 7";
+    report.utc_offset = std::chrono::minutes(60);
+    const Message message = take_apart(write_delivery_status(report));
+    EXPECT_EQ(field(message.header, "Subject"), "Undelivered mail returned to sender");
+    const auto groups = groups_of(message.parts[1].body);
+    ASSERT_EQ(groups.size(), 4u);
+    EXPECT_EQ(field(groups[0], "Original-Envelope-Id"), "ENV id 7");
+    EXPECT_EQ(field(groups[0], "Arrival-Date"), "Mon, 23 Nov 2026 17:35:30 +0100");
+    EXPECT_EQ(field(groups[1], "Final-Recipient"), "rfc822; a@x.example");
+    EXPECT_EQ(field(groups[2], "Action"), "delayed");
+    EXPECT_EQ(field(groups[3], "Final-Recipient"), "rfc822; c@z.example");
+}
+
+TEST(DeliveryStatus, StatusFitsTheAction) {
+    struct Row {
+        DeliveryAction action;
+        EnhancedStatusCode given;
+        const char* written;
+    };
+    const Row rows[] = {
+        {DeliveryAction::failed, status::none, "5.0.0"},
+        {DeliveryAction::failed, status::bad_mailbox, "5.1.1"},
+        {DeliveryAction::failed, status::no_answer, "4.4.1"},
+        {DeliveryAction::failed, status::success, "5.0.0"},
+        {DeliveryAction::delayed, status::none, "4.0.0"},
+        {DeliveryAction::delayed, status::no_answer, "4.4.1"},
+        {DeliveryAction::delayed, status::bad_mailbox, "4.1.1"},
+    };
+    for (const Row& row : rows) {
+        DeliveryStatusRecipient recipient = failed("a@b");
+        recipient.action = row.action;
+        recipient.status = row.given;
+        const Message message = take_apart(write_delivery_status(report_of({recipient})));
+        EXPECT_EQ(field(groups_of(message.parts[1].body).at(1), "Status"), row.written);
+    }
+}
+
+TEST(DeliveryStatus, QuotedAddressesStayWhatTheyAre) {
+    const std::string address = "\"a  b\\\"" + std::string(50, 'x') + " c\"@dest.example";
+    DeliveryStatusReport report = report_of({failed(address)});
+    report.to = address;
+    const Message message = take_apart(write_delivery_status(report));
+    EXPECT_EQ(field(message.header, "To"), '<' + address + '>');
+    EXPECT_EQ(field(groups_of(message.parts[1].body).at(1), "Final-Recipient"),
+              "rfc822; " + address);
+}
+
+TEST(DeliveryStatus, LongDiagnosticsAreFolded) {
+    std::string words = "550";
+    for (int i = 0; i < 100; ++i)
+        words += " word" + std::to_string(i);
+    DeliveryStatusRecipient wordy = failed("a@b");
+    wordy.diagnostic = words;
+    DeliveryStatusRecipient endless = failed("c@d");
+    endless.diagnostic = std::string(100000, 'x');
+    DeliveryStatusRecipient blank = failed("e@f");
+    blank.diagnostic = std::string(500, ' ') + "x" + std::string(500, ' ');
+    const std::string text = write_delivery_status(report_of({wordy, endless, blank}));
+    EXPECT_LT(text.size(), 20000u) << "bounded";
+    const auto groups = groups_of(take_apart(text).parts[1].body);
+    ASSERT_EQ(groups.size(), 4u);
+    EXPECT_EQ(field(groups[1], "Diagnostic-Code"), "smtp; " + words);
+    EXPECT_EQ(field(groups[3], "Diagnostic-Code"), "smtp; x");
+    EXPECT_EQ(text.find("\r\n \r\n"), std::string::npos) << "no blank continuation";
+}
+
+TEST(DeliveryStatus, NobodyCanInjectAnything) {
+    const std::string evil[] = {
+        "x\r\nBcc: victim@example.com",
+        "x\nAction: delivered",
+        "x\r\n\r\n--00000000000000ff/0--\r\n",
+        "\r\n--00000000000000ff/0\r\nContent-Type: text/html\r\n\r\n<b>",
+        "x\0y\x1b[31m"s,
+        "b\xc3\xbc"
+        "cher\xff",
+        std::string(5000, 'y'),
+        "",
+    };
+    for (const std::string& text : evil) {
+        SCOPED_TRACE(text.substr(0, 60));
+        DeliveryStatusRecipient recipient = failed(text);
+        recipient.remote_mta = text;
+        recipient.diagnostic = text;
+        DeliveryStatusReport report = report_of({recipient, failed("good@dest.example")});
+        report.reporting_mta = report.to = report.unique = text;
+        report.original_id = report.original_envelope_id = text;
+        const Message message = take_apart(write_delivery_status(report));
+        EXPECT_EQ(count_fields(message.header, "Bcc"), 0u);
+        const auto groups = groups_of(message.parts[1].body);
+        ASSERT_EQ(groups.size(), 3u);
+        EXPECT_EQ(count_fields(groups[1], "Action"), 1u);
+        EXPECT_EQ(field(groups[2], "Final-Recipient"), "rfc822; good@dest.example");
+    }
+}
+
+TEST(DeliveryStatus, BoundaryOccursInNoPart) {
+    DeliveryStatusReport report = report_of({failed("a@b")});
+    const std::string content = "X: --00000000000000ff/0\r\nY: --00000000000000ff/1--\r\n"
+                                "Z:\r\n --00000000000000ff/2\r\n\r\n";
+    report.original_content = content;
+    const Message message = take_apart(write_delivery_status(report));
+    EXPECT_TRUE(field(message.header, "Content-Type").ends_with("boundary=\"00000000000000ff/3\""));
+    EXPECT_EQ(message.parts[2].body + "\r\n", content);
+}
+
+TEST(DeliveryStatus, HeadersThatAreNot7BitAreEncoded) {
+    std::mt19937 random(2045);
+    std::string noise = "X: ";
+    for (int i = 0; i < 5000; ++i) {
+        char c = static_cast<char>(random());
+        noise += c == '\n' ? '\r' : c;
+    }
+    const std::string contents[] = {
+        "Subject: gr\xc3\xbc\xc3\x9f"
+        "e\r\nTo: x\r\n",
+        "Subject: " + std::string(2000, 'x') + "\r\nTo: x\r\n",
+        "Subject: bare\rcr and\nlf\r\n",
+        "Subject: a=b \r\nX: \xff trailing\t\r\n",
+        "Subject: a\0b\r\n"s,
+        noise + "\r\n",
+    };
+    for (const std::string& content : contents) {
+        DeliveryStatusReport report = report_of({failed("a@b")});
+        report.original_content = content;
+        const Message message = take_apart(write_delivery_status(report));
+        EXPECT_EQ(field(message.parts[2].header, "Content-Transfer-Encoding"), "quoted-printable");
+        EXPECT_EQ(decode_quoted_printable(message.parts[2].body), content);
+        std::size_t from = 0;
+        for (std::size_t end; (end = message.parts[2].body.find("\r\n", from)) != std::string::npos;
+             from = end + 2)
+            EXPECT_LE(end - from, 76u);
+    }
+}
+
+TEST(DeliveryStatus, ReturnedHeaderIsBounded) {
+    std::string content;
+    for (int i = 0; i < 10000; ++i)
+        content += "X-Line-" + std::to_string(i) + ": text\r\n";
+    DeliveryStatusReport report = report_of({failed("a@b")});
+    report.original_content = content;
+    std::string body = take_apart(write_delivery_status(report)).parts[2].body;
+    EXPECT_LE(body.size(), returned_header_limit);
+    EXPECT_GT(body.size(), returned_header_limit - 100);
+    EXPECT_TRUE(content.starts_with(body));
+    EXPECT_TRUE(body.ends_with("text\r\n")) << "whole lines";
+
+    for (const std::string& odd :
+         {std::string(), std::string("\r\nbody"), std::string("no header at all"),
+          "X: " + std::string(100000, 'x')}) {
+        report.original_content = odd;
+        body = take_apart(write_delivery_status(report)).parts[2].body;
+        EXPECT_EQ(body.find("body"), std::string::npos);
+        EXPECT_LT(body.size(), 2 * returned_header_limit);
+    }
+}
+
+} // namespace
+} // namespace postern

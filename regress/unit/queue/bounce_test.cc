@@ -1,0 +1,127 @@
+#include "queue/bounce.h"
+
+#include "regress/unit/queue/queue_lab.h"
+
+namespace postern::test {
+namespace {
+
+StoredMessage original() {
+    StoredMessage message;
+    message.envelope.reverse_path = "sender@from.example";
+    message.envelope.recipients = {"a@dest.example", "b@dest.example", "c@dest.example"};
+    message.envelope.accepted_at = 1795435200;
+    return message;
+}
+
+Failure failure(uint32_t index, const std::string& recipient, bool from_remote) {
+    Failure result;
+    result.index = index;
+    result.recipient = recipient;
+    result.error = {"5.1.1", "550 5.1.1 no such user", from_remote,
+                    "mx.dest.example[192.0.2.1]:25"};
+    result.when = 1795435260;
+    return result;
+}
+
+TEST(WriteBounce, IsAReportFromNobodyToTheSender) {
+    const Bounce bounce =
+        write_bounce(0x20, 0x10, original(), "Subject: hello\r\n\r\nbody\r\n",
+                     {failure(0, "a@dest.example", true), failure(2, "c@dest.example", false)},
+                     "gateway.example", 1795435300);
+    const ipc::Envelope& envelope = bounce.message.envelope;
+    EXPECT_EQ(envelope.reverse_path, "");
+    EXPECT_EQ(envelope.recipients, std::vector<std::string>{"sender@from.example"});
+    EXPECT_TRUE(envelope.origin.internal);
+    EXPECT_EQ(envelope.accepted_at, 1795435300);
+    ASSERT_TRUE(bounce.message.cause);
+    EXPECT_EQ(bounce.message.cause->message, 0x10u);
+    EXPECT_EQ(bounce.message.cause->recipients, (std::vector<uint32_t>{0, 2}));
+
+    const std::string& text = bounce.content;
+    for (const char* part :
+         {"Auto-Submitted: auto-replied", "Reporting-MTA: dns; gateway.example",
+          "Final-Recipient: rfc822; a@dest.example", "Final-Recipient: rfc822; c@dest.example",
+          "Remote-MTA: dns; mx.dest.example", "Diagnostic-Code: smtp; 550 5.1.1 no such user",
+          "Subject: hello", "0000000000000010"})
+        EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+    EXPECT_EQ(text.find("b@dest.example"), std::string::npos);
+    const size_t end = text.find("\r\n\r\n");
+    EXPECT_EQ(bounce.message.traits.header_length, end + 4);
+    EXPECT_FALSE(bounce.message.traits.eight_bit);
+    EXPECT_EQ(bounce.message.traits.leading_dot, text.find("\r\n.") != std::string::npos);
+}
+
+TEST(Bouncer, AReportOfThousandsTravelsAsAFile) {
+    QueueLab lab;
+    std::vector<std::string> everybody;
+    for (int i = 0; i < 3000; ++i)
+        everybody.push_back("a-rather-long-name-" + std::to_string(i) + "@dest.example");
+    lab.relay = [](const Handed& handed) -> std::optional<ipc::RecipientOutcome> {
+        if (handed.deliver.reverse_path.empty())
+            return std::nullopt;
+        return permanent();
+    };
+    // All fail in one turn: lookup says so.
+    lab.route = [](const ipc::RouteQuery& query) {
+        return query.origin.internal ? to_exchanger(query)
+                                     : verdict(query, ipc::RouteVerdict::no_mailbox);
+    };
+    lab.accept("a@from.example", everybody);
+    ASSERT_EQ(lab.handed_count(), 1u) << "one bounce for all of them";
+    EXPECT_EQ(lab.handed(0).deliver.file.size(), 1u);
+    EXPECT_GT(lab.handed(0).deliver.file_length, 64u * 1024);
+}
+
+TEST(Bouncer, WhileTheDiskRefusesTheBounceItsCauseStays) {
+    QueueLab lab;
+    const uint64_t id = lab.accept("a@from.example", {"b@dest.example"});
+    lab.files.sync_failure = 1;
+    lab.answer(lab.handed(0), permanent());
+    lab.run();
+    EXPECT_EQ(lab.handed_count(), 1u);
+    auto entries = lab.show_queue();
+    ASSERT_EQ(entries.size(), 1u);
+    EXPECT_EQ(entries[0].message, id);
+    EXPECT_NE(entries[0].last_error.find("who is that"), std::string::npos);
+    EXPECT_GE(lab.times_logged("a bounce cannot be stored"), 1u);
+    lab.files.sync_failure = 0;
+    lab.advance(61s);
+    ASSERT_EQ(lab.handed_count(), 2u);
+    EXPECT_EQ(lab.handed(1).deliver.reverse_path, "");
+    EXPECT_EQ(lab.show_queue().size(), 1u) << "the bounce alone";
+}
+
+TEST(Bouncer, AReportForWhatAnOperatorRemovedIsNotWritten) {
+    QueueLab lab;
+    const uint64_t id = lab.accept("a@from.example", {"b@dest.example"});
+    lab.files.sync_failure = 1;
+    lab.answer(lab.handed(0), permanent());
+    lab.run();
+    lab.files.sync_failure = 0;
+    ipc::Remove remove;
+    remove.message = id;
+    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u);
+    lab.advance(5min);
+    EXPECT_EQ(lab.handed_count(), 1u);
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+TEST(Bouncer, AThousandMessagesThatFailTogetherAreAllReported) {
+    QueueLab lab;
+    lab.settings.max_per_destination = 1000;
+    lab.queue->configure(lab.settings);
+    for (int i = 0; i < 1000; ++i)
+        lab.submit("s" + std::to_string(i) + "@from.example", {"b@dest.example"});
+    size_t bounces = 0;
+    lab.relay = [&](const Handed& handed) {
+        bounces += handed.deliver.reverse_path.empty();
+        return handed.deliver.reverse_path.empty() ? delivered() : permanent();
+    };
+    lab.run();
+    EXPECT_EQ(bounces, 1000u);
+    EXPECT_TRUE(lab.show_queue().empty());
+    EXPECT_EQ(lab.spool->statistics().messages, 0u);
+}
+
+} // namespace
+} // namespace postern::test

@@ -1,0 +1,171 @@
+// What listeners may ask for, and what they get.
+#include "regress/unit/queue/queue_lab.h"
+
+namespace postern::test {
+namespace {
+
+ipc::Submit good_submit(uint32_t request) {
+    ipc::Submit submit;
+    submit.request = request;
+    submit.envelope.reverse_path = "a@from.example";
+    submit.envelope.recipients = {"b@dest.example"};
+    submit.content.bytes = "Subject: x\r\n\r\n";
+    return submit;
+}
+
+TEST(Intake, AListenerThatBreaksTheProtocolIsFoundOut) {
+    struct Case {
+        const char* what;
+        std::function<void(ipc::Submit&)> spoil;
+    };
+    const Case cases[] = {
+        {"nobody to send it to", [](ipc::Submit& s) { s.envelope.recipients.clear(); }},
+        {"an empty recipient", [](ipc::Submit& s) { s.envelope.recipients = {""}; }},
+        {"a line break in a path",
+         [](ipc::Submit& s) { s.envelope.recipients = {"a\r\nRCPT TO:<x>@y"}; }},
+        {"a NUL in a path",
+         [](ipc::Submit& s) { s.envelope.reverse_path = std::string("a\0b", 3); }},
+        {"a path that is no path",
+         [](ipc::Submit& s) { s.envelope.recipients = {std::string(2000, 'x')}; }},
+        {"mail in our own name", [](ipc::Submit& s) { s.envelope.origin.internal = true; }},
+        {"more content than travels inside",
+         [](ipc::Submit& s) { s.content.bytes.assign(ipc::inline_content_limit + 1, 'x'); }},
+        {"a content file that was not asked for", [](ipc::Submit& s) { s.file_length = 10; }},
+        {"a header longer than the content", [](ipc::Submit& s) { s.traits.header_length = 1000; }},
+    };
+    for (const Case& c : cases) {
+        QueueLab lab;
+        ipc::Submit submit = good_submit(1);
+        c.spoil(submit);
+        EXPECT_FALSE(lab.queue->intake().handle(0, std::move(submit))) << c.what;
+        lab.run();
+        EXPECT_TRUE(lab.answers.empty()) << c.what;
+        EXPECT_EQ(lab.spool->statistics().messages, 0u) << c.what;
+    }
+    QueueLab lab;
+    EXPECT_TRUE(lab.queue->intake().handle(0, good_submit(1)));
+    EXPECT_FALSE(lab.queue->intake().handle(0, good_submit(1))) << "one request, two messages";
+    EXPECT_FALSE(lab.queue->intake().handle(7, good_submit(1))) << "nobody has that channel";
+}
+
+TEST(Intake, NoListenerHasMoreOpenThanItsCredit) {
+    QueueLab lab;
+    uint32_t request = 0;
+    for (; request < ipc::submission_credit / 2; ++request) {
+        ASSERT_TRUE(lab.queue->intake().handle(0, good_submit(request)));
+    }
+    for (; request < ipc::submission_credit; ++request) {
+        ipc::ContentFileRequest file;
+        file.request = request;
+        ASSERT_TRUE(lab.queue->intake().handle(0, file));
+    }
+    EXPECT_FALSE(lab.queue->intake().handle(0, good_submit(request)));
+    ipc::ContentFileRequest file;
+    file.request = request;
+    EXPECT_FALSE(lab.queue->intake().handle(0, file));
+    // Answered and abandoned ones do not count.
+    ipc::Abandon abandon;
+    abandon.request = request - 1;
+    EXPECT_TRUE(lab.queue->intake().handle(0, abandon));
+    EXPECT_TRUE(lab.queue->intake().handle(0, file));
+    lab.run();
+    EXPECT_TRUE(lab.queue->intake().handle(0, good_submit(request + 1)));
+}
+
+TEST(Intake, NothingIsAnsweredBeforeItIsOnDisk) {
+    QueueLab lab;
+    const uint32_t request = lab.submit("a@from.example", {"b@dest.example"});
+    lab.time.run(); // the queue does all it can; the disk has not been written
+    EXPECT_EQ(lab.answers.count(request), 0u);
+    EXPECT_EQ(lab.handed_count(), 0u);
+    lab.run();
+    EXPECT_TRUE(std::holds_alternative<ipc::Durable>(lab.answers[request]));
+}
+
+TEST(Intake, AFullOrFailingDiskRefuses) {
+    struct Case {
+        const char* what;
+        std::function<void(QueueLab&)> spoil, mend;
+    };
+    const Case cases[] = {
+        {"syncs fail", [](QueueLab& lab) { lab.files.sync_failure = 1; },
+         [](QueueLab& lab) { lab.files.sync_failure = 0; }},
+        {"writes fail", [](QueueLab& lab) { lab.files.write_failure = 1; },
+         [](QueueLab& lab) { lab.files.write_failure = 0; }},
+        {"no space is left", [](QueueLab& lab) { lab.files.capacity = 0; },
+         [](QueueLab& lab) { lab.files.capacity = UINT64_MAX; }},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.what);
+        QueueLab::Options options;
+        options.spool.segment_size = 64 * 1024;
+        options.spool.growth_step = 16 * 1024;
+        QueueLab lab(std::move(options));
+        lab.accept("a@from.example", {"before@dest.example"});
+        c.spoil(lab);
+        uint32_t refused = 0;
+        for (int i = 0; i < 40 && !refused; ++i) { // the present segment may have room
+            const uint32_t request =
+                lab.submit("a@from.example", {"refused@dest.example"}, std::string(10'000, 'x'));
+            lab.run();
+            if (std::holds_alternative<ipc::Refused>(lab.answers[request]))
+                refused = request;
+        }
+        ASSERT_NE(refused, 0u);
+        EXPECT_EQ(std::get<ipc::Refused>(lab.answers[refused]).code, 452);
+        EXPECT_EQ(std::get<ipc::Refused>(lab.answers[refused]).enhanced, "4.3.1");
+        EXPECT_GE(lab.times_logged("cannot be stored"), 1u);
+        const size_t kept = lab.show_queue().size();
+        c.mend(lab);
+        lab.advance(5s);
+        lab.accept("a@from.example", {"after@dest.example"});
+        EXPECT_EQ(lab.show_queue().size(), kept + 1);
+        EXPECT_EQ(lab.show_queue()[0].recipient, "before@dest.example");
+    }
+}
+
+TEST(Intake, TooLargeIsTooLarge) {
+    QueueLab lab;
+    lab.settings.max_message_size = 100;
+    lab.queue->configure(lab.settings);
+    const uint32_t request =
+        lab.submit("a@from.example", {"b@dest.example"}, std::string(101, 'x'));
+    EXPECT_EQ(std::get<ipc::Refused>(lab.answers[request]).code, 552);
+    lab.accept("a@from.example", {"b@dest.example"}, std::string(100, 'x'));
+}
+
+TEST(Intake, TheTimeOfAcceptanceIsOurs) {
+    QueueLab lab;
+    ipc::Submit submit = good_submit(1);
+    submit.envelope.accepted_at = 1;
+    ASSERT_TRUE(lab.queue->intake().handle(0, std::move(submit)));
+    lab.run();
+    EXPECT_EQ(lab.show_queue()[0].accepted_at, SimulatedTime::default_start);
+}
+
+TEST(Intake, ANewListenerIsNotAnsweredForTheDeadOne) {
+    QueueLab lab;
+    lab.submit("a@from.example", {"b@dest.example"});
+    lab.connect_everybody(); // the listener has died and is back
+    lab.run();
+    EXPECT_TRUE(lab.answers.empty());
+    EXPECT_EQ(lab.show_queue().size(), 1u) << "it is in the queue all the same";
+}
+
+TEST(Intake, AContentFileOfAnotherLengthIsRefused) {
+    QueueLab lab;
+    ipc::ContentFileRequest file;
+    file.request = 5;
+    ASSERT_TRUE(lab.queue->intake().handle(0, file));
+    ASSERT_TRUE(std::holds_alternative<ipc::ContentFile>(lab.answers[5]));
+    ipc::Submit submit = good_submit(5);
+    submit.content.bytes.clear();
+    submit.file_length = 100'000; // nothing was written
+    ASSERT_TRUE(lab.queue->intake().handle(0, std::move(submit)));
+    lab.run();
+    EXPECT_TRUE(std::holds_alternative<ipc::Refused>(lab.answers[5]));
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+} // namespace
+} // namespace postern::test

@@ -1,0 +1,398 @@
+// Whole deliveries: which addresses are tried, in which order, and what the queue is told.
+#include "deliver/relay/delivery.h"
+
+#include <gtest/gtest.h>
+
+#include "regress/unit/relay/fake_network.h"
+
+namespace postern::relay {
+namespace {
+
+using namespace std::chrono_literals;
+using ipc::RecipientStatus;
+using test::FakeNetwork;
+using test::SimulatedTime;
+
+const std::string hello = "S: 220 mx\n C: EHLO gw.example\n S: 250 mx\n";
+const std::string envelope =
+    "C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<u@d.example>\n S: 250 ok\n";
+const std::string takes = envelope + "C: DATA\n S: 354 go\n C: x\n C: .\n S: 250 2.6.0 taken\n";
+const std::string leave = "C: QUIT\n S: 221 bye";
+
+struct DeliveryTest : testing::Test {
+    SimulatedTime time;
+    FakeNetwork network{time};
+    Destinations destinations{time, Destinations::Limits()};
+    SlowAddresses slow;
+    Random random = [](uint64_t bound) { return bound - 1; };
+    std::shared_ptr<Identity> identity = std::make_shared<Identity>();
+    ipc::Outcome outcome;
+    std::vector<std::string> recipients = {"u@d.example"};
+
+    DeliveryTest() {
+        identity->hostname = "gw.example";
+        network.mx("d.example", 10, "a.example");
+        network.mx("d.example", 20, "b.example");
+        network.address("a.example", "192.0.2.1");
+        network.address("b.example", "192.0.2.2");
+    }
+
+    ipc::Deliver order() {
+        ipc::Deliver deliver;
+        deliver.delivery = 7;
+        deliver.message = 1;
+        deliver.route.domain = "d.example";
+        deliver.reverse_path = "a@s.example";
+        for (size_t i = 0; i < recipients.size(); ++i) {
+            ipc::DeliveryRecipient recipient;
+            recipient.index = static_cast<uint32_t>(i + 10);
+            recipient.address = recipients[i];
+            deliver.recipients.push_back(recipient);
+        }
+        deliver.content.bytes = "x\r\n";
+        return deliver;
+    }
+    ipc::Deliver order_to(const std::string& host, RelayScheme scheme = RelayScheme::smtp) {
+        ipc::Deliver deliver = order();
+        deliver.route.host.emplace();
+        deliver.route.host->host = host;
+        deliver.route.host->port = 2626;
+        deliver.route.host->scheme = scheme;
+        return deliver;
+    }
+    Task<void> deliver_it(ipc::Deliver order) {
+        Surroundings surroundings{network, destinations, slow, random};
+        outcome = co_await deliver(surroundings, identity, std::move(order));
+    }
+    // "delivered 2.0.0 a.example[192.0.2.1]:25", joined with "; ".
+    std::string run(ipc::Deliver order) {
+        EXPECT_TRUE(test::run_to_end(time, deliver_it(std::move(order))));
+        EXPECT_EQ(outcome.delivery, 7u);
+        static constexpr const char* words[] = {"delivered", "temporary", "permanent"};
+        std::string result;
+        for (const ipc::RecipientOutcome& recipient : outcome.recipients)
+            result += (result.empty() ? "" : "; ") +
+                      std::string(words[static_cast<size_t>(recipient.status)]) + " " +
+                      recipient.enhanced + " " + recipient.remote;
+        return result;
+    }
+};
+
+TEST_F(DeliveryTest, ToTheBestExchanger) {
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    ASSERT_EQ(outcome.recipients.size(), 1u);
+    EXPECT_EQ(outcome.recipients[0].index, 10u);
+    EXPECT_EQ(outcome.recipients[0].diagnostic, "250 2.6.0 taken");
+    EXPECT_TRUE(outcome.recipients[0].from_remote);
+    EXPECT_FALSE(outcome.destination_down);
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+// Each of these at the first exchanger, and the second one gets the mail.
+TEST_F(DeliveryTest, TheNextExchangerIsTriedWhen) {
+    const std::string scripts[] = {
+        "close",
+        "reset",
+        "stall",
+        "S: 421 no",
+        "S: 554 no\n stall",
+        "S: nonsense\n stall",
+        "S: 220 mx\n C: EHLO gw.example\n close",
+        "S: 220 mx\n C: EHLO gw.example\n S: 450 no\n stall",
+        hello + "C: MAIL FROM:<a@s.example>\n close",
+        hello + "C: MAIL FROM:<a@s.example>\n stall",
+        hello + "C: MAIL FROM:<a@s.example>\n S: 421 no",
+        hello + "C: MAIL FROM:<a@s.example>\n S: 451 no\n" + leave,
+        hello + "C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<u@d.example>\n S: 421 no",
+        hello + envelope + "C: DATA\n close",
+        hello + envelope + "C: DATA\n S: 354 go\n close",
+    };
+    for (const std::string& script : scripts) {
+        FakeNetwork fresh(time);
+        fresh.mx("d.example", 10, "a.example");
+        fresh.mx("d.example", 20, "b.example");
+        fresh.address("a.example", "192.0.2.1");
+        fresh.address("b.example", "192.0.2.2");
+        fresh.serve("192.0.2.1:25", script);
+        fresh.serve("192.0.2.2:25", hello + takes + leave);
+        SlowAddresses none;
+        Surroundings surroundings{fresh, destinations, none, random};
+        ipc::Outcome result;
+        auto task = [](Surroundings around, std::shared_ptr<Identity> identity, ipc::Deliver order,
+                       ipc::Outcome& result) -> Task<void> {
+            result = co_await deliver(around, identity, std::move(order));
+        };
+        ASSERT_TRUE(test::run_to_end(time, task(surroundings, identity, order(), result)));
+        ASSERT_EQ(result.recipients.size(), 1u) << script;
+        EXPECT_EQ(result.recipients[0].status, RecipientStatus::delivered) << script;
+        EXPECT_EQ(result.recipients[0].remote, "b.example[192.0.2.2]:25") << script;
+        EXPECT_FALSE(result.destination_down) << script;
+        time.advance(10s); // QUIT
+        EXPECT_EQ(fresh.errors(), "") << script;
+    }
+}
+
+// A verdict is a verdict: the second exchanger is not asked.
+TEST_F(DeliveryTest, TheNextExchangerIsNotTriedWhen) {
+    struct Row {
+        std::string script;
+        const char* expected;
+    };
+    const Row rows[] = {
+        {"C: MAIL FROM:<a@s.example>\n S: 550 5.7.1 no\n", "permanent 5.7.1"},
+        {"C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<u@d.example>\n S: 550 5.1.1 no\n",
+         "permanent 5.1.1"},
+        {"C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<u@d.example>\n S: 450 4.7.1 no\n",
+         "temporary 4.7.1"},
+        {envelope + "C: DATA\n S: 451 4.3.0 no\n", "temporary 4.3.0"},
+        {envelope + "C: DATA\n S: 354 go\n C: x\n C: .\n S: 451 4.7.1 no\n", "temporary 4.7.1"},
+        {envelope + "C: DATA\n S: 354 go\n C: x\n C: .\n reset\n", "temporary 4.4.2"},
+        {envelope + "C: DATA\n S: 354 go\n C: x\n C: .\n S: 421 4.3.2 no\n", "temporary 4.3.2"},
+    };
+    std::string expected_tries;
+    for (const Row& row : rows) {
+        network.serve("192.0.2.1:25", hello + row.script + "stall");
+        EXPECT_EQ(run(order()), std::string(row.expected) + " a.example[192.0.2.1]:25")
+            << row.script;
+        EXPECT_FALSE(outcome.destination_down) << row.script;
+        expected_tries += (expected_tries.empty() ? "" : " ") + std::string("192.0.2.1:25");
+        time.advance(10s);
+    }
+    EXPECT_EQ(network.tried(), expected_tries);
+}
+
+TEST_F(DeliveryTest, NobodyReachable) {
+    network.fail("192.0.2.2:25", ETIMEDOUT, 30s);
+    EXPECT_EQ(run(order()), "temporary 4.4.1 ");
+    EXPECT_TRUE(outcome.destination_down);
+    EXPECT_EQ(outcome.recipients[0].diagnostic,
+              "b.example[192.0.2.2]:25: connect: Connection timed out");
+    EXPECT_FALSE(outcome.recipients[0].from_remote);
+    EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.2:25");
+}
+
+TEST_F(DeliveryTest, AllGreetWithARefusal) {
+    network.serve("192.0.2.1:25", "S: 554 5.7.1 blocked");
+    network.serve("192.0.2.2:25", "S: 421 4.3.2 busy");
+    EXPECT_EQ(run(order()), "temporary 4.3.2 b.example[192.0.2.2]:25");
+    EXPECT_TRUE(outcome.destination_down);
+    EXPECT_EQ(outcome.recipients[0].diagnostic, "421 4.3.2 busy");
+    EXPECT_TRUE(outcome.recipients[0].from_remote);
+}
+
+TEST_F(DeliveryTest, OurOwnTroubleDoesNotMakeTheDestinationDown) {
+    network.fail("192.0.2.1:25", EMFILE);
+    network.fail("192.0.2.2:25", EADDRNOTAVAIL);
+    EXPECT_EQ(run(order()), "temporary 4.3.0 ");
+    EXPECT_FALSE(outcome.destination_down);
+}
+
+TEST_F(DeliveryTest, DnsFailures) {
+    network.answer(ipc::RecordType::mx, "gone.example", ipc::ResolveStatus::no_domain);
+    ipc::Deliver gone = order();
+    gone.route.domain = "gone.example";
+    EXPECT_EQ(run(std::move(gone)), "permanent 5.1.2 ");
+    EXPECT_FALSE(outcome.destination_down);
+
+    network.answer(ipc::RecordType::mx, "later.example", ipc::ResolveStatus::bogus);
+    ipc::Deliver later = order();
+    later.route.domain = "later.example";
+    EXPECT_EQ(run(std::move(later)), "temporary 4.4.3 ");
+    EXPECT_TRUE(outcome.destination_down);
+}
+
+TEST_F(DeliveryTest, OurselvesAsTheBestExchanger) {
+    identity->ourselves.endpoints = {{*IpAddress::parse("192.0.2.1"), 25}};
+    EXPECT_EQ(run(order()), "permanent 5.4.6 ");
+    EXPECT_EQ(network.tried(), "");
+}
+
+TEST_F(DeliveryTest, TheConnectionIsUsedForTheNextMessageWithoutAsking) {
+    network.serve("192.0.2.1:25", hello + takes + takes + leave);
+    run(order());
+    const size_t asked = network.questions();
+    time.advance(1s);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(network.questions(), asked);
+    EXPECT_EQ(network.tried(), "192.0.2.1:25");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, AKeptConnectionThatBreaksCostsOnlyANewOne) {
+    network.serve("192.0.2.1:25", hello + takes + "C: MAIL FROM:<a@s.example>\n reset");
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    run(order());
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, AHostThatRefusesMailOverAKeptConnectionIsNotAskedAgain) {
+    network.serve("192.0.2.1:25",
+                  hello + takes + "C: MAIL FROM:<a@s.example>\n S: 452 4.3.1 full\n" + leave);
+    network.serve("192.0.2.2:25", hello + takes + leave);
+    run(order());
+    EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.2:25");
+}
+
+TEST_F(DeliveryTest, RecipientsThatAreDecidedAreNotOfferedToTheNextHost) {
+    recipients = {"u@d.example", "v@d.example"};
+    network.serve("192.0.2.1:25",
+                  hello + "C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<u@d.example>\n"
+                          "S: 550 5.1.1 no\n C: RCPT TO:<v@d.example>\n close");
+    network.serve("192.0.2.2:25",
+                  hello +
+                      "C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<v@d.example>\n"
+                      "S: 250 ok\n C: DATA\n S: 354 go\n C: x\n C: .\n S: 250 ok\n" +
+                      leave);
+    EXPECT_EQ(run(order()),
+              "permanent 5.1.1 a.example[192.0.2.1]:25; delivered 2.0.0 b.example[192.0.2.2]:25");
+    EXPECT_EQ(outcome.recipients[1].index, 11u);
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, AServerThatEndsAfterEachTransactionIsConnectedToAgain) {
+    recipients = {"u@d.example", "v@d.example"};
+    const std::string limited =
+        "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 LIMITS MAILMAX=1 RCPTMAX=1\n";
+    network.serve("192.0.2.1:25", limited + takes);
+    network.serve("192.0.2.1:25",
+                  limited + "C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<v@d.example>\n"
+                            "S: 250 ok\n C: DATA\n S: 354 go\n C: x\n C: .\n S: 250 ok\n");
+    EXPECT_EQ(run(order()),
+              "delivered 2.6.0 a.example[192.0.2.1]:25; delivered 2.0.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, AnAddressThatCostALongWaitIsTriedLastForAWhile) {
+    network.fail("192.0.2.1:25", ETIMEDOUT, 30s);
+    network.serve("192.0.2.2:25", hello + takes + leave);
+    run(order());
+    EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.2:25");
+    time.advance(10s); // the connection is given up
+    network.serve("192.0.2.2:25", hello + takes + leave);
+    run(order());
+    EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.2:25 192.0.2.2:25");
+    time.advance(200s);
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+}
+
+TEST_F(DeliveryTest, TheWalkHasAnEnd) {
+    network.mx("many.example", 10, "m.example");
+    for (int host = 0; host < 10; ++host) {
+        const std::string name = "m" + std::to_string(host) + ".example";
+        network.mx("many.example", 20, name);
+        for (int i = 1; i <= 10; ++i) {
+            const std::string address = "198.51.100." + std::to_string(host * 10 + i);
+            network.address(name, address);
+            network.serve(address + ":25", "stall");
+        }
+    }
+    ipc::Deliver deliver = order();
+    deliver.route.domain = "many.example";
+    EXPECT_EQ(run(std::move(deliver)), "temporary 4.4.2 m0.example[198.51.100.6]:25");
+    EXPECT_LE(time.elapsed(), walk_limit + 5min);
+}
+
+TEST_F(DeliveryTest, ConfiguredHost) {
+    network.serve("192.0.2.9:2626", hello + takes + leave);
+    ipc::Deliver deliver = order_to("192.0.2.9", RelayScheme::smtp_no_tls);
+    EXPECT_EQ(run(std::move(deliver)), "delivered 2.6.0 [192.0.2.9]:2626");
+    EXPECT_EQ(network.questions(), 0u);
+}
+
+TEST_F(DeliveryTest, SourceAddressAndHelo) {
+    network.address("a.example", "2001:db8::1");
+    std::string script = hello + takes + leave;
+    script.replace(script.find("gw.example"), 10, "other.example");
+    network.serve("192.0.2.1:25", script);
+    ipc::Deliver deliver = order();
+    deliver.route.helo = "other.example";
+    deliver.route.source = IpAddress::parse("192.0.2.77");
+    EXPECT_EQ(run(std::move(deliver)), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(network.tried(), "192.0.2.1:25") << "IPv6 cannot be reached from there";
+    EXPECT_EQ(network.sources(), "192.0.2.77 ");
+}
+
+TEST_F(DeliveryTest, LmtpOverAUnixPathToTheUser) {
+    const std::string lmtp = "S: 220 mx\n C: LHLO gw.example\n S: 250 mx\n"
+                             "C: MAIL FROM:<a@s.example>\n S: 250 ok\n";
+    network.serve("/run/lmtp", lmtp +
+                                   "C: RCPT TO:<u>\n S: 250 ok\n C: DATA\n S: 354 go\n C: x\n"
+                                   "C: .\n S: 250 ok\n" +
+                                   leave);
+    ipc::Deliver deliver = order_to("", RelayScheme::lmtp);
+    deliver.route.kind = ActionKind::lmtp;
+    deliver.route.host->unix_path = "/run/lmtp";
+    EXPECT_EQ(run(std::move(deliver)), "delivered 2.0.0 /run/lmtp");
+    time.advance(3s);
+
+    network.serve("/run/lmtp", lmtp +
+                                   "C: RCPT TO:<u@d.example>\n S: 250 ok\n C: DATA\n S: 354 go\n"
+                                   "C: x\n C: .\n S: 250 ok\n" +
+                                   leave);
+    ipc::Deliver full = order_to("", RelayScheme::lmtp);
+    full.route.kind = ActionKind::lmtp;
+    full.route.lmtp_rcpt_to = true;
+    full.route.host->unix_path = "/run/lmtp";
+    EXPECT_EQ(run(std::move(full)), "delivered 2.0.0 /run/lmtp");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+
+    network.fail("/run/none", ENOENT);
+    ipc::Deliver none = order_to("", RelayScheme::lmtp);
+    none.route.host->unix_path = "/run/none";
+    EXPECT_EQ(run(std::move(none)), "temporary 4.4.1 ");
+    EXPECT_TRUE(outcome.destination_down);
+}
+
+TEST_F(DeliveryTest, RoutesThatARelayCannotServe) {
+    for (RelayScheme scheme : {RelayScheme::smtp_tls, RelayScheme::smtps}) {
+        EXPECT_EQ(run(order_to("192.0.2.9", scheme)), "temporary 4.7.4 ");
+        EXPECT_FALSE(outcome.destination_down);
+    }
+    ipc::Deliver maildir = order();
+    maildir.route.kind = ActionKind::maildir;
+    EXPECT_EQ(run(std::move(maildir)), "temporary 4.3.5 ");
+    ipc::Deliver lmtp = order();
+    lmtp.route.kind = ActionKind::lmtp;
+    EXPECT_EQ(run(std::move(lmtp)), "temporary 4.3.5 ");
+    EXPECT_EQ(network.tried(), "");
+}
+
+TEST_F(DeliveryTest, AnOutcomeFitsIntoAPacket) {
+    recipients.assign(recipients_limit + 500, "u@d.example");
+    network.serve("192.0.2.1:25", hello + "C: MAIL FROM:<a@s.example>\n S: 550 " +
+                                      std::string(1500, 'x') + "\n" + leave);
+    run(order());
+    EXPECT_EQ(outcome.recipients.size(), recipients_limit);
+    EXPECT_EQ(outcome.recipients[0].status, RecipientStatus::permanent);
+    EXPECT_LT(ipc::encode_bytes(outcome).size(), 384u * 1024);
+}
+
+TEST_F(DeliveryTest, DiagnosticsAreBounded) {
+    network.serve("192.0.2.1:25", hello + "C: MAIL FROM:<a@s.example>\n S: 550-" +
+                                      std::string(1500, 'x') + "\n S: 550 " +
+                                      std::string(1500, 'y') + "\n" + leave);
+    run(order());
+    EXPECT_LE(outcome.recipients[0].diagnostic.size(), 1024u);
+}
+
+TEST_F(DeliveryTest, ContentThatCannotBeReadIsNotSentHalf) {
+    network.serve("192.0.2.1:25", hello + envelope + "C: DATA\n S: 354 go\n stall");
+    ipc::Deliver deliver = order();
+    deliver.file.emplace_back(FileDescriptor()); // not a file
+    deliver.file_length = 100;
+    EXPECT_EQ(run(std::move(deliver)), "temporary 4.3.0 ");
+    EXPECT_FALSE(outcome.destination_down);
+    EXPECT_EQ(network.errors(), "");
+}
+
+} // namespace
+} // namespace postern::relay

@@ -1,0 +1,212 @@
+// Connections kept for the next message, and their bounds.
+#include "deliver/relay/destination.h"
+
+#include <gtest/gtest.h>
+#include <set>
+
+#include "regress/unit/relay/next_hop.h"
+
+namespace postern::relay {
+namespace {
+
+using namespace std::chrono_literals;
+using test::NextHop;
+using test::SimulatedTime;
+
+const char* const polite = "S: 220 mx\n C: EHLO relay.example\n S: 250 mx\n C: QUIT\n S: 221 bye";
+
+struct DestinationsTest : testing::Test {
+    SimulatedTime time;
+    NextHop hop{time, polite};
+    NextHop other{time, polite};
+    std::unique_ptr<Connection> opened;
+    std::vector<std::optional<Destinations::Lease>> leases;
+    Destinations::Limits limits;
+
+    Task<void> open_it(NextHop& hop) {
+        SessionOptions options("relay.example", false, "mx");
+        opened = std::make_unique<Connection>(hop.connect(), std::move(options));
+        const bool ready = co_await opened->session.open();
+        EXPECT_TRUE(ready);
+    }
+    std::unique_ptr<Connection> connection(NextHop& hop) {
+        TaskGroup group;
+        group.spawn(open_it(hop));
+        time.run();
+        return std::move(opened);
+    }
+    Task<void> lease_it(Destinations& destinations, std::string key) {
+        std::optional<Destinations::Lease> lease = co_await destinations.lease(key);
+        leases.push_back(std::move(lease));
+    }
+    Destinations::Lease lease(Destinations& destinations, const std::string& key) {
+        leases.clear();
+        TaskGroup group;
+        group.spawn(lease_it(destinations, key));
+        time.run();
+        return std::move(*leases.at(0));
+    }
+};
+
+TEST_F(DestinationsTest, AConnectionIsKeptForTheSameDestination) {
+    Destinations destinations(time, limits);
+    Destinations::Lease first = lease(destinations, "a");
+    EXPECT_EQ(first.take(), nullptr);
+    first.keep(connection(hop));
+    EXPECT_EQ(destinations.idle(), 1u);
+    EXPECT_EQ(destinations.leased(), 0u);
+
+    EXPECT_EQ(lease(destinations, "b").take(), nullptr);
+    Destinations::Lease second = lease(destinations, "a");
+    EXPECT_NE(second.take(), nullptr);
+    EXPECT_EQ(destinations.idle(), 0u);
+    EXPECT_EQ(destinations.leased(), 1u);
+}
+
+TEST_F(DestinationsTest, AfterAMomentItIsLeftPolitely) {
+    Destinations destinations(time, limits);
+    lease(destinations, "a").keep(connection(hop));
+    time.advance(1900ms);
+    EXPECT_EQ(destinations.idle(), 1u);
+    time.advance(200ms);
+    EXPECT_EQ(destinations.idle(), 0u);
+    EXPECT_EQ(destinations.closing(), 0u);
+    EXPECT_TRUE(hop.finished()) << hop.errors();
+    EXPECT_EQ(lease(destinations, "a").take(), nullptr);
+}
+
+TEST_F(DestinationsTest, OneThatTheServerHasEndedIsNotUsed) {
+    NextHop leaving(time, "S: 220 mx\n C: EHLO relay.example\n S: 250 mx\n wait 1\n S: 421 bye");
+    Destinations destinations(time, limits);
+    lease(destinations, "a").keep(connection(leaving));
+    time.advance(1100ms);
+    EXPECT_EQ(destinations.idle(), 1u);
+    EXPECT_EQ(lease(destinations, "a").take(), nullptr);
+    EXPECT_EQ(destinations.idle(), 0u);
+}
+
+TEST_F(DestinationsTest, AgeAndUseEndIt) {
+    limits.messages = 2;
+    Destinations destinations(time, limits);
+    std::unique_ptr<Connection> used = connection(hop);
+    used->messages = 2;
+    lease(destinations, "a").keep(std::move(used));
+    EXPECT_EQ(destinations.idle(), 0u);
+    time.run();
+    EXPECT_TRUE(hop.finished()) << hop.errors();
+
+    std::unique_ptr<Connection> old = connection(other);
+    time.advance(301s);
+    lease(destinations, "a").keep(std::move(old));
+    EXPECT_EQ(destinations.idle(), 0u);
+    time.run();
+    EXPECT_TRUE(other.finished()) << other.errors();
+}
+
+TEST_F(DestinationsTest, ConnectionsOfADestinationAreBoundedAndHandedOn) {
+    limits.connections = 1;
+    Destinations destinations(time, limits);
+    Destinations::Lease first = lease(destinations, "a");
+    EXPECT_EQ(lease(destinations, "b").take(), nullptr); // another one is not concerned
+
+    leases.clear();
+    TaskGroup waiting;
+    waiting.spawn(lease_it(destinations, "a"));
+    waiting.spawn(lease_it(destinations, "a"));
+    time.run();
+    EXPECT_TRUE(leases.empty());
+
+    first.keep(connection(hop));
+    time.run();
+    ASSERT_EQ(leases.size(), 1u) << "the first in line gets it";
+    EXPECT_NE(leases[0]->take(), nullptr) << "with its connection";
+    leases[0].reset();
+    time.run();
+    ASSERT_EQ(leases.size(), 2u) << "a dropped lease goes on, too";
+    EXPECT_EQ(leases[1]->take(), nullptr);
+    leases.clear();
+    EXPECT_EQ(destinations.leased(), 0u);
+}
+
+TEST_F(DestinationsTest, WaitingHasALimit) {
+    limits.connections = 1;
+    Destinations destinations(time, limits);
+    Destinations::Lease held = lease(destinations, "a");
+    leases.clear();
+    TaskGroup waiting;
+    waiting.spawn(lease_it(destinations, "a"));
+    time.advance(limits.lease_wait);
+    ASSERT_EQ(leases.size(), 1u);
+    EXPECT_FALSE(leases[0].has_value());
+    EXPECT_EQ(destinations.leased(), 1u);
+}
+
+TEST_F(DestinationsTest, AWaiterThatIsGoneLosesNothing) {
+    limits.connections = 1;
+    Destinations destinations(time, limits);
+    std::optional<Destinations::Lease> held(lease(destinations, "a"));
+    leases.clear();
+    {
+        TaskGroup given_up;
+        given_up.spawn(lease_it(destinations, "a"));
+        TaskGroup granted;
+        granted.spawn(lease_it(destinations, "a"));
+        given_up.clear();
+        held.reset(); // granted to the second one, which goes before it learns of it
+    }
+    time.run();
+    EXPECT_TRUE(leases.empty());
+    EXPECT_EQ(destinations.leased(), 0u);
+    EXPECT_EQ(lease(destinations, "a").take(), nullptr);
+}
+
+TEST_F(DestinationsTest, IdleConnectionsAreBounded) {
+    limits.idle_connections = 1;
+    Destinations destinations(time, limits);
+    lease(destinations, "a").keep(connection(hop));
+    lease(destinations, "b").keep(connection(other));
+    time.run();
+    EXPECT_EQ(destinations.idle(), 1u);
+    EXPECT_TRUE(hop.finished()) << "the older one goes: " << hop.errors();
+    EXPECT_FALSE(other.finished());
+}
+
+TEST_F(DestinationsTest, AtTheEndAllAreLeft) {
+    Destinations destinations(time, limits);
+    Destinations::Lease held = lease(destinations, "b");
+    lease(destinations, "a").keep(connection(hop));
+    destinations.stop_keeping();
+    time.run();
+    EXPECT_TRUE(hop.finished()) << hop.errors();
+    held.keep(connection(other));
+    time.run();
+    EXPECT_TRUE(other.finished()) << other.errors();
+    EXPECT_EQ(destinations.idle(), 0u);
+}
+
+TEST(DestinationKey, TellsApartWhatMustNotShareAConnection) {
+    ipc::Route by_domain;
+    by_domain.domain = "d.example";
+    ipc::Route same = by_domain;
+    same.domain = "D.Example.";
+    same.action = "another";
+    EXPECT_EQ(destination_key(by_domain, "h"), destination_key(same, "h"));
+    EXPECT_NE(destination_key(by_domain, "h"), destination_key(by_domain, "i"));
+
+    std::vector<ipc::Route> routes(7, by_domain);
+    routes[1].domain = "e.example";
+    routes[2].source = IpAddress::parse("192.0.2.1");
+    routes[3].host.emplace();
+    routes[4].host.emplace().host = "d.example";
+    routes[5].host.emplace().host = "d.example";
+    routes[5].host->port = 26;
+    routes[6].host.emplace().host = "d.example";
+    routes[6].host->scheme = RelayScheme::smtp_no_tls;
+    std::set<std::string> keys;
+    for (const ipc::Route& route : routes)
+        keys.insert(destination_key(route, "h"));
+    EXPECT_EQ(keys.size(), routes.size());
+}
+
+} // namespace
+} // namespace postern::relay

@@ -1,0 +1,74 @@
+// A client session and a scripted next hop, over a connection in memory.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "deliver/relay/transaction.h"
+#include "regress/unit/relay/next_hop.h"
+
+namespace postern::test {
+
+struct Dialogue {
+    explicit Dialogue(std::string_view script) : next_hop(time, script) {}
+
+    // What is to be sent, to be changed before run().
+    bool lmtp = false;
+    std::vector<std::string> recipients = {"u@d.example"};
+    std::string reverse_path = "a@s.example";
+    std::string content = "Subject: x\r\n\r\nHello\r\n";
+    bool eight_bit = false;
+    ipc::Body body = ipc::Body::seven_bit;
+    int messages = 1;
+    bool quit = true;
+
+    SimulatedTime time;
+    NextHop next_hop;
+
+    // What came of it.
+    bool opened = false;
+    bool usable = false;                   // before QUIT
+    std::string failure;                   // of the session: "4.4.2 text"; empty: none
+    std::vector<relay::Recipient> results; // of the last message
+
+    // Runs it; false: it would never end.
+    bool run() { return run_to_end(time, talk()); }
+
+    // "u delivered 2.0.0, v permanent 5.1.1"
+    std::string verdicts() const {
+        static constexpr const char* words[] = {"open", "delivered", "temporary", "permanent"};
+        std::string result;
+        for (const relay::Recipient& recipient : results)
+            result += (result.empty() ? "" : ", ") +
+                      recipient.address.substr(0, recipient.address.find('@')) + " " +
+                      words[static_cast<size_t>(recipient.verdict)] + " " +
+                      to_string(recipient.diagnosis.status);
+        return result;
+    }
+
+  private:
+    Task<void> talk() {
+        std::unique_ptr<Stream> stream = next_hop.connect();
+        relay::SessionOptions options("relay.example", lmtp, "mx.example[192.0.2.1]:25");
+        relay::ClientSession session(*stream, std::move(options));
+        opened = co_await session.open();
+        relay::MemoryContent source(content);
+        relay::Message message(source);
+        message.reverse_path = reverse_path;
+        message.body = body;
+        message.eight_bit = eight_bit;
+        for (int i = 0; i < messages && opened; ++i) {
+            results.clear();
+            for (const std::string& recipient : recipients)
+                results.emplace_back(recipient);
+            co_await relay::send_message(session, message, results);
+        }
+        usable = session.usable();
+        if (session.failed())
+            failure = to_string(session.failure().status) + " " + session.failure().text;
+        if (quit)
+            co_await session.quit();
+    }
+};
+
+} // namespace postern::test

@@ -1,0 +1,118 @@
+// A network of scripted next hops and a DNS that is a table, in simulated time.
+#pragma once
+
+#include <cerrno>
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "deliver/relay/network.h"
+#include "regress/unit/relay/next_hop.h"
+
+namespace postern::test {
+
+class FakeNetwork final : public relay::Network {
+  public:
+    explicit FakeNetwork(SimulatedTime& time) : time_(time) {}
+
+    // The next connection to "192.0.2.1:25" (or a Unix path) meets this script.
+    void serve(const std::string& where, const std::string& script) {
+        scripts_[where].push_back(std::make_unique<NextHop>(time_, script));
+    }
+    // Connecting takes `after` and then fails with this errno. Elsewhere: refused at once.
+    void fail(const std::string& where, int error, Duration after = Duration(0)) {
+        failures_[where] = {error, after};
+    }
+    void mx(const std::string& name, uint16_t preference, const std::string& host) {
+        ipc::ResolveAnswer& answer = answers_[{ipc::RecordType::mx, name}];
+        answer.status = ipc::ResolveStatus::ok;
+        ipc::DnsRecord record;
+        record.preference = preference;
+        record.name = host;
+        answer.records.push_back(record);
+    }
+    void address(const std::string& name, const std::string& text) {
+        IpAddress address = IpAddress::parse(text).value();
+        ipc::RecordType type = address.version == 4 ? ipc::RecordType::a : ipc::RecordType::aaaa;
+        ipc::ResolveAnswer& answer = answers_[{type, name}];
+        answer.status = ipc::ResolveStatus::ok;
+        ipc::DnsRecord record;
+        record.address = address;
+        answer.records.push_back(record);
+    }
+    void answer(ipc::RecordType type, const std::string& name, ipc::ResolveStatus status) {
+        answers_[{type, name}].status = status;
+    }
+    void delay(ipc::RecordType type, const std::string& name, Duration by) {
+        delays_[{type, name}] = by;
+    }
+
+    // Where connections were tried, in order: "192.0.2.1:25 192.0.2.2:25".
+    std::string tried() const { return tried_; }
+    std::string sources() const { return sources_; }
+    size_t questions() const { return questions_; }
+    // What did not go as the scripts have it.
+    std::string errors() const {
+        std::string result;
+        for (const auto& [where, scripts] : all_)
+            for (const NextHop* hop : scripts)
+                if (std::string errors = hop->errors(); !errors.empty())
+                    result += where + ": " + errors;
+        for (const auto& [where, scripts] : scripts_)
+            if (!scripts.empty())
+                result += where + ": " + std::to_string(scripts.size()) + " scripts unused\n";
+        return result;
+    }
+
+    Executor& executor() override { return time_; }
+    Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source) override {
+        if (source)
+            sources_ += source->to_string() + " ";
+        return open(peer.to_string());
+    }
+    Task<Connected> connect_unix(std::string path) override { return open(path); }
+    Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) override {
+        ++questions_;
+        auto delay = delays_.find({type, name});
+        if (delay != delays_.end())
+            co_await time_.sleep(delay->second);
+        auto found = answers_.find({type, name});
+        if (found != answers_.end())
+            co_return found->second;
+        ipc::ResolveAnswer nothing;
+        nothing.status = ipc::ResolveStatus::no_data;
+        co_return nothing;
+    }
+
+  private:
+    Task<Connected> open(std::string where) {
+        tried_ += (tried_.empty() ? "" : " ") + where;
+        auto& scripts = scripts_[where];
+        if (!scripts.empty()) {
+            served_.push_back(std::move(scripts.front()));
+            scripts.pop_front();
+            all_[where].push_back(served_.back().get());
+            co_return served_.back()->connect();
+        }
+        auto failure = failures_.find(where);
+        const int error = failure == failures_.end() ? ECONNREFUSED : failure->second.first;
+        if (failure != failures_.end() && failure->second.second > Duration(0))
+            co_await time_.sleep(failure->second.second);
+        co_return system_error("connect", error);
+    }
+
+    using Question = std::pair<ipc::RecordType, std::string>;
+    SimulatedTime& time_;
+    std::map<std::string, std::deque<std::unique_ptr<NextHop>>> scripts_;
+    std::vector<std::unique_ptr<NextHop>> served_;
+    std::map<std::string, std::vector<NextHop*>> all_;
+    std::map<std::string, std::pair<int, Duration>> failures_;
+    std::map<Question, ipc::ResolveAnswer> answers_;
+    std::map<Question, Duration> delays_;
+    std::string tried_;
+    std::string sources_;
+    size_t questions_ = 0;
+};
+
+} // namespace postern::test

@@ -1,0 +1,303 @@
+// Command lines, good and bad, with the replies that the bad ones get.
+#include "common/smtp/command.h"
+#include "common/smtp/limits.h"
+
+#include <gtest/gtest.h>
+
+namespace postern {
+namespace {
+
+using namespace std::string_literals; // for strings with a NUL inside
+
+template <class T> T expect(std::string_view line, const AllowedParameters& allowed = {}) {
+    Command command = parse_command(line, allowed);
+    if (T* found = std::get_if<T>(&command))
+        return std::move(*found);
+    ADD_FAILURE() << line << " gave command number " << command.index() << ' '
+                  << (command.index() == 0 ? to_wire(std::get<CommandError>(command).reply) : "");
+    return T{};
+}
+
+TEST(Command, VerbsInAnyCase) {
+    for (const char* line : {"DATA", "data", "Data", "dAtA", "DATA ", "DATA \t "})
+        expect<DataCommand>(line);
+    expect<RsetCommand>("RSET");
+    expect<RsetCommand>("rset  ");
+    expect<QuitCommand>("quit");
+    expect<NoopCommand>("NOOP");
+    expect<NoopCommand>("noop anything at all \x01\xff");
+    expect<StarttlsCommand>("StartTLS");
+    EXPECT_EQ(expect<HelpCommand>("help").argument, "");
+    EXPECT_EQ(expect<HelpCommand>("HELP  mail").argument, "mail");
+    EXPECT_EQ(expect<VrfyCommand>("VRFY user@example.com").argument, "user@example.com");
+    EXPECT_EQ(expect<ExpnCommand>("expn a list ").argument, "a list");
+}
+
+TEST(Command, Hello) {
+    EXPECT_EQ(expect<HeloCommand>("HELO mail.example").identity, "mail.example");
+    EXPECT_EQ(expect<EhloCommand>("ehlo  Mail.Example \t").identity, "Mail.Example");
+    EXPECT_EQ(expect<EhloCommand>("EHLO my_pc.example").identity, "my_pc.example");
+    EXPECT_EQ(expect<EhloCommand>("EHLO mail.example.").identity, "mail.example");
+    EXPECT_EQ(expect<EhloCommand>("EHLO localhost").identity, "localhost");
+    EXPECT_EQ(expect<EhloCommand>("EHLO 192.0.2.1").identity, "192.0.2.1");
+    EXPECT_EQ(expect<EhloCommand>("EHLO [192.0.2.1]").identity, "[192.0.2.1]");
+    EXPECT_EQ(expect<HeloCommand>("HELO [IPv6:2001:db8::1]").identity, "[IPv6:2001:db8::1]");
+    EXPECT_EQ(expect<EhloCommand>("EHLO [192.0.2.1] my laptop").identity, "[192.0.2.1]");
+}
+
+TEST(Command, Mail) {
+    auto mail = expect<MailCommand>("MAIL FROM:<user@Example.com>");
+    EXPECT_EQ(mail.reverse_path, Mailbox("user", "example.com"));
+    EXPECT_FALSE(mail.size);
+    EXPECT_EQ(mail.body, BodyType::unspecified);
+    EXPECT_TRUE(expect<MailCommand>("mail from:<>").reverse_path.is_null());
+    EXPECT_TRUE(expect<MailCommand>("MAIL FROM: <>").reverse_path.is_null());
+    EXPECT_EQ(expect<MailCommand>("MAIL  From:  <a@b>  ").reverse_path, Mailbox("a", "b"));
+    EXPECT_EQ(expect<MailCommand>("MAIL FROM:<@x,@y:a@b>").reverse_path, Mailbox("a", "b"));
+
+    mail = expect<MailCommand>("MAIL FROM:<a@b> SIZE=12345 BODY=8BITMIME");
+    EXPECT_EQ(mail.size, 12345u);
+    EXPECT_EQ(mail.body, BodyType::eight_bit_mime);
+    EXPECT_TRUE(mail.parameters.empty());
+    mail = expect<MailCommand>("MAIL FROM:<a@b>  body=7bit  size=0 ");
+    EXPECT_EQ(mail.size, 0u);
+    EXPECT_EQ(mail.body, BodyType::seven_bit);
+    EXPECT_EQ(expect<MailCommand>("MAIL FROM:<> SIZE=18446744073709551615").size, UINT64_MAX);
+    EXPECT_EQ(expect<MailCommand>("MAIL FROM:<> SIZE=18446744073709551616").size, UINT64_MAX);
+    EXPECT_EQ(expect<MailCommand>("MAIL FROM:<> SIZE=99999999999999999999").size, UINT64_MAX);
+    EXPECT_EQ(expect<MailCommand>("MAIL FROM:<> SIZE=18446744073709551614").size, UINT64_MAX - 1);
+    EXPECT_EQ(expect<MailCommand>("MAIL FROM:<> SIZE=00000000000000000042").size, 42u);
+}
+
+TEST(Command, Rcpt) {
+    EXPECT_EQ(expect<RcptCommand>("RCPT TO:<user@example.com>").forward_path,
+              Mailbox("user", "example.com"));
+    EXPECT_EQ(expect<RcptCommand>("rcpt to: <user@example.com>").forward_path,
+              Mailbox("user", "example.com"));
+    EXPECT_EQ(expect<RcptCommand>("RCPT TO:<postmaster>").forward_path, Mailbox("postmaster", ""));
+    EXPECT_EQ(expect<RcptCommand>("RCPT TO:<\"a b\"@example.com>").forward_path,
+              Mailbox("a b", "example.com"));
+}
+
+TEST(Command, AllowedParametersAreKept) {
+    const std::string_view mail_keywords[] = {"RET", "ENVID"};
+    const std::string_view rcpt_keywords[] = {"NOTIFY", "X"};
+    const AllowedParameters allowed{mail_keywords, rcpt_keywords};
+    const auto mail = expect<MailCommand>("MAIL FROM:<> ret=HDRS SIZE=5 EnvID=Ab+3D", allowed);
+    ASSERT_EQ(mail.parameters.size(), 2u);
+    EXPECT_EQ(mail.parameters[0].keyword, "RET");
+    EXPECT_EQ(mail.parameters[0].value, "HDRS");
+    EXPECT_EQ(mail.parameters[1].keyword, "ENVID");
+    EXPECT_EQ(mail.parameters[1].value, "Ab+3D");
+    EXPECT_EQ(mail.size, 5u);
+    const auto rcpt = expect<RcptCommand>("RCPT TO:<a@b> NOTIFY=NEVER X", allowed);
+    ASSERT_EQ(rcpt.parameters.size(), 2u);
+    EXPECT_TRUE(rcpt.parameters[0].has_value);
+    EXPECT_FALSE(rcpt.parameters[1].has_value);
+}
+
+struct Bad {
+    std::string line;
+    int code;
+    std::string status;
+};
+
+const Bad bad_commands[] = {
+    {"", 500, "5.5.1"},
+    {" ", 500, "5.5.1"},
+    {" NOOP", 500, "5.5.1"},
+    {"HELLO x", 500, "5.5.1"},
+    {"MAI FROM:<a@b>", 500, "5.5.1"},
+    {"MAILFROM:<a@b>", 500, "5.5.1"},
+    {"MAIL\tFROM:<a@b>", 500, "5.5.1"},
+    {"DATA\t.", 500, "5.5.1"},
+    {"QUITE", 500, "5.5.1"},
+    {"DAT", 500, "5.5.1"},
+    {"GET / HTTP/1.1", 500, "5.5.1"},
+    {"Subject: hello", 500, "5.5.1"},
+    {".", 500, "5.5.1"},
+    {"\xff\xfd", 500, "5.5.1"},
+    {"NOOP\0"s, 500, "5.5.1"},
+    {"\0"s, 500, "5.5.1"},
+    {"DATA\r", 500, "5.5.1"},
+    {"NOOP\rQUIT", 500, "5.5.1"},
+    {"TURN", 502, "5.5.1"},
+    {"SEND FROM:<a@b>", 502, "5.5.1"},
+    {"soml from:<a@b>", 502, "5.5.1"},
+    {"SAML FROM:<a@b>", 502, "5.5.1"},
+    {"AUTH PLAIN", 502, "5.5.1"},
+    {"BDAT 10 LAST", 502, "5.5.1"},
+    {"ETRN example.com", 502, "5.5.1"},
+    {"ATRN example.com", 502, "5.5.1"},
+    {"DATA now", 501, "5.5.4"},
+    {"RSET all", 501, "5.5.4"},
+    {"QUIT now", 501, "5.5.4"},
+    {"STARTTLS now", 501, "5.5.4"},
+    {"HELO", 501, "5.5.4"},
+    {"EHLO", 501, "5.5.4"},
+    {"EHLO ", 501, "5.5.4"},
+    {"EHLO two words", 501, "5.5.4"},
+    {"EHLO .", 501, "5.5.4"},
+    {"EHLO -x", 501, "5.5.4"},
+    {"EHLO a..b", 501, "5.5.4"},
+    {"EHLO a.b..", 501, "5.5.4"},
+    {"EHLO [", 501, "5.5.4"},
+    {"EHLO []", 501, "5.5.4"},
+    {"EHLO [300.1.1.1]", 501, "5.5.4"},
+    {"EHLO [127.0.0.1", 501, "5.5.4"},
+    {"EHLO a(b)", 501, "5.5.4"},
+    {"EHLO a\tb", 501, "5.5.4"},
+    {"EHLO a\rb", 501, "5.5.4"},
+    {"EHLO b\xc3\xbc"
+     "cher.example",
+     501, "5.5.4"},
+    {"EHLO " + std::string(256, 'a'), 501, "5.5.4"},
+    {"VRFY", 501, "5.5.4"},
+    {"EXPN ", 501, "5.5.4"},
+    {"VRFY a\x01", 501, "5.5.2"},
+    {"EXPN b\xc3\xbc"
+     "cher",
+     501, "5.5.2"},
+    {"HELP \x7f", 501, "5.5.2"},
+    {"MAIL", 501, "5.5.2"},
+    {"MAIL <a@b>", 501, "5.5.2"},
+    {"MAIL TO:<a@b>", 501, "5.5.2"},
+    {"MAIL FROM", 501, "5.5.2"},
+    {"MAIL FROM <a@b>", 501, "5.5.2"},
+    {"MAIL FROM :<a@b>", 501, "5.5.2"},
+    {"MAIL F:<a@b>", 501, "5.5.2"},
+    {"MAIL FROM:", 501, "5.1.7"},
+    {"MAIL FROM:a@b", 501, "5.1.7"},
+    {"MAIL FROM:\t<a@b>", 501, "5.1.7"},
+    {"MAIL FROM:<a>", 501, "5.1.7"},
+    {"MAIL FROM:<a@b", 501, "5.1.7"},
+    {"MAIL FROM:<a@b_c>", 501, "5.1.7"},
+    {"MAIL FROM:<a b@c>", 501, "5.1.7"},
+    {"MAIL FROM:<postmaster>", 501, "5.1.7"},
+    {"MAIL FROM:<\xc3\xbc@b>", 501, "5.6.7"},
+    {"MAIL FROM:<a@\xc3\xbc>", 501, "5.6.7"},
+    {"MAIL FROM:<a@b>x", 501, "5.5.4"},
+    {"MAIL FROM:<a@b>SIZE=10", 501, "5.5.4"},
+    {"MAIL FROM:<a@b>,<c@d>", 501, "5.5.4"},
+    {"MAIL FROM:<a@b>\tSIZE=10", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=10\tBODY=7BIT", 501, "5.5.2"},
+    {"MAIL FROM:<a@b> SIZE=1\x01", 501, "5.5.2"},
+    {"MAIL FROM:<a@b> X=\xff", 501, "5.5.2"},
+    {"MAIL FROM:<a@b> SIZE", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=-1", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=+1", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=1k", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=0x10", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=1=2", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=000000000000000000001", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=1 SIZE=1", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=1 size=2", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> BODY", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> BODY=", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> BODY=BINARYMIME", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> BODY=9BIT", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> BODY=7BIT BODY=7BIT", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> =", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> =1", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> -X", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> X_Y=1", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> <c@d>", 501, "5.5.4"},
+    {"MAIL FROM:<a@b> SMTPUTF8", 555, "5.5.4"},
+    {"MAIL FROM:<a@b> RET=FULL", 555, "5.5.4"},
+    {"MAIL FROM:<a@b> SIZE=5 XYZZY=1", 555, "5.5.4"},
+    {"MAIL FROM:<a@b> AUTH=<>", 555, "5.5.4"},
+    {"RCPT", 501, "5.5.2"},
+    {"RCPT <a@b>", 501, "5.5.2"},
+    {"RCPT FROM:<a@b>", 501, "5.5.2"},
+    {"RCPT TO<a@b>", 501, "5.5.2"},
+    {"RCPT TO:", 501, "5.1.3"},
+    {"RCPT TO:a@b", 501, "5.1.3"},
+    {"RCPT TO:<>", 501, "5.1.3"},
+    {"RCPT TO:<user>", 501, "5.1.3"},
+    {"RCPT TO:<a@b.>", 501, "5.1.3"},
+    {"RCPT TO:<a@b\r\nDATA>", 501, "5.1.3"},
+    {"RCPT TO:<" + std::string(65, 'a') + "@b>", 501, "5.1.3"},
+    {"RCPT TO:<a@\xe4\xbe\x8b>", 501, "5.6.7"},
+    {"RCPT TO:<a@b>,<c@d>", 501, "5.5.4"},
+    {"RCPT TO:<a@b> SIZE=10", 555, "5.5.4"},
+    {"RCPT TO:<a@b> NOTIFY=NEVER", 555, "5.5.4"},
+    {"RCPT TO:<a@b> X X", 501, "5.5.4"},
+    {"RCPT TO:<a@b> A B C D E F G H I J K L M N O P Q", 501, "5.5.4"},
+};
+
+TEST(Command, ErrorsAndTheirReplies) {
+    for (const Bad& row : bad_commands) {
+        SCOPED_TRACE(row.line);
+        const Command command = parse_command(row.line);
+        const auto* error = std::get_if<CommandError>(&command);
+        ASSERT_NE(error, nullptr) << command.index();
+        EXPECT_EQ(error->reply.code, row.code);
+        EXPECT_EQ(to_string(error->reply.status), row.status);
+        EXPECT_FALSE(error->reply.text.empty());
+        // Whatever the client sent, the reply is one well-formed line.
+        const std::string wire = to_wire(error->reply);
+        EXPECT_EQ(wire.find("\r\n"), wire.size() - 2);
+        for (char c : wire.substr(0, wire.size() - 2))
+            EXPECT_TRUE(c >= 32 && c < 127);
+    }
+}
+
+TEST(Command, AddressErrorIsTold) {
+    const Command command = parse_command("RCPT TO:<user@example.com");
+    EXPECT_EQ(std::get<CommandError>(command).address_error, AddressError::unterminated);
+}
+
+TEST(Command, NoParametersAfterHelo) {
+    const AllowedParameters basic{{}, {}, false};
+    expect<MailCommand>("MAIL FROM:<a@b>", basic);
+    for (const char* line : {"MAIL FROM:<a@b> SIZE=10", "MAIL FROM:<a@b> BODY=8BITMIME"})
+        EXPECT_EQ(expect<CommandError>(line, basic).reply.code, 555) << line;
+    const std::string_view keywords[] = {"NOTIFY"};
+    EXPECT_EQ(expect<CommandError>("RCPT TO:<a@b> NOTIFY=NEVER", {{}, keywords, false}).reply.code,
+              555);
+    expect<RcptCommand>("RCPT TO:<a@b> NOTIFY=NEVER", {{}, keywords, true});
+}
+
+// RFC 5321 4.5.3.1.4: 512 octets with CRLF, more for MAIL and RCPT as their extensions want.
+TEST(Command, LineLength) {
+    const auto code = [](const std::string& line) {
+        const Command command = parse_command(line);
+        const auto* error = std::get_if<CommandError>(&command);
+        return error == nullptr ? 0 : error->reply.code;
+    };
+    const auto padded = [](std::string line, std::size_t length) {
+        line.resize(length, ' ');
+        return line;
+    };
+    EXPECT_EQ(code(padded("NOOP", limits::command_line - 2)), 0);
+    EXPECT_EQ(code(padded("NOOP", limits::command_line - 1)), 500);
+    EXPECT_EQ(code(padded("XYZ", limits::command_line - 1)), 500);
+    EXPECT_EQ(code(padded("MAIL FROM:<a@b>", limits::command_line)), 0);
+    EXPECT_EQ(code(padded("MAIL FROM:<a@b>", limits::mail_command_line - 2)), 0);
+    EXPECT_EQ(code(padded("MAIL FROM:<a@b>", limits::mail_command_line - 1)), 500);
+    EXPECT_EQ(code(padded("RCPT TO:<a@b>", limits::rcpt_command_line - 2)), 0);
+    EXPECT_EQ(code(padded("RCPT TO:<a@b>", limits::rcpt_command_line - 1)), 500);
+    EXPECT_EQ(code(std::string(1 << 20, 'A')), 500);
+}
+
+// Any single octet, anywhere in a command, gives an answer; the reply stays clean.
+TEST(Command, AnyOctetAnywhere) {
+    const std::string base = "MAIL FROM:<\"a b\"@b.example> SIZE=10 BODY=7BIT";
+    for (std::size_t at = 0; at < base.size(); ++at)
+        for (int octet = 0; octet < 256; ++octet) {
+            std::string line = base;
+            line[at] = static_cast<char>(octet);
+            const Command command = parse_command(line);
+            if (const auto* error = std::get_if<CommandError>(&command)) {
+                const std::string wire = to_wire(error->reply);
+                ASSERT_EQ(wire.find_first_of("\r\n"), wire.size() - 2);
+            } else if (const auto* mail = std::get_if<MailCommand>(&command)) {
+                const std::string path = mail->reverse_path.to_path();
+                ASSERT_EQ(path.find_first_of("\r\n\0"s), std::string::npos);
+            }
+        }
+}
+
+} // namespace
+} // namespace postern

@@ -1,0 +1,588 @@
+// The spool on a simulated disk, one scenario each. What random workloads and crashes at every step
+// do to it is in regress/simulation.
+#include <algorithm>
+#include <cerrno>
+#include <gtest/gtest.h>
+#include <map>
+
+#include "common/base/crc32c.h"
+#include "queue/spool/segment.h"
+#include "queue/spool/spool.h"
+#include "simulated_file_system.h"
+
+namespace postern {
+namespace {
+
+constexpr uint64_t segment_size = 64 << 10;
+
+class SpoolTest : public testing::Test {
+  protected:
+    SpoolOptions options() {
+        SpoolOptions options;
+        options.segment_size = segment_size;
+        options.growth_step = 4 << 10;
+        options.max_spares = 2;
+        options.min_free = 0;
+        options.threaded = false;
+        options.clock = [this] { return time_; };
+        options.report = [this](const SpoolEvent& event) { events_.push_back(event); };
+        return options;
+    }
+    Result<void> try_open() {
+        auto opened = Spool::open(files_, options());
+        if (!opened)
+            return opened.error();
+        spool_ = std::move(*opened);
+        return {};
+    }
+    void open() {
+        auto opened = try_open();
+        ASSERT_TRUE(opened) << opened.error().message;
+    }
+    void kill_and_open() {
+        spool_.reset();
+        files_.kill_process();
+        open();
+    }
+    void crash_and_open() {
+        spool_.reset();
+        files_.crash(7);
+        open();
+    }
+    void settle() {
+        for (int i = 0; i < 2000 && spool_->run_sync_step(true); i++) {
+        }
+    }
+    // Appends, writes and returns the id; its completion must be `code` (0: ok).
+    MessageId store(const std::string& content, int code = 0) {
+        MessageId id = spool_->next_id();
+        auto ticket = spool_->append_message(id, "to:" + std::to_string(content.size()), content);
+        EXPECT_TRUE(ticket);
+        expect_completion(*ticket, code);
+        return id;
+    }
+    void expect_completion(Ticket ticket, int code) {
+        spool_->commit();
+        spool_->run_sync_step(false);
+        auto completions = spool_->collect();
+        ASSERT_EQ(completions.size(), 1u);
+        EXPECT_EQ(completions[0].ticket, ticket);
+        EXPECT_EQ(completions[0].result ? 0 : completions[0].result.error().code, code);
+    }
+    ContentFile content_file(const std::string& bytes) {
+        auto file = spool_->create_content_file();
+        EXPECT_TRUE(file);
+        std::vector<std::string_view> pieces{bytes};
+        EXPECT_TRUE(file->file().write_at(0, pieces, false));
+        return std::move(*file);
+    }
+    std::map<MessageId, RecoveredMessage> load() {
+        std::map<MessageId, RecoveredMessage> messages;
+        while (spool_->load(2, [&](RecoveredMessage&& message) {
+            EXPECT_FALSE(messages.contains(message.id));
+            messages[message.id] = std::move(message);
+        }) != 0) {
+        }
+        return messages;
+    }
+    size_t count(SpoolEvent::Kind kind) const {
+        return static_cast<size_t>(
+            std::count_if(events_.begin(), events_.end(),
+                          [kind](const SpoolEvent& event) { return event.kind == kind; }));
+    }
+    std::string content_of(MessageId id) {
+        auto content = spool_->read_content(id, 0, 1 << 20);
+        return content ? *content : "error: " + content.error().message;
+    }
+
+    SimulatedFileSystem files_{1};
+    std::unique_ptr<Spool> spool_;
+    std::vector<SpoolEvent> events_;
+    uint64_t time_ = 1'700'000'000'000'000;
+};
+
+TEST_F(SpoolTest, StoresReadsAndRecovers) {
+    open();
+    MessageId a = store("hello"), b = store(""), c = store(std::string(20000, 'c'));
+    EXPECT_EQ(content_of(a), "hello");
+    EXPECT_EQ(content_of(b), "");
+    EXPECT_EQ(*spool_->read_content(c, 19990, 100), std::string(10, 'c'));
+    EXPECT_EQ(*spool_->read_content(c, 20000, 1), "");
+    EXPECT_EQ(spool_->read_content(12345, 0, 1).error().code, ENOENT);
+    crash_and_open();
+    auto messages = load();
+    ASSERT_EQ(messages.size(), 3u);
+    EXPECT_EQ(messages[a].envelope, "to:5");
+    EXPECT_FALSE(messages[a].has_progress);
+    EXPECT_EQ(messages[c].content_length, 20000u);
+    EXPECT_EQ(content_of(c), std::string(20000, 'c'));
+    EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(SpoolTest, NothingIsStoredBeforeItsStep) {
+    open();
+    auto ticket = spool_->append_message(spool_->next_id(), "e", "c");
+    spool_->commit();
+    EXPECT_TRUE(spool_->collect().empty());
+    EXPECT_TRUE(ticket);
+    crash_and_open();
+    EXPECT_TRUE(load().empty());
+}
+
+TEST_F(SpoolTest, OneWriteServesAllWhoWait) {
+    open();
+    store("first");
+    uint64_t before = files_.steps();
+    for (int i = 0; i < 100; i++)
+        ASSERT_TRUE(spool_->append_message(spool_->next_id(), "e", "content"));
+    spool_->run_sync_step(false);
+    EXPECT_EQ(files_.steps() - before, 1u);
+    EXPECT_EQ(spool_->collect().size(), 100u);
+}
+
+TEST_F(SpoolTest, LatestProgressIsRecovered) {
+    open();
+    MessageId id = store("x");
+    ASSERT_TRUE(spool_->append_progress(id, "one", Durability::Lazy));
+    auto ticket = spool_->append_progress(id, "two", Durability::Durable);
+    expect_completion(*ticket, 0);
+    crash_and_open();
+    EXPECT_EQ(load()[id].progress, "two");
+    EXPECT_EQ(spool_->append_progress(999, "x", Durability::Lazy).error().code, ENOENT);
+}
+
+TEST_F(SpoolTest, LazyRecordsSurviveTheProcessAtOnce) {
+    open();
+    MessageId id = store("x");
+    ASSERT_TRUE(spool_->append_progress(id, "lazy", Durability::Lazy));
+    spool_->run_sync_step(false);
+    EXPECT_TRUE(spool_->collect().empty()) << "nobody is told";
+    kill_and_open();
+    EXPECT_EQ(load()[id].progress, "lazy");
+}
+
+TEST_F(SpoolTest, LazyRecordsAreSyncedByTheNextBatch) {
+    open();
+    MessageId id = store("x");
+    ASSERT_TRUE(spool_->append_progress(id, "lazy", Durability::Lazy));
+    spool_->run_sync_step(false);
+    store("another");
+    crash_and_open();
+    EXPECT_EQ(load()[id].progress, "lazy");
+}
+
+TEST_F(SpoolTest, RemovedIsGoneAtOnceAndForGood) {
+    open();
+    MessageId a = store("a"), b = store("b");
+    ASSERT_TRUE(spool_->append_removed(a, Durability::Lazy));
+    EXPECT_EQ(spool_->read_content(a, 0, 1).error().code, ENOENT);
+    EXPECT_EQ(spool_->append_removed(a, Durability::Lazy).error().code, ENOENT);
+    spool_->run_sync_step(true);
+    crash_and_open();
+    auto messages = load();
+    EXPECT_FALSE(messages.contains(a));
+    EXPECT_TRUE(messages.contains(b));
+}
+
+TEST_F(SpoolTest, IdsAreNeverUsedTwice) {
+    open();
+    MessageId a = spool_->next_id();
+    EXPECT_GT(spool_->next_id(), a);
+    MessageId last = store("x");
+    ASSERT_TRUE(spool_->append_removed(last, Durability::Lazy));
+    settle();
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    time_ = 5; // the clock was set back
+    open();
+    EXPECT_GT(spool_->next_id(), last);
+}
+
+TEST_F(SpoolTest, OnlyOneQueueAtATime) {
+    open();
+    auto second = Spool::open(files_, options());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, EWOULDBLOCK);
+    ASSERT_TRUE(spool_->close());
+    EXPECT_TRUE(Spool::open(files_, options()));
+}
+
+TEST_F(SpoolTest, LimitsAreSaidAtOnce) {
+    SpoolOptions small = options();
+    small.max_pending = 100000;
+    spool_ = std::move(*Spool::open(files_, small));
+    std::string largest(spool_->max_inline(), 'x');
+    EXPECT_EQ(spool_->append_message(1, "e", largest).error().code, EMSGSIZE);
+    EXPECT_TRUE(spool_->append_message(1, "", largest)) << "exactly";
+    EXPECT_EQ(spool_->append_message(2, "", largest).error().code, ENOBUFS);
+    spool_->run_sync_step(false);
+    EXPECT_EQ(content_of(1), largest);
+    ASSERT_TRUE(spool_->close());
+    EXPECT_EQ(spool_->append_message(3, "", "").error().code, ESHUTDOWN);
+}
+
+TEST_F(SpoolTest, BadOptionsAreRefused) {
+    SpoolOptions bad = options();
+    bad.segment_size = 1000;
+    EXPECT_EQ(Spool::open(files_, bad).error().code, EINVAL);
+}
+
+TEST_F(SpoolTest, AnOrderlyStartReadsIndexes) {
+    open();
+    for (int i = 0; i < 30; i++)
+        store(std::string(5000, 'x'));
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    // The mail itself is destroyed; the indexes and what precedes the content are not.
+    std::string path = "segments/00000000";
+    std::string bytes = files_.contents(path);
+    for (uint64_t at = segment_data_begin; at < segment_data_begin + 5 * 5000; at += 5096)
+        ASSERT_TRUE(files_.flip_bit(path, (at + 2000) * 8));
+    open();
+    EXPECT_EQ(load().size(), 30u);
+    EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(SpoolTest, SegmentsAreUsedAgainAndTheirNumberStaysBounded) {
+    open();
+    for (int i = 0; i < 400; i++) { // 2 MB through segments of 64 KiB
+        MessageId id = store(std::string(5000, 'x'));
+        ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+        settle();
+    }
+    SpoolStatistics statistics = spool_->statistics();
+    EXPECT_EQ(statistics.messages, 0u);
+    EXPECT_EQ(statistics.live_bytes, 0u);
+    EXPECT_LE(statistics.segments, 3u);
+    EXPECT_LE(statistics.spares, 2u);
+    EXPECT_LE(files_.names("segments").size(), 5u);
+    crash_and_open();
+    EXPECT_TRUE(load().empty());
+}
+
+TEST_F(SpoolTest, DiskUseStaysWithinAFactorOfLiveMail) {
+    open();
+    std::vector<MessageId> kept;
+    for (int i = 0; i < 1500;
+         i++) { // every 30th stays: all segments would be kept by a few messages
+        MessageId id = store(std::string(2000, static_cast<char>(i)));
+        if (i % 30 == 0) {
+            kept.push_back(id);
+        } else {
+            ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+        }
+        spool_->run_sync_step(false);
+    }
+    settle();
+    SpoolStatistics statistics = spool_->statistics();
+    EXPECT_GT(statistics.compacted_bytes, 0u);
+    EXPECT_LE(statistics.segment_bytes, 2 * statistics.live_bytes + (4 + 2 + 2) * segment_size);
+    EXPECT_LT(statistics.compacted_bytes, 1500u * 2000u) << "less than what came in";
+    for (size_t i = 0; i < kept.size(); i++)
+        EXPECT_EQ(content_of(kept[i]), std::string(2000, static_cast<char>(i * 30)));
+    crash_and_open();
+    EXPECT_EQ(load().size(), kept.size());
+}
+
+TEST_F(SpoolTest, LargeContentHasItsOwnFile) {
+    open();
+    std::string bytes(200000, 'L');
+    MessageId id = spool_->next_id();
+    auto ticket =
+        spool_->append_message(id, "env", content_file(bytes), bytes.size(), crc32c(bytes));
+    expect_completion(*ticket, 0);
+    EXPECT_EQ(content_of(id), bytes);
+    auto content = spool_->open_content(id);
+    ASSERT_TRUE(content);
+    EXPECT_TRUE(content->in_file);
+    EXPECT_EQ(content->length, bytes.size());
+    EXPECT_EQ(files_.names("content").size(), 1u);
+    crash_and_open();
+    EXPECT_TRUE(load()[id].content_in_file);
+    EXPECT_EQ(content_of(id), bytes);
+    store("so that the next write is not the first of a segment, which is synced");
+    ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+    spool_->run_sync_step(false);
+    EXPECT_EQ(files_.names("content").size(), 1u) << "not before its removal is on disk";
+    settle();
+    EXPECT_TRUE(files_.names("content").empty());
+}
+
+TEST_F(SpoolTest, ContentOfAnotherLengthIsRefused) {
+    open();
+    MessageId id = spool_->next_id();
+    auto ticket = spool_->append_message(id, "env", content_file("12345"), 6, 0);
+    expect_completion(*ticket, EINVAL);
+    EXPECT_EQ(spool_->open_content(id).error().code, ENOENT);
+    crash_and_open();
+    EXPECT_TRUE(load().empty());
+}
+
+TEST_F(SpoolTest, OrphansAreRemovedAtTheStart) {
+    files_.set_contents("content/00000000000000ff", "whose message never was");
+    files_.set_contents("content/.tmp.3", "nor this");
+    open();
+    settle();
+    EXPECT_TRUE(files_.names("content").empty());
+    EXPECT_GT(spool_->next_id(), 0xffu);
+}
+
+TEST_F(SpoolTest, MissingContentCostsThatMessageOnly) {
+    open();
+    MessageId other = store("other");
+    MessageId id = spool_->next_id();
+    expect_completion(*spool_->append_message(id, "env", content_file("12345"), 5, 0), 0);
+    ASSERT_TRUE(files_.unlink(
+        files_.names("content").empty() ? "" : "content/" + files_.names("content")[0]));
+    kill_and_open();
+    auto messages = load();
+    EXPECT_EQ(messages.size(), 1u);
+    EXPECT_TRUE(messages.contains(other));
+    EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 1u);
+    EXPECT_EQ(files_.names("corrupt").size(), 1u);
+}
+
+TEST_F(SpoolTest, ADamagedEnvelopeIsSetAsideAndTheRestServed) {
+    open();
+    MessageId a = store("aaaa"), b = store("bbbb"), c = store("cccc");
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    std::string bytes = files_.contents("segments/00000000");
+    size_t second = bytes.find("to:4", bytes.find("to:4") + 1);
+    ASSERT_TRUE(files_.flip_bit("segments/00000000", second * 8));
+    open();
+    auto messages = load();
+    EXPECT_TRUE(messages.contains(a));
+    EXPECT_FALSE(messages.contains(b));
+    EXPECT_TRUE(messages.contains(c));
+    EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 1u);
+    ASSERT_EQ(files_.names("corrupt").size(), 1u);
+    EXPECT_NE(files_.contents("corrupt/" + files_.names("corrupt")[0]).find("bbbb"),
+              std::string::npos);
+    settle();
+    events_.clear();
+    kill_and_open();
+    EXPECT_EQ(load().size(), 2u);
+    EXPECT_TRUE(events_.empty()) << "reported once";
+}
+
+TEST_F(SpoolTest, ADamagedRecordInAnUnsealedSegmentIsSetAside) {
+    open();
+    store("aaaa");
+    store("bbbb");
+    store("cccc");
+    spool_.reset();
+    files_.crash(1);
+    std::string bytes = files_.contents("segments/00000000");
+    ASSERT_TRUE(files_.flip_bit("segments/00000000", bytes.find("bbbb") * 8));
+    files_.set_contents("content/0000000000000001", "perhaps what is left of a message");
+    open();
+    EXPECT_EQ(load().size(), 2u);
+    EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 1u);
+    EXPECT_EQ(files_.names("corrupt").size(), 2u) << "the record and the orphan";
+}
+
+TEST_F(SpoolTest, DamagedContentIsNoticedWhenItIsRead) {
+    open();
+    MessageId id = store("some content");
+    std::string bytes = files_.contents("segments/00000000");
+    ASSERT_TRUE(files_.flip_bit("segments/00000000", bytes.find("some content") * 8));
+    auto content = spool_->read_content(id, 0, 100);
+    ASSERT_FALSE(content);
+    EXPECT_EQ(content.error().code, EBADMSG);
+}
+
+TEST_F(SpoolTest, AnUnreadableHeaderSetsTheSegmentAside) {
+    open();
+    store("aaaa");
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    ASSERT_TRUE(files_.flip_bit("segments/00000000", 100));
+    ASSERT_TRUE(files_.flip_bit("segments/00000000", 2048 * 8 + 100));
+    open();
+    EXPECT_TRUE(load().empty());
+    EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 1u);
+    EXPECT_EQ(files_.names("corrupt"), std::vector<std::string>{"segment-00000000"});
+    store("goes on");
+}
+
+TEST_F(SpoolTest, AFailedSyncRefusesAndIsNotForgotten) {
+    // Whatever of the failed write is on disk nevertheless: the fence keeps it out.
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        files_ = SimulatedFileSystem(seed);
+        open();
+        MessageId before = store("before");
+        int syncs = 0; // only the batch's own fails, not the fence's
+        files_.meanwhile = [&] { files_.sync_failure = syncs++ == 0 ? 1 : 0; };
+        MessageId refused = store("refused", EIO);
+        files_.meanwhile = nullptr;
+        EXPECT_FALSE(spool_->statistics().unfenced);
+        EXPECT_EQ(spool_->read_content(refused, 0, 1).error().code, ENOENT);
+        MessageId after = seed % 2 == 0 ? store("after") : 0;
+        spool_.reset();
+        files_.crash(seed);
+        open();
+        auto messages = load();
+        EXPECT_EQ(messages.size(), after != 0 ? 2u : 1u);
+        EXPECT_TRUE(messages.contains(before));
+        EXPECT_FALSE(messages.contains(refused));
+        EXPECT_EQ(content_of(before), "before");
+        spool_.reset();
+    }
+}
+
+TEST_F(SpoolTest, NothingIsAcceptedUntilTheFailureIsFenced) {
+    open();
+    store("before");
+    files_.sync_failure = 1;
+    store("refused", EIO);
+    EXPECT_TRUE(spool_->statistics().unfenced);
+    store("refused as well", EIO);
+    files_.sync_failure = 0;
+    store("accepted");
+    EXPECT_FALSE(spool_->statistics().unfenced);
+    EXPECT_GE(count(SpoolEvent::Kind::DiskFailed), 1u);
+    crash_and_open();
+    EXPECT_EQ(load().size(), 2u);
+}
+
+TEST_F(SpoolTest, ProgressAndRemovalOutliveAFailedSync) {
+    open();
+    MessageId a = store("a"), b = store("b");
+    files_.sync_failure = 1;
+    auto progress = spool_->append_progress(a, "state", Durability::Durable);
+    auto removed = spool_->append_removed(b, Durability::Durable);
+    spool_->run_sync_step(false);
+    EXPECT_TRUE(spool_->collect().empty()) << "neither refused nor done";
+    files_.sync_failure = 0;
+    spool_->run_sync_step(false);
+    auto completions = spool_->collect();
+    ASSERT_EQ(completions.size(), 2u);
+    EXPECT_EQ(completions[0].ticket, *progress);
+    EXPECT_EQ(completions[1].ticket, *removed);
+    crash_and_open();
+    auto messages = load();
+    EXPECT_EQ(messages.size(), 1u);
+    EXPECT_EQ(messages[a].progress, "state");
+}
+
+TEST_F(SpoolTest, LazyRecordsLostToAFailedSyncAreWrittenAgain) {
+    open();
+    MessageId a = store("a");
+    ASSERT_TRUE(spool_->append_progress(a, "lazy", Durability::Lazy));
+    spool_->run_sync_step(false);
+    files_.sync_failure = 1;
+    store("refused", EIO);
+    files_.sync_failure = 0;
+    store("accepted");
+    crash_and_open();
+    EXPECT_EQ(load()[a].progress, "lazy");
+}
+
+TEST_F(SpoolTest, AFullDiskRefusesMessagesAndLosesNothing) {
+    open();
+    std::vector<MessageId> stored;
+    files_.capacity = 200 << 10;
+    for (int i = 0; i < 100; i++) {
+        MessageId id = spool_->next_id();
+        ASSERT_TRUE(spool_->append_message(id, "e", std::string(5000, 'x')));
+        spool_->run_sync_step(false);
+        auto completions = spool_->collect();
+        ASSERT_EQ(completions.size(), 1u);
+        if (completions[0].result) {
+            stored.push_back(id);
+        } else {
+            EXPECT_EQ(completions[0].result.error().code, ENOSPC);
+        }
+    }
+    EXPECT_LT(stored.size(), 45u);
+    EXPECT_GT(stored.size(), 25u);
+    crash_and_open();
+    auto messages = load();
+    EXPECT_EQ(messages.size(), stored.size());
+    // Removing makes room again.
+    files_.capacity += 32 << 10;
+    for (MessageId id : stored)
+        ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+    settle();
+    store(std::string(5000, 'y'));
+}
+
+TEST_F(SpoolTest, AReserveIsKeptForTheRecordsOfOldMail) {
+    files_.capacity = 300 << 10;
+    SpoolOptions reserving = options();
+    reserving.min_free = 150 << 10;
+    spool_ = std::move(*Spool::open(files_, reserving));
+    std::vector<MessageId> stored;
+    int refused = 0;
+    for (int i = 0; i < 60; i++) {
+        MessageId id = spool_->next_id();
+        ASSERT_TRUE(spool_->append_message(id, "e", std::string(5000, 'x')));
+        spool_->run_sync_step(false);
+        auto completions = spool_->collect();
+        ASSERT_EQ(completions.size(), 1u);
+        if (completions[0].result)
+            stored.push_back(id);
+        else
+            refused++;
+    }
+    EXPECT_GT(refused, 0);
+    EXPECT_EQ(spool_->statistics().write_failures, 0u) << "refused before the disk is full";
+    for (MessageId id : stored) {
+        ASSERT_TRUE(spool_->append_progress(id, std::string(300, 'p'), Durability::Lazy));
+        ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+        settle();
+    }
+    EXPECT_EQ(spool_->statistics().write_failures, 0u);
+    EXPECT_EQ(spool_->statistics().messages, 0u);
+}
+
+TEST_F(SpoolTest, ANewerFormatIsRefused) {
+    open();
+    store("x");
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    std::string bytes = files_.contents("segments/00000000");
+    bytes[8] = 2;
+    uint32_t crc = crc32c(std::string_view(bytes).substr(0, 60));
+    for (int i = 0; i < 4; i++)
+        bytes[60 + static_cast<size_t>(i)] = static_cast<char>(crc >> (8 * i));
+    files_.set_contents("segments/00000000", bytes);
+    auto opened = try_open();
+    ASSERT_FALSE(opened);
+    EXPECT_NE(opened.error().message.find("newer version"), std::string::npos);
+    EXPECT_EQ(files_.contents("segments/00000000"), bytes) << "and left as it is";
+}
+
+// Any single flipped bit costs at most the messages whose records it is in, and never an invented
+// one.
+TEST_F(SpoolTest, FlippedBitsCostNoMoreThanTheirRecord) {
+    open();
+    std::map<MessageId, std::string> stored;
+    for (int i = 0; i < 8; i++) {
+        std::string content = "content " + std::to_string(i);
+        stored[store(content)] = content;
+    }
+    spool_.reset();
+    files_.crash(3);
+    std::string bytes = files_.contents("segments/00000000");
+    for (uint64_t bit = 0; bit < (segment_data_begin + 8 * 80) * 8; bit += 13) {
+        SimulatedFileSystem disk(bit);
+        disk.set_contents("segments/00000000", bytes);
+        disk.flip_bit("segments/00000000", bit);
+        auto opened = Spool::open(disk, options());
+        ASSERT_TRUE(opened);
+        size_t found = 0;
+        (*opened)->load(100, [&](RecoveredMessage&& message) {
+            ASSERT_TRUE(stored.contains(message.id));
+            auto content = (*opened)->read_content(message.id, 0, 100);
+            ASSERT_TRUE(content);
+            EXPECT_EQ(*content, stored[message.id]);
+            found++;
+        });
+        EXPECT_GE(found, 7u) << bit;
+    }
+}
+
+} // namespace
+} // namespace postern

@@ -1,0 +1,128 @@
+// The spool as the queue uses it: a real directory, the sync thread running. Meant for the thread
+// sanitizer as well.
+#include <cstdlib>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <map>
+#include <poll.h>
+#include <random>
+
+#include "common/base/crc32c.h"
+#include "queue/spool/posix_file_system.h"
+#include "queue/spool/spool.h"
+
+namespace postern {
+namespace {
+
+class SpoolThreadsTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        std::string pattern = testing::TempDir() + "/spool-XXXXXX";
+        ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+        directory_ = pattern;
+        files_ = std::move(*PosixFileSystem::open_directory(directory_));
+        open();
+    }
+    void TearDown() override {
+        spool_.reset();
+        std::filesystem::remove_all(directory_);
+    }
+    void open() {
+        SpoolOptions options;
+        options.segment_size = 128 << 10;
+        options.growth_step = 32 << 10;
+        options.min_free = 0;
+        options.lazy_sync_milliseconds = 5;
+        auto opened = Spool::open(*files_, options);
+        ASSERT_TRUE(opened) << opened.error().message;
+        spool_ = std::move(*opened);
+    }
+    // Waits until something was completed; at most 20 s.
+    std::vector<Completion> wait() {
+        pollfd poll_for{spool_->completion_fd(), POLLIN, 0};
+        EXPECT_EQ(poll(&poll_for, 1, 20000), 1) << "no completion";
+        return spool_->collect();
+    }
+
+    std::string directory_;
+    std::unique_ptr<PosixFileSystem> files_;
+    std::unique_ptr<Spool> spool_;
+};
+
+TEST_F(SpoolThreadsTest, ManyMessagesComeAndGo) {
+    std::mt19937 random(1);
+    std::map<MessageId, std::string> stored;
+    std::map<MessageId, std::string> waiting;
+    for (int appended = 0; appended < 3000 || !waiting.empty();) {
+        for (; waiting.size() < 32 && appended < 3000; appended++) {
+            MessageId id = spool_->next_id();
+            std::string content(random() % 3000, static_cast<char>(appended));
+            ASSERT_TRUE(spool_->append_message(id, "e" + std::to_string(id), content));
+            waiting[id] = content;
+        }
+        spool_->commit();
+        for (const Completion& completion : wait()) {
+            ASSERT_TRUE(completion.result) << completion.result.error().message;
+            stored[completion.id] = std::move(waiting[completion.id]);
+            waiting.erase(completion.id);
+        }
+        while (stored.size() > 100) {
+            auto victim = std::next(stored.begin(), static_cast<int>(random() % stored.size()));
+            auto content = spool_->read_content(victim->first, 0, 1 << 20);
+            ASSERT_TRUE(content) << content.error().message;
+            EXPECT_EQ(*content, victim->second);
+            ASSERT_TRUE(spool_->append_progress(victim->first, "done", Durability::Lazy));
+            ASSERT_TRUE(spool_->append_removed(victim->first, Durability::Lazy));
+            stored.erase(victim);
+        }
+    }
+    EXPECT_GT(spool_->statistics().compacted_bytes, 0u);
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    open();
+    size_t seen = 0;
+    while (spool_->load(10, [&](RecoveredMessage&& message) {
+        ASSERT_TRUE(stored.contains(message.id));
+        EXPECT_EQ(message.envelope, "e" + std::to_string(message.id));
+        EXPECT_EQ(*spool_->read_content(message.id, 0, 1 << 20), stored[message.id]);
+        seen++;
+    }) != 0) {
+    }
+    EXPECT_EQ(seen, stored.size());
+}
+
+TEST_F(SpoolThreadsTest, LargeContentByDescriptor) {
+    std::string bytes(300000, 'L');
+    auto file = spool_->create_content_file();
+    ASSERT_TRUE(file);
+    auto descriptor = file->descriptor();
+    ASSERT_TRUE(descriptor);
+    ASSERT_EQ(write(descriptor->get(), bytes.data(), bytes.size()),
+              static_cast<ssize_t>(bytes.size()));
+    MessageId id = spool_->next_id();
+    ASSERT_TRUE(spool_->append_message(id, "e", std::move(*file), bytes.size(), crc32c(bytes)));
+    spool_->commit();
+    auto completions = wait();
+    ASSERT_EQ(completions.size(), 1u);
+    ASSERT_TRUE(completions[0].result) << completions[0].result.error().message;
+    auto content = spool_->open_content(id);
+    ASSERT_TRUE(content);
+    std::string out(bytes.size(), '\0');
+    ASSERT_EQ(read(content->file.get(), out.data(), out.size()), static_cast<ssize_t>(out.size()));
+    EXPECT_EQ(out, bytes);
+}
+
+TEST_F(SpoolThreadsTest, WhatIsPendingAtTheEndIsWritten) {
+    MessageId id = spool_->next_id();
+    ASSERT_TRUE(spool_->append_message(id, "e", "c"));
+    ASSERT_TRUE(spool_->close());
+    EXPECT_EQ(spool_->collect().size(), 1u);
+    spool_.reset();
+    open();
+    size_t seen = 0;
+    spool_->load(10, [&](RecoveredMessage&&) { seen++; });
+    EXPECT_EQ(seen, 1u);
+}
+
+} // namespace
+} // namespace postern

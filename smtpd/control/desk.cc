@@ -1,0 +1,145 @@
+#include "smtpd/control/desk.h"
+
+#include <algorithm>
+#include <map>
+#include <sys/socket.h>
+
+#include "common/base/log.h"
+
+namespace postern {
+
+using ipc::Role;
+
+namespace {
+
+ipc::Done refusal(std::string why) {
+    ipc::Done done;
+    done.ok = false;
+    done.error = std::move(why);
+    return done;
+}
+
+uint32_t request_of(const ipc::Question& question) {
+    return std::visit([](const auto& q) { return q.request; }, question);
+}
+
+} // namespace
+
+void Desk::open(FileDescriptor listening, uint32_t allowed_user) {
+    allowed_user_ = allowed_user;
+    watch_.reset();
+    listening_ = std::move(listening);
+    watch_ = std::make_unique<Watch>(loop_, listening_.get(), [this](short) { accept_ready(); });
+    watch_->want(Watch::readable);
+}
+
+void Desk::close() {
+    watch_.reset();
+    operators_.clear();
+}
+
+void Desk::accept_ready() {
+    FileDescriptor socket(
+        accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!socket)
+        return;
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    bool known = getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0;
+    // The socket's permissions keep others away already; this is the second lock.
+    if (!known || (credentials.uid != 0 && credentials.uid != allowed_user_)) {
+        log::warning("an operator was turned away", {{"uid", credentials.uid}});
+        return;
+    }
+    if (operators_.size() >= max_operators)
+        return;
+    admit(std::move(socket));
+}
+
+void Desk::admit(FileDescriptor socket) {
+    auto place = operators_.emplace(operators_.end());
+    place->channel = std::make_unique<ipc::Channel<ipc::Question, ipc::Answer>>(
+        loop_, std::move(socket),
+        [this, place](ipc::Question&& question) { on_question(*place, std::move(question)); },
+        [this, place](const std::string&) { operators_.erase(place); });
+}
+
+void Desk::on_question(Operator& from, ipc::Question&& question) {
+    if (!from.task.empty()) {
+        // smtpctl waits for each answer; who does not is no smtpctl.
+        ipc::Done done = refusal("one question at a time");
+        done.request = request_of(question);
+        from.channel->send(std::move(done));
+        return;
+    }
+    from.task.spawn(answer(from, std::move(question)));
+}
+
+Task<void> Desk::answer(Operator& to, ipc::Question question) {
+    uint32_t request = request_of(question);
+    ipc::Answer answer = co_await work_out(std::move(question));
+    std::visit([&](auto& a) { a.request = request; }, answer);
+    to.channel->send(std::move(answer));
+}
+
+Task<ipc::Answer> Desk::work_out(ipc::Question question) {
+    if (auto* stats = std::get_if<ipc::StatsQuery>(&question))
+        co_return co_await total(*stats);
+    if (std::holds_alternative<ipc::LogLevel>(question))
+        co_return co_await command(peers_.all(), std::move(question));
+    if (auto* pause = std::get_if<ipc::Pause>(&question);
+        pause && pause->subsystem == ipc::Subsystem::smtp)
+        co_return co_await command(peers_.of(Role::listener), std::move(question));
+    co_return co_await ask_queue(std::move(question));
+}
+
+Task<ipc::Answer> Desk::total(ipc::StatsQuery query) {
+    std::map<std::string, uint64_t> sums;
+    uint64_t away = 0;
+    for (Peer* peer : peers_.all()) {
+        std::optional<ipc::Answer> answer = co_await peer->ask(query);
+        auto* stats = answer ? std::get_if<ipc::Stats>(&*answer) : nullptr;
+        if (!stats) {
+            ++away;
+            continue;
+        }
+        for (const ipc::Counter& counter : stats->counters)
+            sums[counter.name] += counter.value;
+    }
+    sums["control.processes.away"] = away;
+    ipc::Stats result;
+    for (auto& [name, value] : sums)
+        result.counters.push_back({name, value});
+    co_return ipc::Answer(std::move(result));
+}
+
+Task<ipc::Answer> Desk::command(std::vector<Peer*> peers, ipc::Question question) {
+    ipc::Done result;
+    for (Peer* peer : peers) {
+        std::optional<ipc::Answer> answer = co_await peer->ask(question);
+        auto* done = answer ? std::get_if<ipc::Done>(&*answer) : nullptr;
+        if (!done) {
+            result.ok = false;
+            result.error = "not all processes could be reached";
+            continue;
+        }
+        result.affected += done->affected;
+        if (!done->ok) {
+            result.ok = false;
+            result.error = done->error;
+        }
+    }
+    co_return ipc::Answer(std::move(result));
+}
+
+Task<ipc::Answer> Desk::ask_queue(ipc::Question question) {
+    std::vector<Peer*> queue = peers_.of(Role::queue);
+    if (!queue.empty()) {
+        std::optional<ipc::Answer> answer = co_await queue.front()->ask(std::move(question));
+        if (answer)
+            co_return std::move(*answer);
+    }
+    co_return ipc::Answer(refusal("the queue does not answer"));
+}
+
+} // namespace postern

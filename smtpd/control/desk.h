@@ -1,0 +1,52 @@
+// Answers operators: one question after the other from each smtpctl, passed on to those who know.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+
+#include "common/ipc/administration.h"
+#include "common/ipc/channel.h"
+#include "common/loop/event_loop.h"
+#include "common/loop/task.h"
+#include "common/net/socket.h"
+#include "smtpd/control/peers.h"
+
+namespace postern {
+
+inline constexpr size_t max_operators = 64; // connections of smtpctl at once
+
+class Desk {
+  public:
+    Desk(EventLoop& loop, Peers& peers) : loop_(loop), peers_(peers) {}
+
+    // Serves the control socket from now on, for root and `allowed_user`.
+    void open(FileDescriptor listening, uint32_t allowed_user);
+    void close();
+
+  private:
+    struct Operator {
+        std::unique_ptr<ipc::Channel<ipc::Question, ipc::Answer>> channel;
+        TaskGroup task; // at most one: the question that is being answered
+    };
+
+    void accept_ready();
+    void admit(FileDescriptor socket);
+    void on_question(Operator& from, ipc::Question&& question);
+    Task<void> answer(Operator& to, ipc::Question question);
+
+    Task<ipc::Answer> work_out(ipc::Question question);
+    Task<ipc::Answer> total(ipc::StatsQuery query);
+    // Asks them all the same command: how it went together.
+    Task<ipc::Answer> command(std::vector<Peer*> peers, ipc::Question question);
+    Task<ipc::Answer> ask_queue(ipc::Question question);
+
+    EventLoop& loop_;
+    Peers& peers_;
+    FileDescriptor listening_;
+    std::unique_ptr<Watch> watch_;
+    uint32_t allowed_user_ = 0;
+    std::list<Operator> operators_;
+};
+
+} // namespace postern

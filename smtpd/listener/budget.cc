@@ -1,0 +1,28 @@
+#include "smtpd/listener/budget.h"
+
+namespace postern::listener {
+
+Budget::Budget(const ipc::ListenerSettings& settings)
+    : max_errors_(settings.max_errors), max_refused_recipients_(settings.max_recipients),
+      max_transactions_(settings.max_mails) {}
+
+void Budget::idle_command() {
+    if (++idle_commands_ > free_commands)
+        bad_command();
+}
+
+void Budget::message_accepted() { errors_ = idle_commands_ = refused_recipients_ = 0; }
+
+bool Budget::exhausted() const {
+    return (max_errors_ != 0 && errors_ > max_errors_) ||
+           (max_refused_recipients_ != 0 && refused_recipients_ > max_refused_recipients_);
+}
+
+bool Budget::take_transaction() {
+    if (max_transactions_ != 0 && transactions_ >= max_transactions_)
+        return false;
+    ++transactions_;
+    return true;
+}
+
+} // namespace postern::listener

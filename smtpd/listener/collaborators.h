@@ -1,0 +1,60 @@
+// Whom a session asks: the queue, lookup, the DNS. As interfaces, so that whole sessions run in
+// simulated time against answers that a test makes up. Every call has a limit and ends with an
+// answer or without one; nothing here throws or blocks.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "common/ipc/resolution.h"
+#include "common/ipc/routing.h"
+#include "common/ipc/submission.h"
+#include "common/loop/executor.h"
+#include "common/loop/task.h"
+
+namespace postern::listener {
+
+// A file of the queue that is being filled. Destroying it without submitting it gives it back.
+class ContentFile {
+  public:
+    virtual ~ContentFile() = default;
+    virtual int fd() const = 0; // write-only, empty to begin with
+};
+
+// Hands messages to the queue.
+class Submission {
+  public:
+    struct OpenedFile {
+        OpenedFile() {} // no aggregate: see Requests
+        std::unique_ptr<ContentFile> file;
+        std::optional<ipc::Refused> refused; // neither this nor a file: no answer
+    };
+    using Answer = std::variant<ipc::Durable, ipc::Refused>;
+
+    virtual ~Submission() = default;
+    virtual Task<OpenedFile> open_content_file(Duration limit) = 0;
+    // `file` is null for a message whose content is inside `message`. Nothing: no answer came in
+    // time, or the queue has died; the message may have been kept all the same.
+    virtual Task<std::optional<Answer>>
+    submit(ipc::Submit message, std::unique_ptr<ContentFile> file, Duration limit) = 0;
+};
+
+// Says what a recipient is.
+class Routing {
+  public:
+    virtual ~Routing() = default;
+    // Without an answer: RouteVerdict::temporary.
+    virtual Task<ipc::RouteVerdict> route(ipc::RouteQuery query, Duration limit) = 0;
+};
+
+// Asks the DNS.
+class Resolver {
+  public:
+    virtual ~Resolver() = default;
+    // Without an answer: ResolveStatus::temporary.
+    virtual Task<ipc::ResolveAnswer> resolve(ipc::ResolveQuery query, Duration limit) = 0;
+};
+
+} // namespace postern::listener

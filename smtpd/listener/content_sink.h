@@ -1,0 +1,66 @@
+// Where the content of a message goes while it comes in: up to `inline_limit` bytes stay in memory
+// and travel inside Submit; from then on everything is written to a file of the queue's. The
+// checksum and what is to be known of the content are found out on the way.
+//
+// After a failure the sink takes no more but the session reads on to the end of the data, so that
+// its reply comes in step; failure() is that reply. Memory: at most buffer_limit bytes and what was
+// appended since the last settle().
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/ipc/submission.h"
+#include "common/loop/task.h"
+#include "common/smtp/reply.h"
+#include "smtpd/listener/collaborators.h"
+#include "smtpd/listener/header_watch.h"
+
+namespace postern::listener {
+
+class ContentSink {
+  public:
+    // How long it waits for a content file.
+    static constexpr Duration file_limit = std::chrono::seconds(60);
+    static constexpr size_t buffer_limit = 64 * 1024;
+
+    explicit ContentSink(Submission& submission, size_t inline_limit = ipc::inline_content_limit)
+        : submission_(submission), inline_limit_(inline_limit) {}
+
+    // The trace field in front, which is not the client's: it does not count as one more hop.
+    void prepend(std::string_view trace);
+    void append(std::string_view piece);
+    // Call after each batch of append(), before more is read: moves what is too much to the file.
+    bool needs_settling() const;
+    Task<void> settle();
+    // Gives up what there is: the message will be refused whatever comes.
+    void discard();
+
+    const std::optional<Reply>& failure() const { return failure_; }
+    uint64_t size() const { return size_; }
+    uint32_t received_fields() const { return header_.received_fields(); }
+    // Fills content, file_length, file_checksum and header_length. Call once, at the end; null
+    // when the content is inside `submit`.
+    std::unique_ptr<ContentFile> finish(ipc::Submit& submit);
+
+  private:
+    Task<void> open_file();
+    void write_out();
+    void fail(Reply reply);
+
+    Submission& submission_;
+    size_t inline_limit_;
+    std::string buffer_;
+    std::unique_ptr<ContentFile> file_;
+    std::optional<Reply> failure_;
+    bool discarded_ = false;
+    uint64_t size_ = 0;
+    uint64_t written_ = 0;
+    uint32_t checksum_ = 0;
+    size_t trace_length_ = 0;
+    HeaderWatch header_;
+};
+
+} // namespace postern::listener

@@ -1,0 +1,140 @@
+#include "smtpd/listener/listener.h"
+
+#include <cerrno>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "common/base/log.h"
+#include "common/ipc/channel.h"
+#include "smtpd/listener/replies.h"
+
+namespace postern::listener {
+
+namespace {
+
+// Where the numbers of this process's sessions begin: unlike those of other processes and of this
+// one's predecessors, so that a session can be found in an old log.
+uint64_t first_session_id() {
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+        random = static_cast<uint32_t>(Clock::now().time_since_epoch().count());
+    return (static_cast<uint64_t>(random) << 32) + 1;
+}
+
+// Somebody who talks before the greeting has not looked at whom they talk to (RFC 5321 4.3.1).
+// Only what is there already counts: nobody is kept waiting for it.
+bool has_input(int socket) {
+    char byte;
+    return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void turn_away(int socket, const Reply& reply) {
+    const std::string text = to_wire(reply);
+    // A fresh socket takes a line; if it does not, the client sees the connection close.
+    [[maybe_unused]] ssize_t sent =
+        ::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+} // namespace
+
+Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver)
+    : loop_(loop), services_{loop, submission, routing, resolver, counters_},
+      next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
+
+Listener::~Listener() = default;
+
+Result<void> Listener::configure(ipc::ListenerSettings settings,
+                                 std::vector<FileDescriptor> sockets) {
+    if (sockets.size() != settings.addresses.size())
+        return Error{"listening sockets and addresses differ in number"};
+    auto shared = std::make_shared<const ipc::ListenerSettings>(std::move(settings));
+    std::vector<std::unique_ptr<Acceptor>> acceptors;
+    for (size_t i = 0; i < sockets.size(); ++i) {
+        acceptors.push_back(std::make_unique<Acceptor>(
+            loop_, std::move(sockets[i]), [this, shared, i](FileDescriptor socket, Endpoint peer) {
+                accept(std::move(socket), peer, shared, i);
+            }));
+        acceptors.back()->pause(paused_);
+    }
+    settings_ = std::move(shared);
+    acceptors_ = std::move(acceptors); // the former sockets close
+    return {};
+}
+
+void Listener::pause(bool paused) {
+    paused_ = paused;
+    for (auto& acceptor : acceptors_)
+        acceptor->pause(paused);
+}
+
+void Listener::accept(FileDescriptor socket, const Endpoint& peer,
+                      const std::shared_ptr<const ipc::ListenerSettings>& settings,
+                      size_t address) {
+    if (settings->max_sessions != 0 && sessions_.size() >= settings->max_sessions) {
+        ++counters_.refused_sessions;
+        log::info("too many sessions", {{"client", peer.address.to_string()}});
+        return turn_away(socket.get(),
+                         replies::too_many_sessions(settings->addresses[address].hostname));
+    }
+    Connection connection;
+    connection.id = next_id_++;
+    connection.client = peer.address;
+    connection.settings = settings;
+    connection.address = address;
+    connection.spoke_early = has_input(socket.get());
+    auto stream = std::make_unique<SocketStream>(loop_, std::move(socket));
+    auto session = std::make_unique<Session>(services_, static_cast<SessionOwner&>(*this),
+                                             std::move(connection), std::move(stream));
+    Session& started = *session;
+    sessions_.emplace(started.id(), std::move(session));
+    started.start();
+}
+
+void Listener::ended(Session& session) {
+    ended_.push_back(session.id());
+    loop_.schedule(reaper_);
+}
+
+void Listener::reap() {
+    for (uint64_t id : std::exchange(ended_, {}))
+        sessions_.erase(id);
+    if (sessions_.empty() && drained_)
+        finish_drain();
+}
+
+void Listener::drain(Duration limit, std::function<void()> done) {
+    acceptors_.clear();
+    drained_ = std::move(done);
+    deadline_.arm(loop_, loop_.now() + limit);
+    for (auto& [id, session] : sessions_)
+        session->drain();
+    if (sessions_.empty())
+        loop_.schedule(reaper_);
+}
+
+void Listener::finish_drain() {
+    if (!sessions_.empty())
+        log::info("sessions broken off", {{"sessions", sessions_.size()}});
+    deadline_.disarm();
+    for (auto& [id, session] : sessions_)
+        session->cut_off();
+    sessions_.clear();
+    if (std::function<void()> done = std::exchange(drained_, {}))
+        done();
+}
+
+ipc::Answer Listener::answer(const ipc::Question& question) {
+    ipc::Done done;
+    std::visit([&done](auto& asked) { done.request = asked.request; }, question);
+    auto* asked = std::get_if<ipc::Pause>(&question);
+    if (asked && asked->subsystem == ipc::Subsystem::smtp) {
+        pause(asked->paused);
+        log::info(asked->paused ? "paused" : "resumed");
+    } else {
+        done.ok = false;
+        done.error = "not a question for a listener";
+    }
+    return done;
+}
+
+} // namespace postern::listener

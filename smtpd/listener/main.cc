@@ -1,0 +1,74 @@
+// postern-listener: the SMTP server. Several of them share the listening sockets.
+//
+// It receives the listening sockets and its settings from the supervisor, and channels to the
+// queue, lookup, the resolver and control. It gives up its privileges before it reads anything from
+// the network, and opens no sockets or files afterwards.
+#include "common/process/operator_port.h"
+#include "common/process/process.h"
+#include "smtpd/listener/listener.h"
+#include "smtpd/listener/lookup_client.h"
+#include "smtpd/listener/queue_client.h"
+#include "smtpd/listener/resolver_client.h"
+
+using namespace postern;
+
+namespace {
+
+// False: the former settings stay in force.
+bool take_settings(listener::Listener& listener, ipc::Configure configure) {
+    auto settings = read_settings<ipc::ListenerSettings>(configure);
+    if (!settings) {
+        log::error("bad settings", {{"error", settings.error().message}});
+        return false;
+    }
+    auto taken = listener.configure(*std::move(settings), std::move(configure.files));
+    if (!taken)
+        log::error("bad settings", {{"error", taken.error().message}});
+    return taken.ok();
+}
+
+} // namespace
+
+int main() {
+    Process process(ipc::Role::listener);
+    ipc::Configure first = process.first_configure();
+    process.lock_in(first.identity, Sandbox{.network_server = true});
+
+    EventLoop& loop = process.loop();
+    listener::QueueClient queue(loop);
+    listener::LookupClient lookup(loop);
+    listener::ResolverClient resolver(loop);
+    listener::Listener listener(loop, queue, lookup, resolver);
+    Counters counters;
+    OperatorPort operator_port(
+        loop, counters, [&](Counters& current) { listener.counters().publish(current); },
+        [&](ipc::Question& question) { return listener.answer(question); });
+
+    if (!take_settings(listener, std::move(first)))
+        return 78; // EX_CONFIG
+
+    auto connect = [&](ipc::Connect peer) {
+        switch (peer.role) {
+        case ipc::Role::queue:
+            return queue.connect(std::move(peer.channel));
+        case ipc::Role::lookup:
+            return lookup.connect(std::move(peer.channel));
+        case ipc::Role::resolver:
+            return resolver.connect(std::move(peer.channel));
+        case ipc::Role::control:
+            return operator_port.connect(std::move(peer.channel));
+        case ipc::Role::listener:
+        case ipc::Role::keyholder:
+        case ipc::Role::relay:
+        case ipc::Role::local:
+            log::warning("a channel to nobody we know", {{"role", ipc::role_name(peer.role)}});
+        }
+    };
+    Process::Handlers handlers;
+    handlers.configure = [&](ipc::Configure again) { take_settings(listener, std::move(again)); };
+    handlers.connect = connect;
+    handlers.drain = [&](std::chrono::seconds limit) {
+        listener.drain(limit, [&] { process.quit(); });
+    };
+    return process.run(std::move(handlers));
+}

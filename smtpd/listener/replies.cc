@@ -1,0 +1,141 @@
+#include "smtpd/listener/replies.h"
+
+namespace postern::listener::replies {
+
+namespace {
+
+// RFC 5321 4.2.2: the text of 421 begins with the server's name.
+Reply closing(std::string_view hostname, EnhancedStatusCode status, std::string_view why) {
+    return Reply(421, status, std::string(hostname) + ' ' + std::string(why));
+}
+
+} // namespace
+
+Reply greeting(std::string_view hostname) {
+    return Reply(220, std::string(hostname) + " ESMTP Postern");
+}
+
+Reply helo(std::string_view hostname, std::string_view client) {
+    return Reply(250, std::string(hostname) + " Hello " + std::string(client));
+}
+
+Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size) {
+    return Reply(250, std::string(hostname) + " Hello " + std::string(client) +
+                          "\nPIPELINING\nSIZE " + std::to_string(max_message_size) +
+                          "\n8BITMIME\nENHANCEDSTATUSCODES");
+}
+
+Reply ok() { return Reply(250, status::success, "Ok"); }
+Reply sender_ok() { return Reply(250, status::sender_valid, "Sender ok"); }
+Reply recipient_ok() { return Reply(250, status::recipient_valid, "Recipient ok"); }
+Reply start_data() { return Reply(354, "End data with <CR><LF>.<CR><LF>"); }
+
+Reply queued(std::string_view message_id) {
+    return Reply(250, status::success, std::string(message_id) + " queued");
+}
+
+Reply goodbye(std::string_view hostname) {
+    return Reply(221, status::success, std::string(hostname) + " Bye");
+}
+
+Reply cannot_verify() {
+    return Reply(252, status::success, "Cannot verify, but will accept mail and try to deliver it");
+}
+
+Reply help() {
+    return Reply(214, status::success,
+                 "This is a Postern mail gateway.\n"
+                 "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP\n"
+                 "  EHLO host.example\n"
+                 "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME]\n"
+                 "  RCPT TO:<recipient@b.example>\n"
+                 "  DATA, the message, and a line with a single dot\n"
+                 "The protocol is RFC 5321. Ask postmaster about this host.");
+}
+
+Reply line_too_long() { return Reply(500, status::syntax_error, "Line too long"); }
+Reply line_without_crlf() {
+    return Reply(500, status::syntax_error, "A command line must end in CRLF, not in a bare LF");
+}
+Reply not_implemented() { return Reply(502, status::invalid_command, "Command not implemented"); }
+Reply hello_first() { return Reply(503, status::invalid_command, "Say EHLO or HELO first"); }
+Reply nested_mail() {
+    return Reply(503, status::invalid_command, "There is a transaction already: nested MAIL");
+}
+Reply mail_first() { return Reply(503, status::invalid_command, "MAIL first"); }
+Reply rcpt_first() { return Reply(503, status::invalid_command, "RCPT first"); }
+Reply no_valid_recipients() { return Reply(554, status::invalid_command, "No valid recipients"); }
+
+Reply message_too_big(uint64_t limit) {
+    return Reply(552, status::message_too_big,
+                 "Message too big: the limit is " + std::to_string(limit) + " octets");
+}
+
+Reply too_many_recipients() {
+    return Reply(452, status::too_many_recipients, "Too many recipients"); // RFC 5321 4.5.3.1.10
+}
+
+Reply recipient_refused(ipc::RouteVerdict verdict) {
+    switch (verdict) {
+    case ipc::RouteVerdict::no_rule:
+        return Reply(550, status::not_authorized, "Relaying denied");
+    case ipc::RouteVerdict::refused:
+        return Reply(550, status::not_authorized, "Recipient refused");
+    case ipc::RouteVerdict::no_mailbox:
+        return Reply(550, status::bad_mailbox, "No such mailbox here");
+    case ipc::RouteVerdict::accepted:
+    case ipc::RouteVerdict::temporary:
+        break;
+    }
+    return Reply(451, status::other_system.as(4),
+                 "Recipient cannot be checked now: try again later");
+}
+
+Reply bare_line_ends() {
+    return Reply(550, status::content_refused, "Content has a bare CR or LF (RFC 5321 2.3.8)");
+}
+Reply content_line_too_long() {
+    return Reply(550, status::content_refused, "Content has a line that is too long");
+}
+Reply routing_loop() {
+    return Reply(554, status::routing_loop, "Too many Received: fields: a routing loop");
+}
+Reply storage_full() {
+    return Reply(452, status::system_full, "Insufficient system storage: try again later");
+}
+Reply no_queue() {
+    return Reply(451, status::other_system.as(4), "Message cannot be queued now: try again later");
+}
+
+Reply refused_by_queue(const ipc::Refused& refused) {
+    const auto status = parse_enhanced_status(refused.enhanced);
+    if (refused.code < 400 || refused.code > 599 || !status)
+        return no_queue();
+    return Reply(refused.code, *status, refused.text);
+}
+
+Reply spoke_early(std::string_view hostname) {
+    return Reply(554, status::invalid_command,
+                 std::string(hostname) + " Wait for the greeting (RFC 5321 4.3.1)");
+}
+Reply shutting_down(std::string_view hostname) {
+    return closing(hostname, status::not_accepting_mail, "Service closing: connect again later");
+}
+Reply too_many_sessions(std::string_view hostname) {
+    return closing(hostname, status::not_accepting_mail, "Too many sessions: connect again later");
+}
+Reply too_many_errors(std::string_view hostname) {
+    return closing(hostname, status::other_security.as(4), "Too many errors");
+}
+Reply too_many_messages(std::string_view hostname) {
+    return closing(hostname, status::other_security.as(4),
+                   "Too many messages in a session: connect again");
+}
+Reply not_smtp(std::string_view hostname) {
+    return closing(hostname, status::other_security.as(4), "This is not the protocol of this port");
+}
+Reply timed_out(std::string_view hostname) {
+    return closing(hostname, status::bad_connection, "Waited too long");
+}
+
+} // namespace postern::listener::replies

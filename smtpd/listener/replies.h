@@ -1,0 +1,58 @@
+// What the server says (RFC 5321 4.2, 4.3.2), in one place: code, enhanced status code, words.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/ipc/routing.h"
+#include "common/ipc/submission.h"
+#include "common/smtp/reply.h"
+
+namespace postern::listener::replies {
+
+Reply greeting(std::string_view hostname);
+Reply helo(std::string_view hostname, std::string_view client);
+// `max_message_size` in bytes; 0: no limit (RFC 1870 4).
+Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size);
+Reply ok();
+Reply sender_ok();
+Reply recipient_ok();
+Reply start_data();
+Reply queued(std::string_view message_id);
+Reply goodbye(std::string_view hostname);
+// VRFY and EXPN tell nobody which mailboxes exist. RFC 5321 7.3: a server that has them disabled
+// answers 252, which cannot be taken for success or failure.
+Reply cannot_verify();
+Reply help();
+
+// Bad commands: the session goes on.
+Reply line_too_long();
+Reply line_without_crlf();
+Reply not_implemented();
+Reply hello_first();
+Reply nested_mail();
+Reply mail_first();
+Reply rcpt_first();
+Reply no_valid_recipients();
+
+// Refusals: the client has done nothing wrong with the protocol.
+Reply message_too_big(uint64_t limit);
+Reply too_many_recipients();
+Reply recipient_refused(ipc::RouteVerdict verdict); // any verdict but accepted
+Reply bare_line_ends();
+Reply content_line_too_long();
+Reply routing_loop();
+Reply storage_full();
+Reply no_queue();
+Reply refused_by_queue(const ipc::Refused& refused); // codes that are none become 451 4.3.0
+
+// The last words of a session.
+Reply spoke_early(std::string_view hostname);
+Reply shutting_down(std::string_view hostname);
+Reply too_many_sessions(std::string_view hostname);
+Reply too_many_errors(std::string_view hostname);
+Reply too_many_messages(std::string_view hostname);
+Reply not_smtp(std::string_view hostname);
+Reply timed_out(std::string_view hostname);
+
+} // namespace postern::listener::replies

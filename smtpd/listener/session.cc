@@ -1,0 +1,260 @@
+#include "smtpd/listener/session.h"
+
+#include "common/base/log.h"
+#include "common/ipc/channel.h"
+#include "common/mail/message_id.h"
+#include "common/smtp/text.h"
+#include "smtpd/listener/replies.h"
+#include "smtpd/listener/reverse_name.h"
+
+namespace postern::listener {
+
+namespace {
+
+using ipc::Overloaded;
+
+constexpr uint32_t commands_per_turn = 64; // of one session, before others have theirs
+
+// Lets everything else that is ready go first: `co_await Yield(executor)`.
+class Yield : Callback {
+  public:
+    explicit Yield(Executor& executor) : executor_(executor) {}
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> handle) {
+        handle_ = handle;
+        executor_.schedule(*this);
+    }
+    void await_resume() const {}
+
+  private:
+    void call() override { handle_.resume(); }
+
+    Executor& executor_;
+    std::coroutine_handle<> handle_;
+};
+
+// A web page can make a browser send us a request whose body reads like SMTP.
+bool is_http(std::string_view line) {
+    const std::string_view verb = line.substr(0, line.find(' '));
+    for (std::string_view http : {"GET", "POST", "PUT", "CONNECT", "OPTIONS", "HEAD"})
+        if (equal_ignoring_case(verb, http))
+            return true;
+    return false;
+}
+
+} // namespace
+
+Session::Session(const SessionServices& services, SessionOwner& owner, Connection connection,
+                 std::unique_ptr<Stream> stream)
+    : services_(services), owner_(owner), connection_(std::move(connection)),
+      stream_(std::move(stream)), budget_(*connection_.settings), name_known_(services.executor) {
+    ++services_.counters.sessions;
+    ++services_.counters.sessions_total;
+}
+
+Session::~Session() {
+    tasks_.clear(); // before what they use
+    --services_.counters.sessions;
+}
+
+void Session::start() {
+    log::debug("connected", {{"session", to_string(MessageId{id()})},
+                             {"client", connection_.client.to_string()},
+                             {"address", address().endpoint.to_string()}});
+    tasks_.spawn(learn_reverse_name());
+    tasks_.spawn(run());
+}
+
+void Session::drain() {
+    draining_ = true;
+    if (idle_)
+        cut_off();
+}
+
+void Session::cut_off() {
+    if (!talking())
+        return;
+    idle_ = false;
+    tasks_.clear();
+    pending_.clear();
+    close_with(replies::shutting_down(hostname()));
+    tasks_.spawn(leave());
+}
+
+Task<void> Session::run() {
+    if (connection_.spoke_early) {
+        ++services_.counters.early_talkers;
+        close_with(replies::spoke_early(hostname()));
+    } else {
+        say(replies::greeting(hostname()));
+    }
+    co_await converse();
+    co_await leave();
+}
+
+// RFC 5321 4.1.4: one command after another, whatever the client has sent ahead (RFC 2920).
+Task<void> Session::converse() {
+    while (talking()) {
+        co_await keep_pace();
+        if (!pending_.empty() && stream_->input().find('\n') == std::string_view::npos)
+            co_await settle_recipients();
+        if (draining_ && talking())
+            close_with(replies::shutting_down(hostname()));
+        if (!talking())
+            co_return;
+
+        idle_ = true;
+        Line line = co_await stream_->read_line(limits::any_command_line, patience::command);
+        idle_ = false;
+        if (line.status == StreamStatus::closed || line.status == StreamStatus::timed_out) {
+            input_ended(line.status);
+            co_return;
+        }
+        Command command = understand(line);
+        auto* rcpt = std::get_if<RcptCommand>(&command);
+        if (!pending_.empty() && !(rcpt && may_join(*rcpt)))
+            co_await settle_recipients();
+        if (!talking())
+            co_return;
+        if (rcpt)
+            begin_recipient(*rcpt);
+        else if (auto* mail = std::get_if<MailCommand>(&command))
+            co_await begin_transaction(*mail);
+        else if (std::holds_alternative<DataCommand>(command))
+            co_await receive_message();
+        else
+            execute(command);
+    }
+}
+
+// A client that sends and sends, without reading our replies or leaving others a turn.
+Task<void> Session::keep_pace() {
+    if (++commands_ >= commands_per_turn) {
+        commands_ = 0;
+        co_await Yield(executor());
+    }
+    if (stream_->pending_output() <= max_unread_output)
+        co_return;
+    const StreamStatus status = co_await stream_->drain(patience::output, max_unread_output / 2);
+    if (status != StreamStatus::ok) {
+        services_.counters.timeouts += status == StreamStatus::timed_out;
+        gone_ = true;
+    }
+}
+
+Command Session::understand(const Line& line) {
+    const bool first = std::exchange(first_line_, false);
+    if (line.status == StreamStatus::too_long)
+        return CommandError{replies::line_too_long(), AddressError::none};
+    if (first && is_http(line.text))
+        close_with(replies::not_smtp(hostname()));
+    if (!line.crlf)
+        return CommandError{replies::line_without_crlf(), AddressError::none};
+    AllowedParameters allowed;
+    allowed.extended = extended_;
+    return parse_command(line.text, allowed);
+}
+
+void Session::input_ended(StreamStatus status) {
+    if (status == StreamStatus::timed_out) {
+        ++services_.counters.timeouts;
+        close_with(replies::timed_out(hostname()));
+    } else {
+        gone_ = true;
+    }
+}
+
+void Session::execute(const Command& command) {
+    std::visit(Overloaded{
+                   [this](const CommandError& error) { complain(error.reply); },
+                   [this](const HeloCommand& helo) { hello(helo.identity, false); },
+                   [this](const EhloCommand& ehlo) { hello(ehlo.identity, true); },
+                   [this](const RsetCommand&) {
+                       budget_.idle_command();
+                       transaction_.reset();
+                       say(replies::ok());
+                   },
+                   [this](const NoopCommand&) {
+                       budget_.idle_command();
+                       say(replies::ok());
+                   },
+                   [this](const VrfyCommand&) {
+                       budget_.idle_command();
+                       say(replies::cannot_verify());
+                   },
+                   [this](const ExpnCommand&) {
+                       budget_.idle_command();
+                       say(replies::cannot_verify());
+                   },
+                   [this](const HelpCommand&) {
+                       budget_.idle_command();
+                       say(replies::help());
+                   },
+                   [this](const QuitCommand&) {
+                       linger_ = false;
+                       close_with(replies::goodbye(hostname()));
+                   },
+                   [this](const StarttlsCommand&) { complain(replies::not_implemented()); },
+                   [](const MailCommand&) {}, // these three wait for somebody: converse()
+                   [](const RcptCommand&) {},
+                   [](const DataCommand&) {},
+               },
+               command);
+}
+
+// RFC 5321 4.1.1.1, 4.1.4: EHLO in the middle of a session is RSET as well.
+void Session::hello(const std::string& identity, bool extended) {
+    budget_.idle_command();
+    transaction_.reset();
+    helo_ = identity;
+    extended_ = extended;
+    say(extended ? replies::ehlo(hostname(), identity, settings().max_message_size)
+                 : replies::helo(hostname(), identity));
+}
+
+// A reply, unless this command was one too many.
+void Session::say(const Reply& reply) {
+    if (budget_.exhausted()) {
+        log::info("too many errors", {{"session", to_string(MessageId{id()})},
+                                      {"client", connection_.client.to_string()},
+                                      {"helo", helo_}});
+        close_with(replies::too_many_errors(hostname()));
+        return;
+    }
+    stream_->write(to_wire(reply));
+}
+
+void Session::complain(const Reply& reply) {
+    ++services_.counters.errors;
+    budget_.bad_command();
+    log::debug("bad command", {{"session", to_string(MessageId{id()})}, {"stat", to_line(reply)}});
+    say(reply);
+}
+
+Task<void> Session::learn_reverse_name() {
+    reverse_name_ = co_await find_reverse_name(services_.resolver, connection_.client);
+    name_known_.complete(true);
+}
+
+// The end: last words, if there are any, and a moment for the client to read them before a
+// connection with unread input is closed, which would reset it.
+Task<void> Session::leave() {
+    if (last_words_ && !gone_)
+        stream_->write(to_wire(*last_words_));
+    const StreamStatus sent = co_await stream_->drain(patience::last_words);
+    const TimePoint end = executor().now() + patience::linger;
+    while (last_words_ && linger_ && sent == StreamStatus::ok && executor().now() < end) {
+        stream_->consume(stream_->input().size());
+        const StreamStatus more = co_await stream_->read_more(end - executor().now());
+        if (more != StreamStatus::ok)
+            break;
+    }
+    log::debug("disconnected",
+               {{"session", to_string(MessageId{id()})},
+                {"client", connection_.client.to_string()},
+                {"transactions", transactions_},
+                {"stat", last_words_ ? to_line(*last_words_) : "connection closed"}});
+    owner_.ended(*this);
+}
+
+} // namespace postern::listener

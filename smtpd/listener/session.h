@@ -1,0 +1,171 @@
+// One SMTP session (RFC 5321) from the greeting to the end of the connection, as a coroutine that
+// reads like the dialogue. session.cc has the commands, session_mail.cc what MAIL, RCPT and DATA
+// set going.
+//
+// A session owns its stream and whatever it waits for; destroying it ends all of that. It takes its
+// settings along: a reload is for later sessions. Nothing that a client sends ends more than its
+// own session, and a message is answered with 250 only when the queue has said Durable.
+//
+// Bounds: the stream's input, 64 KiB of output that the client does not read, 64 KiB of content in
+// memory and one read's worth more, Transaction's recipients, max_lookups questions at once.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/ipc/listener_settings.h"
+#include "common/loop/completion.h"
+#include "common/loop/task.h"
+#include "common/net/stream.h"
+#include "common/smtp/command.h"
+#include "common/smtp/data_decoder.h"
+#include "common/smtp/limits.h"
+#include "smtpd/listener/budget.h"
+#include "smtpd/listener/collaborators.h"
+#include "smtpd/listener/content_sink.h"
+#include "smtpd/listener/session_counters.h"
+#include "smtpd/listener/transaction.h"
+
+namespace postern::listener {
+
+class Session;
+
+// How long a session waits for what (RFC 5321 4.5.3.2).
+namespace patience {
+inline constexpr Duration command = limits::server_command; // the whole line
+inline constexpr Duration content = limits::server_data;    // each piece
+inline constexpr Duration output = limits::server_command;  // until the client reads some more
+inline constexpr Duration last_words = std::chrono::seconds(10);
+inline constexpr Duration linger = std::chrono::seconds(2);   // so that last words are not reset
+inline constexpr Duration routing = std::chrono::seconds(60); // a client waits five minutes
+inline constexpr Duration reverse_name = std::chrono::seconds(2); // at the first MAIL, once
+// A client waits ten minutes for the reply to the end of data (4.5.3.2.6). When ours comes later
+// than that, it has gone, and sends again what may have been accepted.
+inline constexpr Duration submission = limits::client_data_termination - std::chrono::minutes(1);
+// Content that goes on for longer than this must come at this rate on average, in bytes a second.
+inline constexpr Duration free_content = std::chrono::minutes(10);
+inline constexpr uint64_t least_rate = 100;
+} // namespace patience
+
+// What the sessions of a process share. Outlives them.
+struct SessionServices {
+    Executor& executor;
+    Submission& submission;
+    Routing& routing;
+    Resolver& resolver;
+    SessionCounters& counters;
+};
+
+struct Connection {
+    uint64_t id = 0; // unique, also across restarts
+    IpAddress client;
+    std::shared_ptr<const ipc::ListenerSettings> settings;
+    size_t address = 0;       // in settings->addresses: where it came in
+    bool spoke_early = false; // there was input before the greeting
+};
+
+class SessionOwner {
+  public:
+    // The session is over. It may be destroyed, but not from inside this call.
+    virtual void ended(Session& session) = 0;
+
+  protected:
+    ~SessionOwner() = default;
+};
+
+class Session {
+  public:
+    Session(const SessionServices& services, SessionOwner& owner, Connection connection,
+            std::unique_ptr<Stream> stream);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    // Call once. The owner may learn of the end from inside.
+    void start();
+    // Says 421 as soon as nothing is under way: at once when the next command is waited for.
+    // Not to be called from inside the session.
+    void drain();
+    // Says 421 and leaves, whatever is under way: what was not answered yet, the client must take
+    // for not done. Not to be called from inside the session.
+    void cut_off();
+    uint64_t id() const { return connection_.id; }
+
+    static constexpr size_t max_lookups = 32;
+    static constexpr size_t max_unread_output = 64 * 1024;
+
+  private:
+    // A RCPT that lookup has been asked about; replies are given in the order of the commands.
+    struct PendingRecipient {
+        PendingRecipient(Executor& executor, std::string address)
+            : address(std::move(address)), verdict(executor) {}
+        std::string address;
+        Completion<ipc::RouteVerdict> verdict;
+    };
+
+    Task<void> run();
+    Task<void> converse();
+    Task<void> leave();
+    Task<void> keep_pace();
+    Task<void> learn_reverse_name();
+
+    Command understand(const Line& line);
+    void input_ended(StreamStatus status);
+    void execute(const Command& command);
+    void hello(const std::string& identity, bool extended);
+    void say(const Reply& reply);
+    void complain(const Reply& reply); // a bad command
+    void close_with(Reply reply) { last_words_ = std::move(reply); }
+    bool talking() const { return !gone_ && !last_words_; }
+
+    // session_mail.cc
+    Task<void> begin_transaction(const MailCommand& mail);
+    void begin_recipient(const RcptCommand& rcpt);
+    bool may_join(const RcptCommand& rcpt) const;
+    std::string recipient_address(const RcptCommand& rcpt) const;
+    bool has_room(const std::string& address) const;
+    Task<void> look_up(PendingRecipient& recipient);
+    Task<void> settle_recipients();
+    void settle_recipient(std::string address, ipc::RouteVerdict verdict);
+    Task<void> receive_message();
+    Task<bool> read_content(DataDecoder& decoder, ContentSink& sink);
+    bool too_slow(TimePoint start, uint64_t size) const;
+    std::optional<Reply> judge(const DataDecoder& decoder, const ContentSink& sink);
+    Task<void> submit(const DataDecoder& decoder, ContentSink& sink);
+    void accepted(uint64_t message, size_t recipients, uint64_t size);
+    void refuse_message(const Reply& reply, uint64_t size);
+    std::string trace_field() const;
+    std::string transaction_id() const;
+    ipc::Origin origin() const;
+
+    const ipc::ListenerSettings& settings() const { return *connection_.settings; }
+    const ipc::ListenAddress& address() const { return settings().addresses[connection_.address]; }
+    const std::string& hostname() const { return address().hostname; }
+    Executor& executor() const { return services_.executor; }
+
+    const SessionServices& services_;
+    SessionOwner& owner_;
+    Connection connection_;
+    std::unique_ptr<Stream> stream_;
+    Budget budget_;
+    std::string helo_; // as the client said it; empty: not yet
+    std::string reverse_name_;
+    bool extended_ = false; // EHLO, not HELO
+    bool first_line_ = true;
+    bool idle_ = false; // waiting for a command
+    bool draining_ = false;
+    bool gone_ = false; // the connection is over
+    bool linger_ = true;
+    bool name_awaited_ = false;
+    uint32_t transactions_ = 0;
+    uint32_t commands_ = 0; // since others had their turn
+    std::optional<Reply> last_words_;
+    std::unique_ptr<Transaction> transaction_;
+    Completion<bool> name_known_;
+    std::list<PendingRecipient> pending_;
+    TaskGroup tasks_; // last: these use all of the above
+};
+
+} // namespace postern::listener

@@ -1,0 +1,35 @@
+// What the sessions of a listener count, since it started.
+#pragma once
+
+#include <cstdint>
+
+#include "common/ipc/routing.h"
+#include "common/process/operator_port.h"
+
+namespace postern::listener {
+
+struct SessionCounters {
+    uint64_t sessions = 0; // at present
+    uint64_t sessions_total = 0;
+    uint64_t messages = 0;   // answered with 250
+    uint64_t recipients = 0; // of these messages
+    uint64_t bytes = 0;      // of content of these messages
+    uint64_t errors = 0;     // bad commands
+    uint64_t timeouts = 0;   // sessions ended because the client kept us waiting
+    uint64_t early_talkers = 0;
+    uint64_t refused_sessions = 0; // over max_sessions
+    uint64_t refused_relaying = 0; // recipients, as the next three
+    uint64_t refused_policy = 0;
+    uint64_t refused_mailbox = 0;
+    uint64_t refused_temporary = 0;
+    uint64_t refused_size = 0; // messages, as the next three
+    uint64_t refused_content = 0;
+    uint64_t refused_loop = 0;
+    uint64_t refused_queue = 0; // the queue refused, was away, or did not answer
+
+    void count_refusal(ipc::RouteVerdict verdict);
+    // As "smtp.sessions" and so on.
+    void publish(Counters& counters) const;
+};
+
+} // namespace postern::listener

@@ -1,0 +1,330 @@
+// The mail transaction of a session: MAIL, RCPT, DATA (RFC 5321 3.3), up to the queue's answer.
+#include <chrono>
+
+#include "common/base/log.h"
+#include "common/mail/date.h"
+#include "common/mail/message_id.h"
+#include "common/smtp/received.h"
+#include "smtpd/listener/replies.h"
+#include "smtpd/listener/session.h"
+
+namespace postern::listener {
+
+namespace {
+
+constexpr size_t decode_step = 64 * 1024; // bytes, between two looks at the sink
+// A client goes on sending what was refused for its size. Beyond this it is not worth its reply.
+constexpr uint64_t excess_content = 1024 * 1024;
+
+std::string verdict_name(ipc::RouteVerdict verdict) {
+    switch (verdict) {
+    case ipc::RouteVerdict::accepted:
+        return "accepted";
+    case ipc::RouteVerdict::refused:
+        return "refused by a rule";
+    case ipc::RouteVerdict::no_rule:
+        return "no rule matches";
+    case ipc::RouteVerdict::no_mailbox:
+        return "no such mailbox";
+    case ipc::RouteVerdict::temporary:
+        return "lookup has no answer";
+    }
+    return "unknown";
+}
+
+} // namespace
+
+std::string Session::transaction_id() const {
+    return to_string(MessageId{id()}) + "." + std::to_string(transaction_->number());
+}
+
+ipc::Origin Session::origin() const {
+    ipc::Origin origin;
+    origin.client = connection_.client;
+    origin.reverse_name = reverse_name_;
+    origin.helo = helo_;
+    origin.tag = address().tag;
+    origin.local_hostname = hostname();
+    return origin;
+}
+
+Task<void> Session::begin_transaction(const MailCommand& mail) {
+    if (helo_.empty()) {
+        complain(replies::hello_first());
+        co_return;
+    }
+    if (transaction_) {
+        complain(replies::nested_mail());
+        co_return;
+    }
+    const uint64_t max_size = settings().max_message_size;
+    if (max_size != 0 && mail.size.value_or(0) > max_size) {
+        // RFC 1870 6.1: nothing of it need be sent.
+        ++services_.counters.refused_size;
+        budget_.idle_command();
+        log::info("message refused", {{"session", to_string(MessageId{id()})},
+                                      {"from", mail.reverse_path.to_string()},
+                                      {"size", *mail.size},
+                                      {"client", connection_.client.to_string()},
+                                      {"helo", helo_},
+                                      {"reason", "declared size over the limit"}});
+        say(replies::message_too_big(max_size));
+        co_return;
+    }
+    if (!budget_.take_transaction()) {
+        close_with(replies::too_many_messages(hostname()));
+        co_return;
+    }
+    if (!std::exchange(name_awaited_, true))
+        co_await name_known_.wait(patience::reverse_name);
+    transaction_ = std::make_unique<Transaction>(mail, ++transactions_);
+    say(replies::sender_ok());
+}
+
+// RFC 5321 4.5.1: <postmaster> is the postmaster of this host.
+std::string Session::recipient_address(const RcptCommand& rcpt) const {
+    const Mailbox& path = rcpt.forward_path;
+    return path.domain().empty() ? Mailbox(path.local_part(), hostname()).to_string()
+                                 : path.to_string();
+}
+
+bool Session::has_room(const std::string& address) const {
+    return transaction_->has_room(address, pending_.size(), settings().max_recipients);
+}
+
+// Whether lookup can be asked about it while recipients before it are not answered for yet.
+bool Session::may_join(const RcptCommand& rcpt) const {
+    return transaction_ && pending_.size() < max_lookups && has_room(recipient_address(rcpt));
+}
+
+// Lookup is asked at once, and answered for when it is this command's turn (settle_recipients).
+void Session::begin_recipient(const RcptCommand& rcpt) {
+    if (!transaction_)
+        return complain(helo_.empty() ? replies::hello_first() : replies::mail_first());
+    transaction_->note_rcpt();
+    std::string address = recipient_address(rcpt);
+    if (!has_room(address))
+        return say(replies::too_many_recipients());
+    PendingRecipient& recipient = pending_.emplace_back(executor(), std::move(address));
+    tasks_.spawn(look_up(recipient));
+}
+
+Task<void> Session::look_up(PendingRecipient& recipient) {
+    ipc::RouteQuery query;
+    query.origin = origin();
+    query.reverse_path = transaction_->reverse_path();
+    query.recipient = recipient.address;
+    recipient.verdict.complete(
+        co_await services_.routing.route(std::move(query), patience::routing));
+}
+
+Task<void> Session::settle_recipients() {
+    while (!pending_.empty() && talking()) {
+        PendingRecipient& next = pending_.front();
+        // Routing has a limit of its own; ours is for the case that it has none after all.
+        std::optional<ipc::RouteVerdict> verdict =
+            co_await next.verdict.wait(patience::routing + std::chrono::seconds(5));
+        settle_recipient(std::move(next.address), verdict.value_or(ipc::RouteVerdict::temporary));
+        pending_.pop_front();
+    }
+}
+
+void Session::settle_recipient(std::string address, ipc::RouteVerdict verdict) {
+    if (verdict == ipc::RouteVerdict::accepted) {
+        transaction_->add_recipient(std::move(address));
+        say(replies::recipient_ok());
+        return;
+    }
+    const Reply reply = replies::recipient_refused(verdict);
+    services_.counters.count_refusal(verdict);
+    log::info("recipient refused", {{"session", to_string(MessageId{id()})},
+                                    {"from", transaction_->reverse_path()},
+                                    {"to", address},
+                                    {"client", connection_.client.to_string()},
+                                    {"helo", helo_},
+                                    {"reason", verdict_name(verdict)},
+                                    {"stat", to_line(reply)}});
+    if (reply.is_permanent_failure())
+        budget_.refused_recipient();
+    say(reply);
+}
+
+Task<void> Session::receive_message() {
+    if (!transaction_) {
+        complain(helo_.empty() ? replies::hello_first() : replies::mail_first());
+        co_return;
+    }
+    if (!transaction_->has_recipients()) {
+        // RFC 5321 3.3; RFC 2920 3.1: a client that sent DATA ahead learns it this way.
+        complain(transaction_->rcpt_seen() ? replies::no_valid_recipients()
+                                           : replies::rcpt_first());
+        co_return;
+    }
+    say(replies::start_data());
+    DataDecoder::Options options;
+    if (settings().max_message_size != 0)
+        options.max_size = settings().max_message_size;
+    DataDecoder decoder(options);
+    ContentSink sink(services_.submission);
+    sink.prepend(trace_field());
+    if (!co_await read_content(decoder, sink))
+        co_return;
+    if (std::optional<Reply> refusal = judge(decoder, sink)) {
+        sink.discard();
+        refuse_message(*refusal, decoder.size());
+    } else {
+        co_await submit(decoder, sink);
+    }
+    transaction_.reset();
+}
+
+// RFC 5321 4.4.
+std::string Session::trace_field() const {
+    const std::string client = connection_.client.to_string();
+    const std::string id = transaction_id();
+    const std::string date =
+        format_date(std::chrono::system_clock::from_time_t(executor().wall_seconds()));
+    std::optional<Mailbox> recipient;
+    if (const std::string* only = transaction_->only_recipient())
+        recipient = parse_mailbox(*only);
+    ReceivedField field;
+    field.helo = helo_;
+    field.reverse_name = reverse_name_.empty() ? "unknown" : std::string_view(reverse_name_);
+    field.address = client;
+    field.by = hostname();
+    field.protocol = extended_ ? "ESMTP" : "SMTP";
+    field.id = id;
+    field.recipient = recipient ? &*recipient : nullptr;
+    field.date = date;
+    std::string trace;
+    append_received(trace, field);
+    return trace;
+}
+
+// Up to CRLF.CRLF (RFC 5321 4.5.2). False: the session is over.
+Task<bool> Session::read_content(DataDecoder& decoder, ContentSink& sink) {
+    const TimePoint start = executor().now();
+    const uint64_t max_size = settings().max_message_size;
+    for (;;) {
+        const size_t used = decoder.decode(stream_->input().substr(0, decode_step),
+                                           [&sink](std::string_view piece) { sink.append(piece); });
+        stream_->consume(used);
+        if (decoder.too_big())
+            sink.discard();
+        if (sink.needs_settling())
+            co_await sink.settle();
+        if (decoder.complete())
+            co_return true;
+        if (!stream_->input().empty())
+            continue;
+        if (decoder.too_big() && decoder.size() > 2 * max_size + excess_content) {
+            ++services_.counters.refused_size;
+            close_with(replies::message_too_big(max_size));
+            co_return false;
+        }
+        StreamStatus status = StreamStatus::timed_out;
+        if (!too_slow(start, decoder.size()))
+            status = co_await stream_->read_more(patience::content);
+        if (status != StreamStatus::ok) {
+            log::info("content broken off", {{"session", to_string(MessageId{id()})},
+                                             {"from", transaction_->reverse_path()},
+                                             {"size", decoder.size()},
+                                             {"client", connection_.client.to_string()},
+                                             {"helo", helo_},
+                                             {"reason", to_string(status)}});
+            input_ended(status);
+            co_return false;
+        }
+    }
+}
+
+bool Session::too_slow(TimePoint start, uint64_t size) const {
+    const Duration elapsed = executor().now() - start;
+    if (elapsed <= patience::free_content)
+        return false;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
+    return size < static_cast<uint64_t>(seconds) * patience::least_rate;
+}
+
+// Nothing, or why this content is not accepted.
+std::optional<Reply> Session::judge(const DataDecoder& decoder, const ContentSink& sink) {
+    SessionCounters& counters = services_.counters;
+    if (decoder.too_big()) {
+        ++counters.refused_size;
+        return replies::message_too_big(settings().max_message_size);
+    }
+    if (decoder.has_bare_cr() || decoder.has_bare_lf()) {
+        // Whoever reads these as line ends would find another message in it: SMTP smuggling.
+        ++counters.refused_content;
+        return replies::bare_line_ends();
+    }
+    if (decoder.line_too_long()) {
+        ++counters.refused_content;
+        return replies::content_line_too_long();
+    }
+    if (settings().max_received_hops != 0 &&
+        sink.received_fields() > settings().max_received_hops) {
+        ++counters.refused_loop;
+        return replies::routing_loop();
+    }
+    if (sink.failure())
+        ++counters.refused_queue;
+    return sink.failure();
+}
+
+Task<void> Session::submit(const DataDecoder& decoder, ContentSink& sink) {
+    ipc::Submit message;
+    const uint64_t size = sink.size();
+    message.traits.eight_bit = decoder.has_eight_bit();
+    message.traits.leading_dot = decoder.has_leading_dot();
+    std::unique_ptr<ContentFile> file = sink.finish(message);
+    if (sink.failure()) { // the last bytes did not fit
+        ++services_.counters.refused_queue;
+        refuse_message(*sink.failure(), size);
+        co_return;
+    }
+    message.envelope = transaction_->take_envelope(origin(), executor().wall_seconds());
+    const size_t recipients = message.envelope.recipients.size();
+    std::optional<Submission::Answer> answer = co_await services_.submission.submit(
+        std::move(message), std::move(file), patience::submission);
+    if (answer) {
+        if (auto* durable = std::get_if<ipc::Durable>(&*answer)) {
+            accepted(durable->message, recipients, size);
+            co_return;
+        }
+    }
+    ++services_.counters.refused_queue;
+    refuse_message(answer ? replies::refused_by_queue(std::get<ipc::Refused>(*answer))
+                          : replies::no_queue(),
+                   size);
+}
+
+void Session::accepted(uint64_t message, size_t recipients, uint64_t size) {
+    const std::string name = to_string(MessageId{message});
+    ++services_.counters.messages;
+    services_.counters.recipients += recipients;
+    services_.counters.bytes += size;
+    budget_.message_accepted();
+    log::info("accepted", {{"message", name},
+                           {"session", to_string(MessageId{id()})},
+                           {"transaction", transaction_id()},
+                           {"from", transaction_->reverse_path()},
+                           {"size", size},
+                           {"recipients", recipients},
+                           {"client", connection_.client.to_string()},
+                           {"helo", helo_}});
+    say(replies::queued(name));
+}
+
+void Session::refuse_message(const Reply& reply, uint64_t size) {
+    log::info("message refused", {{"session", to_string(MessageId{id()})},
+                                  {"transaction", transaction_id()},
+                                  {"from", transaction_->reverse_path()},
+                                  {"size", size},
+                                  {"client", connection_.client.to_string()},
+                                  {"helo", helo_},
+                                  {"stat", to_line(reply)}});
+    say(reply);
+}
+
+} // namespace postern::listener

@@ -1,0 +1,52 @@
+// A mail transaction (RFC 5321 3.3) before its content: reverse-path, recipients, parameters. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "common/ipc/envelope.h"
+#include "common/smtp/command.h"
+#include "common/smtp/limits.h"
+
+namespace postern::listener {
+
+class Transaction {
+  public:
+    // `number` of the transaction within its session, from 1.
+    Transaction(const MailCommand& mail, uint32_t number);
+
+    uint32_t number() const { return number_; }
+    const std::string& reverse_path() const { return reverse_path_; }
+    const std::vector<std::string>& recipients() const { return recipients_; }
+    bool has_recipients() const { return !recipients_.empty(); }
+    bool rcpt_seen() const { return rcpt_seen_; }
+
+    // One more recipient fits, with `pending` others not decided yet. All recipients travel in one
+    // message to the queue, so not only their number has a bound.
+    bool has_room(const std::string& address, size_t pending, uint32_t max_recipients) const;
+    static constexpr size_t max_recipient_bytes = 256 * 1024;
+
+    void note_rcpt() { rcpt_seen_ = true; }
+    // The address in wire form. The same one twice is one recipient: it gets one copy.
+    void add_recipient(std::string address);
+    // The mailbox of the only recipient; what goes into the "for" of Received: (RFC 5321 4.4).
+    const std::string* only_recipient() const {
+        return recipients_.size() == 1 ? &recipients_.front() : nullptr;
+    }
+
+    // Takes the recipients out of here.
+    ipc::Envelope take_envelope(const ipc::Origin& origin, int64_t accepted_at);
+
+  private:
+    uint32_t number_;
+    std::string reverse_path_;
+    ipc::Body body_;
+    std::vector<std::string> recipients_;
+    std::unordered_set<std::string> known_; // used beyond a few recipients only
+    size_t recipient_bytes_ = 0;
+    bool rcpt_seen_ = false;
+};
+
+} // namespace postern::listener

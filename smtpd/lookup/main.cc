@@ -1,0 +1,38 @@
+// postern-lookup: says what a recipient is, and how it is delivered, by the `match` rules.
+//
+// Receives questions (common/ipc/routing.h) from listeners and the queue. Holds the rules and the
+// tables, and may read files, for the user database; never sees the content of a mail.
+#include "common/process/process.h"
+#include "smtpd/lookup/service.h"
+
+namespace {
+
+using namespace postern;
+
+constexpr int bad_settings = 78; // EX_CONFIG
+
+// At the start without settings there is nothing to serve; later the former ones stay.
+bool apply(LookupService& service, const ipc::Configure& configure) {
+    Result<ipc::LookupSettings> settings = read_settings<ipc::LookupSettings>(configure);
+    Result<void> done = settings ? service.configure(*settings) : settings.error();
+    if (!done)
+        log::error("cannot use the settings", {{"reason", done.error().message}});
+    return done.ok();
+}
+
+} // namespace
+
+int main() {
+    Process process(ipc::Role::lookup);
+    const ipc::Configure first = process.first_configure();
+    process.lock_in(first.identity, Sandbox{.read_files = true});
+
+    LookupService service(process.loop(), [&] { process.quit(); });
+    if (!apply(service, first))
+        return bad_settings;
+    return process.run({
+        .configure = [&](ipc::Configure configure) { apply(service, configure); },
+        .connect = [&](ipc::Connect connect) { service.connect(std::move(connect)); },
+        .drain = [&](std::chrono::seconds limit) { service.drain(limit); },
+    });
+}

@@ -1,0 +1,419 @@
+#include "smtpd/lookup/match.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+
+#include "common/mail/domain.h"
+#include "common/smtp/text.h"
+
+namespace postern {
+
+namespace {
+
+// A recipient "user+tag" is found as "user" too, as in OpenSMTPD.
+constexpr char subaddress_delimiter = '+';
+
+std::string lower(std::string_view text) {
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(), ascii_lower);
+    return result;
+}
+
+// Domains as they are compared: address literals in their canonical form.
+std::string canonical_domain(std::string_view text) {
+    if (text.starts_with('['))
+        if (const auto literal = parse_address_literal(text))
+            return lower(*literal);
+    return normalize_domain(text);
+}
+
+// Domains, "*.domain" and other patterns with '*'.
+class DomainSet {
+  public:
+    void add(std::string_view text) {
+        const std::string domain = canonical_domain(text);
+        if (domain.find('*') == std::string::npos)
+            exact_.insert(domain);
+        else if (domain.starts_with("*.") && domain.find('*', 1) == std::string::npos)
+            parents_.insert(domain.substr(2));
+        else
+            patterns_.push_back(domain);
+    }
+
+    bool contains(const std::string& domain) const {
+        if (domain.empty())
+            return false;
+        if (exact_.contains(domain))
+            return true;
+        if (!parents_.empty())
+            for (size_t dot = domain.find('.'); dot != domain.npos; dot = domain.find('.', dot + 1))
+                if (parents_.contains(domain.substr(dot + 1)))
+                    return true;
+        return std::any_of(patterns_.begin(), patterns_.end(), [&](const std::string& pattern) {
+            return domain_matches(pattern, domain);
+        });
+    }
+
+  private:
+    std::unordered_set<std::string> exact_;
+    std::unordered_set<std::string> parents_; // of "*.parent"
+    std::vector<std::string> patterns_;
+};
+
+struct AddressHash {
+    size_t operator()(const IpAddress& address) const {
+        return std::hash<uint64_t>()(address.high * 31 + address.low * 17 + address.version);
+    }
+};
+
+// Networks by the length of their prefix, so that a look-up tries each length once. "local" stands
+// for what does not come from the network.
+class NetworkSet {
+  public:
+    bool add(std::string_view text) {
+        if (text == "local") {
+            local_ = true;
+            return true;
+        }
+        const auto network = Network::parse(text);
+        if (network)
+            by_length_[network->prefix_length].insert(network->address);
+        return network.has_value();
+    }
+
+    bool contains(const IpAddress& address) const {
+        return std::any_of(by_length_.begin(), by_length_.end(), [&](const auto& entry) {
+            return entry.second.contains(address.prefix(entry.first));
+        });
+    }
+    bool contains_local() const { return local_; }
+
+  private:
+    std::map<uint8_t, std::unordered_set<IpAddress, AddressHash>> by_length_;
+    bool local_ = false;
+};
+
+// "user", "@domain", "user@domain", "@" for everything, "<>" for the null reverse-path.
+class MailboxSet {
+  public:
+    void add(std::string_view text) {
+        const size_t at = text.rfind('@');
+        if (text == "@") {
+            everything_ = true;
+        } else if (text == "<>") {
+            null_path_ = true;
+        } else if (at == std::string_view::npos) {
+            users_.insert(lower(text));
+        } else if (at == 0) {
+            domains_.add(text.substr(1));
+        } else {
+            const std::string user = lower(text.substr(0, at));
+            const std::string_view domain = text.substr(at + 1);
+            if (domain.find('*') == std::string_view::npos)
+                exact_.insert(user + '@' + canonical_domain(domain));
+            else
+                patterns_of_user_[user].add(domain);
+        }
+    }
+
+    bool contains(std::string_view local_part, const std::string& domain) const {
+        if (everything_ || domains_.contains(domain))
+            return true;
+        if (local_part.empty())
+            return null_path_ && domain.empty();
+        // An entry with a tag of its own is met only by the same tag, one without it by any.
+        const std::string whole = lower(local_part);
+        return contains_user(whole, domain) ||
+               contains_user(whole.substr(0, whole.find(subaddress_delimiter)), domain);
+    }
+
+  private:
+    bool contains_user(const std::string& user, const std::string& domain) const {
+        if (users_.contains(user) || exact_.contains(user + '@' + domain))
+            return true;
+        const auto patterns = patterns_of_user_.find(user);
+        return patterns != patterns_of_user_.end() && patterns->second.contains(domain);
+    }
+
+    bool everything_ = false;
+    bool null_path_ = false;
+    DomainSet domains_;
+    std::unordered_set<std::string> users_;
+    std::unordered_set<std::string> exact_; // user@domain
+    std::map<std::string, DomainSet> patterns_of_user_;
+};
+
+// What one table is to one or more criteria; only what is asked for is filled.
+struct PreparedTable {
+    DomainSet domains;
+    NetworkSet networks;
+    MailboxSet mailboxes;
+    std::unordered_set<std::string> names; // lower-cased
+};
+
+enum class Shape : uint8_t { none, domains, networks, mailboxes, names, users };
+
+Shape shape_of(CriterionKind kind) {
+    switch (kind) {
+    case CriterionKind::from_any:
+    case CriterionKind::from_local:
+    case CriterionKind::from_socket:
+    case CriterionKind::for_any:
+    case CriterionKind::for_local:
+    case CriterionKind::tls:
+        return Shape::none;
+    case CriterionKind::from_rdns:
+    case CriterionKind::for_domain:
+    case CriterionKind::helo:
+        return Shape::domains;
+    case CriterionKind::from_source:
+        return Shape::networks;
+    case CriterionKind::from_mail_from:
+    case CriterionKind::for_rcpt_to:
+    case CriterionKind::mail_from:
+    case CriterionKind::rcpt_to:
+        return Shape::mailboxes;
+    case CriterionKind::from_auth:
+    case CriterionKind::auth:
+        return Shape::users;
+    case CriterionKind::tag:
+        return Shape::names;
+    }
+    return Shape::none;
+}
+
+bool table_is_optional(CriterionKind kind) {
+    return kind == CriterionKind::from_auth || kind == CriterionKind::auth ||
+           kind == CriterionKind::from_rdns;
+}
+
+bool add_value(PreparedTable& table, Shape shape, const std::string& value) {
+    switch (shape) {
+    case Shape::none:
+        break;
+    case Shape::domains:
+        table.domains.add(value);
+        break;
+    case Shape::networks:
+        return table.networks.add(value);
+    case Shape::users: // a user name may be an address
+        table.names.insert(lower(value));
+        [[fallthrough]];
+    case Shape::mailboxes:
+        table.mailboxes.add(value);
+        break;
+    case Shape::names:
+        table.names.insert(lower(value));
+        break;
+    }
+    return true;
+}
+
+struct PreparedCriterion {
+    CriterionKind kind;
+    bool negated;
+    std::optional<size_t> table; // index
+};
+
+// A question in the form in which it is compared.
+struct Question {
+    const ipc::Origin& origin;
+    const Mailbox& reverse_path;
+    const Mailbox& recipient;
+    std::string reverse_domain;
+    std::string recipient_domain;
+};
+
+// `skip`: the rule does not apply, negated or not.
+enum class Answer : uint8_t { no, yes, skip };
+
+Answer to_answer(bool holds) { return holds ? Answer::yes : Answer::no; }
+
+} // namespace
+
+struct RuleSet::Prepared {
+    std::vector<MatchRule> rules;
+    std::vector<std::vector<PreparedCriterion>> criteria; // of each rule
+    std::vector<PreparedTable> tables;
+    std::unordered_set<std::string> local_names;
+    std::set<IpAddress> local_addresses;
+    std::string default_domain;
+
+    bool is_local_address(const IpAddress& address) const {
+        return address.is_loopback() || local_addresses.contains(address);
+    }
+    bool is_local_client(const ipc::Origin& origin) const {
+        return origin.internal || origin.client.version == 0 || is_local_address(origin.client);
+    }
+    bool is_local_domain(const Question& question) const;
+    bool is_user(const PreparedCriterion& criterion, const ipc::Origin& origin) const;
+    Answer answer_rdns(const PreparedCriterion& criterion, const ipc::Origin& origin) const;
+    Answer answer(const PreparedCriterion& criterion, const Question& question) const;
+    bool holds(const PreparedCriterion& criterion, const Question& question) const;
+};
+
+bool RuleSet::Prepared::is_local_domain(const Question& question) const {
+    if (question.recipient.domain().empty() || local_names.contains(question.recipient_domain))
+        return true;
+    const auto address = IpAddress::parse(address_of_literal(question.recipient.domain()));
+    return address && is_local_address(*address);
+}
+
+bool RuleSet::Prepared::is_user(const PreparedCriterion& criterion,
+                                const ipc::Origin& origin) const {
+    if (origin.internal)
+        return true;
+    const std::string& user = origin.authenticated;
+    if (user.empty() || !criterion.table)
+        return !user.empty();
+    const size_t at = user.rfind('@');
+    if (at == std::string::npos)
+        return tables[*criterion.table].names.contains(lower(user));
+    return tables[*criterion.table].mailboxes.contains(user.substr(0, at),
+                                                       canonical_domain(user.substr(at + 1)));
+}
+
+// Without a name there is nothing to compare: neither "x" nor "! x" holds then.
+Answer RuleSet::Prepared::answer_rdns(const PreparedCriterion& criterion,
+                                      const ipc::Origin& origin) const {
+    if (origin.internal || (criterion.table && origin.reverse_name.empty()))
+        return Answer::skip;
+    return to_answer(!criterion.table ? !origin.reverse_name.empty()
+                                      : tables[*criterion.table].domains.contains(
+                                            normalize_domain(origin.reverse_name)));
+}
+
+Answer RuleSet::Prepared::answer(const PreparedCriterion& criterion, const Question& q) const {
+    const PreparedTable* table = criterion.table ? &tables[*criterion.table] : nullptr;
+    const bool from_network = !q.origin.internal && q.origin.client.version != 0;
+    switch (criterion.kind) {
+    case CriterionKind::from_any:
+    case CriterionKind::for_any:
+        return Answer::yes;
+    case CriterionKind::from_local:
+        return to_answer(is_local_client(q.origin));
+    case CriterionKind::from_source:
+        return to_answer(from_network ? table->networks.contains(q.origin.client)
+                                      : table->networks.contains_local());
+    case CriterionKind::from_auth:
+    case CriterionKind::auth:
+        return to_answer(is_user(criterion, q.origin));
+    case CriterionKind::from_mail_from:
+    case CriterionKind::mail_from:
+        return to_answer(table->mailboxes.contains(q.reverse_path.local_part(), q.reverse_domain));
+    case CriterionKind::from_rdns:
+        return answer_rdns(criterion, q.origin);
+    case CriterionKind::from_socket:
+        return q.origin.internal ? Answer::skip : to_answer(q.origin.client.version == 0);
+    case CriterionKind::for_local:
+        return to_answer(is_local_domain(q));
+    case CriterionKind::for_domain:
+        return to_answer(table->domains.contains(q.recipient_domain));
+    case CriterionKind::for_rcpt_to:
+    case CriterionKind::rcpt_to:
+        return to_answer(table->mailboxes.contains(q.recipient.local_part(), q.recipient_domain));
+    case CriterionKind::helo:
+        return to_answer(table->domains.contains(canonical_domain(q.origin.helo)));
+    case CriterionKind::tag:
+        return to_answer(table->names.contains(lower(q.origin.tag)));
+    case CriterionKind::tls: // what never was on a wire needed none
+        return to_answer(q.origin.tls || !from_network);
+    }
+    return Answer::skip;
+}
+
+bool RuleSet::Prepared::holds(const PreparedCriterion& criterion, const Question& question) const {
+    const Answer result = answer(criterion, question);
+    return result == (criterion.negated ? Answer::no : Answer::yes);
+}
+
+// Turns tables into sets, each only into those that are asked for.
+class RuleSet::Builder {
+  public:
+    Builder(const std::map<std::string, Table>& tables, std::vector<PreparedTable>& prepared)
+        : tables_(tables), prepared_(prepared) {}
+
+    Result<PreparedCriterion> prepare(const Criterion& criterion) {
+        PreparedCriterion result{criterion.kind, criterion.negated, std::nullopt};
+        const Shape shape = shape_of(criterion.kind);
+        if (shape == Shape::none || (criterion.table.empty() && table_is_optional(criterion.kind)))
+            return result;
+        const auto table = tables_.find(criterion.table);
+        if (table == tables_.end())
+            return Error{"there is no table \"" + sanitize(criterion.table) + "\""};
+        const auto [index, is_new] = indices_.emplace(criterion.table, prepared_.size());
+        if (is_new)
+            prepared_.emplace_back();
+        result.table = index->second;
+        if (filled_.emplace(index->second, shape).second &&
+            !fill(prepared_[index->second], shape, table->second))
+            return Error{"table \"" + sanitize(criterion.table) +
+                         "\" has a value that is no network"};
+        return result;
+    }
+
+  private:
+    static bool fill(PreparedTable& sets, Shape shape, const Table& table) {
+        bool good = true;
+        for (const std::string& value : table.values)
+            good = add_value(sets, shape, value) && good;
+        for (const auto& [key, value] : table.pairs)
+            good = add_value(sets, shape, key) && good;
+        return good;
+    }
+
+    const std::map<std::string, Table>& tables_;
+    std::vector<PreparedTable>& prepared_;
+    std::map<std::string, size_t> indices_;
+    std::set<std::pair<size_t, Shape>> filled_;
+};
+
+Result<RuleSet> RuleSet::prepare(std::vector<MatchRule> rules,
+                                 const std::map<std::string, Table>& tables,
+                                 const LocalIdentity& local) {
+    auto prepared = std::make_shared<Prepared>();
+    Builder builder(tables, prepared->tables);
+    for (const MatchRule& rule : rules) {
+        auto& criteria = prepared->criteria.emplace_back();
+        for (const Criterion& criterion : rule.criteria) {
+            const Result<PreparedCriterion> result = builder.prepare(criterion);
+            if (!result.ok())
+                return Error{"match rule in line " + std::to_string(rule.line) + ": " +
+                             result.error().message};
+            criteria.push_back(*result);
+        }
+    }
+    prepared->rules = std::move(rules);
+    prepared->local_names.insert("localhost");
+    for (const std::string& name : local.names)
+        prepared->local_names.insert(canonical_domain(name));
+    prepared->local_addresses.insert(local.addresses.begin(), local.addresses.end());
+    prepared->default_domain =
+        local.names.empty() ? "localhost" : canonical_domain(local.names.front());
+    return RuleSet(std::move(prepared));
+}
+
+std::optional<size_t> RuleSet::match(const ipc::Origin& origin, const Mailbox& reverse_path,
+                                     const Mailbox& recipient) const {
+    Question question{origin, reverse_path, recipient, canonical_domain(reverse_path.domain()),
+                      canonical_domain(recipient.domain())};
+    if (question.recipient_domain.empty())
+        question.recipient_domain = origin.local_hostname.empty()
+                                        ? prepared_->default_domain
+                                        : canonical_domain(origin.local_hostname);
+    for (size_t index = 0; index < prepared_->rules.size(); ++index) {
+        const auto& criteria = prepared_->criteria[index];
+        if (std::all_of(criteria.begin(), criteria.end(), [&](const PreparedCriterion& criterion) {
+                return prepared_->holds(criterion, question);
+            }))
+            return index;
+    }
+    return std::nullopt;
+}
+
+const std::vector<MatchRule>& RuleSet::rules() const { return prepared_->rules; }
+
+} // namespace postern

@@ -1,0 +1,49 @@
+// How a recipient is delivered: the rule that it falls under, made into a route. Pure, but for the
+// question whether a system user exists, which is passed in.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "common/base/result.h"
+#include "common/ipc/lookup_settings.h"
+#include "common/ipc/routing.h"
+#include "smtpd/lookup/match.h"
+
+namespace postern {
+
+// True, false, or an error where it cannot be told now.
+using UserExists = std::function<Result<bool>(const std::string& name)>;
+
+// Whether a local part can be the name of a system user: letters, digits, '_', '-' and '.', not
+// beginning with '-' or '.', at most 64 octets. Anything else is not even looked up.
+bool is_user_name(std::string_view name);
+
+class Router {
+  public:
+    // Fails if the settings contradict themselves: a rule names an action or a table that is not
+    // there. Nothing of `settings` is kept by reference.
+    static Result<Router> prepare(const ipc::LookupSettings& settings);
+
+    // What is to happen to query.recipient. `request` of the answer is the query's.
+    //
+    // A Maildir belongs to the action's user, else to the system user that the local part names in
+    // lower case; where there is none, to the one before a '+' ("user+tag"). An address that
+    // cannot be parsed has no mailbox.
+    ipc::RouteAnswer route(const ipc::RouteQuery& query, const UserExists& user_exists) const;
+
+  private:
+    Router(RuleSet rules, std::unordered_map<std::string, Action> actions, bool switch_user)
+        : rules_(std::move(rules)), actions_(std::move(actions)), switch_user_(switch_user) {}
+    ipc::RouteVerdict find_user(const Action& action, const Mailbox& recipient,
+                                const UserExists& user_exists, std::string& user) const;
+
+    RuleSet rules_;
+    std::unordered_map<std::string, Action> actions_;
+    bool switch_user_;
+};
+
+} // namespace postern

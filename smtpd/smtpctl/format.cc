@@ -1,0 +1,115 @@
+#include "smtpd/smtpctl/format.h"
+
+#include <ctime>
+
+#include "common/base/log.h"
+#include "common/mail/message_id.h"
+
+namespace postern {
+
+namespace {
+
+const char* state_name(ipc::RecipientState state) {
+    switch (state) {
+    case ipc::RecipientState::ready:
+        return "ready";
+    case ipc::RecipientState::in_flight:
+        return "in-flight";
+    case ipc::RecipientState::deferred:
+        return "deferred";
+    case ipc::RecipientState::paused:
+        return "paused";
+    }
+    return "unknown";
+}
+
+std::string envelope_id(const ipc::EnvelopeEntry& entry) {
+    return to_string(EnvelopeId{MessageId{entry.message}, entry.index});
+}
+
+std::string in_brackets(const std::string& path) { return "<" + path + ">"; }
+
+std::string until(int64_t when, int64_t now) { return format_duration(when - now); }
+
+std::string date(int64_t when) {
+    std::time_t seconds = when;
+    std::tm parts;
+    char text[40];
+    if (!gmtime_r(&seconds, &parts))
+        return "?";
+    return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+// "name: value\n", the value escaped as in a log line.
+std::string fact(std::string_view name, const std::string& value) {
+    std::string quoted = log::format(log::Level::info, "", {{"", value}});
+    return std::string(name) + ": " + quoted.substr(2) + "\n"; // after " ="
+}
+
+} // namespace
+
+std::string format_duration(int64_t seconds) {
+    if (seconds <= 0)
+        return "0s";
+    if (seconds < 60)
+        return std::to_string(seconds) + "s";
+    if (seconds < 3600)
+        return std::to_string(seconds / 60) + "m";
+    auto pair = [](int64_t big, const char* unit, int64_t small, const char* other) {
+        std::string text = std::to_string(big) + unit;
+        return small ? text + std::to_string(small) + other : text;
+    };
+    if (seconds < 86400)
+        return pair(seconds / 3600, "h", seconds % 3600 / 60, "m");
+    return pair(seconds / 86400, "d", seconds % 86400 / 3600, "h");
+}
+
+std::string format_line(const ipc::EnvelopeEntry& entry, int64_t now) {
+    return log::format(log::Level::info, envelope_id(entry) + " " + state_name(entry.state),
+                       {{"from", in_brackets(entry.reverse_path)},
+                        {"to", in_brackets(entry.recipient)},
+                        {"size", entry.size},
+                        {"age", format_duration(now - entry.accepted_at)},
+                        {"next", until(entry.next_attempt, now)},
+                        {"expires", until(entry.expires_at, now)},
+                        {"attempts", entry.attempts},
+                        {"error", entry.last_error}}) +
+           "\n";
+}
+
+std::string format_details(const ipc::EnvelopeEntry& entry, int64_t now) {
+    std::string text;
+    text += fact("envelope", envelope_id(entry));
+    text += fact("state", state_name(entry.state));
+    text += fact("from", in_brackets(entry.reverse_path));
+    text += fact("to", in_brackets(entry.recipient));
+    text += fact("size", std::to_string(entry.size));
+    text += fact("accepted", date(entry.accepted_at));
+    text += fact("next-attempt", entry.next_attempt ? date(entry.next_attempt) + ", in " +
+                                                          until(entry.next_attempt, now)
+                                                    : std::string("now"));
+    text += fact("expires", date(entry.expires_at) + ", in " + until(entry.expires_at, now));
+    text += fact("attempts", std::to_string(entry.attempts));
+    text += fact("last-error", entry.last_error.empty() ? "none" : entry.last_error);
+    return text;
+}
+
+std::string format_message(const ipc::MessagePart& message, uint64_t id, int64_t now) {
+    const ipc::Origin& origin = message.envelope.origin;
+    std::string text;
+    text += fact("message", to_string(MessageId{id}));
+    text += fact("from", in_brackets(message.envelope.reverse_path));
+    text += fact("client", origin.internal ? "this server" : origin.client.to_string());
+    text += fact("helo", origin.helo);
+    text += fact("accepted", date(message.envelope.accepted_at));
+    text += fact("size", std::to_string(message.size));
+    for (const ipc::EnvelopeEntry& entry : message.entries)
+        text += "envelope: " + format_line(entry, now);
+    return text;
+}
+
+std::string format_counter(const ipc::Counter& counter) {
+    return counter.name + "=" + std::to_string(counter.value) + "\n";
+}
+
+} // namespace postern

@@ -1,0 +1,268 @@
+// smtpctl: shows and steers a running server.
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <getopt.h>
+#include <string>
+#include <sysexits.h>
+#include <vector>
+
+#include "common/mail/message_id.h"
+#include "smtpd/smtpctl/client.h"
+#include "smtpd/smtpctl/format.h"
+
+namespace {
+
+using namespace postern;
+using Words = std::vector<std::string>;
+
+constexpr const char* default_socket = "/run/postern/smtpd.sock";
+constexpr const char* usage =
+    "usage: smtpctl [-s socket] command\n"
+    "\n"
+    "  show queue              what is queued, a line for each recipient\n"
+    "  show message ID         a message: its envelope and its content\n"
+    "  show envelope ID        one recipient of a message\n"
+    "  show stats              counters of all processes\n"
+    "  schedule ID|all         try now\n"
+    "  remove ID               forget a message or an envelope, without a bounce\n"
+    "  pause mta|mda|smtp      stop relaying, local delivery, or accepting\n"
+    "  resume mta|mda|smtp     go on with it\n"
+    "  log verbose|brief       log more, or as usual\n"
+    "\n"
+    "An ID is that of a message (16 hexadecimal digits) or of an envelope (the same, a dot, a\n"
+    "number). Exit status: 0 done, 1 nothing there or refused, 64 wrong usage, 69 no server.\n";
+
+constexpr int nothing_done = 1;
+
+int wrong_usage() {
+    std::fputs(usage, stderr);
+    return EX_USAGE;
+}
+
+int refused(const std::string& why) {
+    std::fprintf(stderr, "smtpctl: %s\n", why.c_str());
+    return nothing_done;
+}
+
+int away(const Error& error) {
+    std::fprintf(stderr, "smtpctl: %s\n", error.message.c_str());
+    return EX_UNAVAILABLE;
+}
+
+void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+// The answer as T, or the exit status of what else it is.
+template <class T> struct Asked {
+    std::optional<T> answer;
+    int status = 0;
+};
+template <class T> Asked<T> ask(ControlClient& client, ipc::Question question) {
+    Result<ipc::Answer> answer = client.ask(std::move(question));
+    if (!answer)
+        return {std::nullopt, away(answer.error())};
+    if (T* wanted = std::get_if<T>(&*answer))
+        return {std::move(*wanted), 0};
+    if (auto* done = std::get_if<ipc::Done>(&*answer))
+        return {std::nullopt, refused(done->error)};
+    return {std::nullopt, refused("an unexpected answer")};
+}
+
+int show_queue(ControlClient& client) {
+    ipc::QueueQuery query;
+    query.limit = 500;
+    while (true) {
+        Asked<ipc::QueuePage> page = ask<ipc::QueuePage>(client, query);
+        if (!page.answer)
+            return page.status;
+        int64_t now = std::time(nullptr);
+        for (const ipc::EnvelopeEntry& entry : page.answer->entries)
+            print(format_line(entry, now));
+        if (page.answer->last || page.answer->entries.empty())
+            return 0;
+        query.after_message = page.answer->entries.back().message;
+        query.after_index = page.answer->entries.back().index;
+    }
+}
+
+int show_message(ControlClient& client, uint64_t id) {
+    constexpr uint32_t piece = 64 * 1024;
+    uint64_t offset = 0;
+    while (true) {
+        ipc::MessageQuery query;
+        query.message = id;
+        query.offset = offset;
+        query.limit = piece;
+        Asked<ipc::MessagePart> part = ask<ipc::MessagePart>(client, query);
+        if (!part.answer)
+            return part.status;
+        if (!part.answer->found)
+            return refused("there is no such message");
+        if (offset == 0)
+            print(format_message(*part.answer, id, std::time(nullptr)) + "\n");
+        print(part.answer->content.bytes);
+        offset += part.answer->content.bytes.size();
+        if (part.answer->content.bytes.empty() || offset >= part.answer->size)
+            return 0;
+    }
+}
+
+int show_envelope(ControlClient& client, EnvelopeId id) {
+    ipc::MessageQuery query;
+    query.message = id.message.value;
+    Asked<ipc::MessagePart> part = ask<ipc::MessagePart>(client, query);
+    if (!part.answer)
+        return part.status;
+    for (const ipc::EnvelopeEntry& entry : part.answer->entries)
+        if (entry.index == id.recipient) {
+            print(format_details(entry, std::time(nullptr)));
+            return 0;
+        }
+    return refused("there is no such envelope");
+}
+
+int show_stats(ControlClient& client) {
+    Asked<ipc::Stats> stats = ask<ipc::Stats>(client, ipc::StatsQuery());
+    if (!stats.answer)
+        return stats.status;
+    for (const ipc::Counter& counter : stats.answer->counters)
+        print(format_counter(counter));
+    return 0;
+}
+
+// A command that says how many envelopes it reached, where `counted`.
+int command(ControlClient& client, ipc::Question question, bool counted) {
+    Asked<ipc::Done> done = ask<ipc::Done>(client, std::move(question));
+    if (!done.answer)
+        return done.status;
+    if (!done.answer->ok)
+        return refused(done.answer->error);
+    if (!counted)
+        return 0;
+    print(std::to_string(done.answer->affected) +
+          (done.answer->affected == 1 ? " envelope\n" : " envelopes\n"));
+    return done.answer->affected ? 0 : nothing_done;
+}
+
+struct Target {
+    uint64_t message;
+    std::optional<uint32_t> index;
+};
+
+std::optional<Target> parse_target(const std::string& word) {
+    auto id = parse_queue_id(word);
+    if (!id)
+        return std::nullopt;
+    if (auto* envelope = std::get_if<EnvelopeId>(&*id))
+        return Target{envelope->message.value, envelope->recipient};
+    return Target{std::get<MessageId>(*id).value, std::nullopt};
+}
+
+int show(ControlClient& client, const Words& words) {
+    if (words.size() == 2 && words[1] == "queue")
+        return show_queue(client);
+    if (words.size() == 2 && words[1] == "stats")
+        return show_stats(client);
+    if (words.size() != 3)
+        return wrong_usage();
+    if (words[1] == "message")
+        if (auto id = parse_message_id(words[2]))
+            return show_message(client, id->value);
+    if (words[1] == "envelope")
+        if (auto id = parse_envelope_id(words[2]))
+            return show_envelope(client, *id);
+    return wrong_usage();
+}
+
+int schedule(ControlClient& client, const std::string& what) {
+    ipc::Schedule question;
+    if (what != "all") {
+        std::optional<Target> target = parse_target(what);
+        if (!target)
+            return wrong_usage();
+        question.message = target->message;
+        question.index = target->index;
+    }
+    return command(client, question, true);
+}
+
+int remove(ControlClient& client, const std::string& what) {
+    std::optional<Target> target = parse_target(what);
+    if (!target)
+        return wrong_usage();
+    ipc::Remove question;
+    question.message = target->message;
+    question.index = target->index;
+    return command(client, question, true);
+}
+
+int pause(ControlClient& client, const std::string& what, bool paused) {
+    ipc::Pause question;
+    question.paused = paused;
+    if (what == "mta")
+        question.subsystem = ipc::Subsystem::mta;
+    else if (what == "mda")
+        question.subsystem = ipc::Subsystem::mda;
+    else if (what == "smtp")
+        question.subsystem = ipc::Subsystem::smtp;
+    else
+        return wrong_usage();
+    return command(client, question, false);
+}
+
+int set_log(ControlClient& client, const std::string& what) {
+    if (what != "verbose" && what != "brief")
+        return wrong_usage();
+    ipc::LogLevel question;
+    question.verbose = what == "verbose";
+    return command(client, question, false);
+}
+
+int run(ControlClient& client, const Words& words) {
+    const std::string& verb = words[0];
+    if (verb == "show")
+        return show(client, words);
+    if (words.size() != 2)
+        return wrong_usage();
+    if (verb == "schedule")
+        return schedule(client, words[1]);
+    if (verb == "remove")
+        return remove(client, words[1]);
+    if (verb == "pause" || verb == "resume")
+        return pause(client, words[1], verb == "pause");
+    if (verb == "log")
+        return set_log(client, words[1]);
+    return wrong_usage();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    static const option long_options[] = {{"help", no_argument, nullptr, 'h'},
+                                          {"version", no_argument, nullptr, 'V'},
+                                          {nullptr, 0, nullptr, 0}};
+    std::string socket = default_socket;
+    int letter;
+    while ((letter = getopt_long(argc, argv, "hs:V", long_options, nullptr)) != -1) {
+        switch (letter) {
+        case 's':
+            socket = optarg;
+            break;
+        case 'h':
+            std::fputs(usage, stdout);
+            return 0;
+        case 'V':
+            std::puts("postern " POSTERN_VERSION);
+            return 0;
+        default:
+            return wrong_usage();
+        }
+    }
+    Words words(argv + optind, argv + argc);
+    if (words.empty())
+        return wrong_usage();
+    Result<std::unique_ptr<ControlClient>> client = ControlClient::connect(socket);
+    if (!client)
+        return away(client.error());
+    return run(**client, words);
+}

@@ -1,0 +1,89 @@
+#include "smtpd/supervisor/child.h"
+
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+
+namespace postern {
+
+namespace {
+
+// In the child: nothing is open but standard error and the channel.
+[[noreturn]] void become_program(const std::string& path, int channel) {
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
+        _exit(71);
+    // dup2() of a descriptor to itself would leave it close-on-exec.
+    int moved = channel == ipc::supervision_fd ? dup(channel) : channel;
+    if (dup2(moved, ipc::supervision_fd) < 0)
+        _exit(71);
+    close_range(ipc::supervision_fd + 1, ~0u, 0);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    execl(path.c_str(), path.c_str(), static_cast<char*>(nullptr));
+    _exit(72); // EX_OSFILE
+}
+
+} // namespace
+
+Result<std::string> find_programs() {
+    char buffer[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", buffer, sizeof buffer - 1);
+    if (size < 0)
+        return system_error("/proc/self/exe");
+    std::string here(buffer, static_cast<size_t>(size));
+    here.resize(here.rfind('/'));
+    for (const std::string& folder : {here, here + "/../libexec/postern"})
+        if (access((folder + "/postern-queue").c_str(), X_OK) == 0)
+            return folder;
+    return Error{"postern-queue and the other programs are neither in " + here + " nor in " + here +
+                 "/../libexec/postern"};
+}
+
+Result<void> Child::start(const std::string& programs) {
+    auto [ours, theirs] = ipc::make_pair();
+    std::string path = programs + "/postern-" + ipc::role_name(name_.role);
+    pid_t pid = fork();
+    if (pid < 0)
+        return system_error("fork");
+    if (pid == 0)
+        become_program(path, theirs.get());
+    pid_ = pid;
+    started_ = Clock::now();
+    channel_ = std::make_unique<ipc::Channel<ipc::ToSupervisor, ipc::FromSupervisor>>(
+        loop_, std::move(ours),
+        [this](ipc::ToSupervisor&& message) { handler_(*this, std::move(message)); },
+        [this](const std::string& reason) {
+            // It is ending, and SIGCHLD will tell; or it broke the protocol, and has to end.
+            log::debug("the channel of a process closed",
+                       {{"process", ipc::role_name(name_.role)}, {"reason", reason}});
+            execution_.arm(loop_, loop_.now() + grace);
+        });
+    return {};
+}
+
+void Child::send(ipc::FromSupervisor message) {
+    if (channel_)
+        channel_->send(std::move(message));
+}
+
+void Child::signal(int number) {
+    if (pid_ > 0)
+        kill(pid_, number);
+}
+
+std::chrono::milliseconds Child::ended() {
+    pid_ = 0;
+    execution_.disarm();
+    channel_.reset();
+    return delay_.next(Clock::now() - started_);
+}
+
+} // namespace postern

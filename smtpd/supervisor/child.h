@@ -1,0 +1,59 @@
+// One process under the supervisor: its pid, its channel, and how it is started.
+#pragma once
+
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <string>
+#include <sys/types.h>
+
+#include "common/base/file_descriptor.h"
+#include "common/base/result.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/supervision.h"
+#include "smtpd/supervisor/restart_delay.h"
+#include "smtpd/supervisor/wiring.h"
+
+namespace postern {
+
+// The folder with the programs that smtpd starts: where smtpd itself is, or ../libexec/postern.
+Result<std::string> find_programs();
+
+class Child {
+  public:
+    using Handler = std::function<void(Child&, ipc::ToSupervisor&&)>;
+
+    Child(EventLoop& loop, ProcessName name, Handler handler)
+        : loop_(loop), name_(name), handler_(std::move(handler)), execution_(*this) {}
+
+    ProcessName name() const { return name_; }
+    pid_t pid() const { return pid_; } // 0: not running
+    bool running() const { return pid_ != 0; }
+
+    // Starts the program with nothing but its channel. What is sent before it reads is kept.
+    Result<void> start(const std::string& programs);
+    void send(ipc::FromSupervisor message);
+    void signal(int number);
+    // It has ended. Returns how long to wait until it is started again.
+    std::chrono::milliseconds ended();
+
+  private:
+    // A process without a channel has this long to end by itself.
+    static constexpr std::chrono::seconds grace{3};
+    struct Execution final : Timer {
+        explicit Execution(Child& child) : child_(child) {}
+        void expired() override { child_.signal(SIGKILL); }
+        Child& child_;
+    };
+
+    EventLoop& loop_;
+    ProcessName name_;
+    Handler handler_;
+    pid_t pid_ = 0;
+    TimePoint started_;
+    RestartDelay delay_;
+    Execution execution_;
+    std::unique_ptr<ipc::Channel<ipc::ToSupervisor, ipc::FromSupervisor>> channel_;
+};
+
+} // namespace postern

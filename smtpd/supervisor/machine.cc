@@ -1,0 +1,231 @@
+#include "smtpd/supervisor/machine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "common/base/log.h"
+#include "common/net/socket.h"
+
+namespace postern {
+
+namespace {
+
+constexpr int listen_backlog = 1024;
+constexpr const char* empty_path = "/run/postern/empty";
+
+void add_unique(std::vector<IpAddress>& addresses, const sockaddr* address) {
+    if (!address)
+        return;
+    std::optional<Endpoint> endpoint = Endpoint::from_sockaddr(*address);
+    if (endpoint &&
+        std::find(addresses.begin(), addresses.end(), endpoint->address) == addresses.end())
+        addresses.push_back(endpoint->address);
+}
+
+// The addresses of one interface, or of all (empty name).
+std::vector<IpAddress> interface_addresses(const std::string& name) {
+    std::vector<IpAddress> addresses;
+    ifaddrs* list = nullptr;
+    if (getifaddrs(&list) < 0)
+        return addresses;
+    for (ifaddrs* i = list; i; i = i->ifa_next)
+        if (name.empty() || name == i->ifa_name)
+            add_unique(addresses, i->ifa_addr);
+    freeifaddrs(list);
+    return addresses;
+}
+
+std::string with_domain(const std::string& name) {
+    addrinfo hints{};
+    hints.ai_flags = AI_CANONNAME;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (name.find('.') != std::string::npos ||
+        getaddrinfo(name.c_str(), nullptr, &hints, &found) != 0)
+        return name;
+    std::string canonical = found->ai_canonname ? found->ai_canonname : name;
+    freeaddrinfo(found);
+    return canonical.find('.') != std::string::npos ? canonical : name;
+}
+
+// mkdir -p: parents are made as mkdir(2) makes them, for everybody to pass through.
+Result<void> make_directories(const std::string& path, mode_t mode) {
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1))
+        if (mkdir(path.substr(0, slash).c_str(), 0755) < 0 && errno != EEXIST)
+            return system_error("create " + path.substr(0, slash));
+    if (mkdir(path.c_str(), mode) < 0 && errno != EEXIST)
+        return system_error("create " + path);
+    return {};
+}
+
+bool somebody_listens(const sockaddr_un& address) {
+    FileDescriptor probe(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    return probe &&
+           connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+} // namespace
+
+std::string machine_hostname() {
+    std::ifstream mailname("/etc/mailname");
+    std::string name;
+    if (mailname >> name && !name.empty())
+        return name;
+    char buffer[256] = "";
+    if (gethostname(buffer, sizeof buffer - 1) < 0 || !buffer[0])
+        return "localhost";
+    return with_domain(buffer);
+}
+
+std::vector<IpAddress> machine_addresses() { return interface_addresses(""); }
+
+Result<std::vector<IpAddress>> listen_addresses(const std::string& on) {
+    if (std::optional<IpAddress> address = IpAddress::parse(on))
+        return std::vector{*address};
+    std::vector<IpAddress> addresses = interface_addresses(on);
+    if (!addresses.empty())
+        return addresses;
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (int error = getaddrinfo(on.c_str(), nullptr, &hints, &found))
+        return Error{"listen on " + on +
+                     ": no such interface, and as a host name: " + gai_strerror(error)};
+    for (addrinfo* i = found; i; i = i->ai_next)
+        add_unique(addresses, i->ai_addr);
+    freeaddrinfo(found);
+    return addresses;
+}
+
+Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& configuration,
+                                                     const std::string& hostname) {
+    std::vector<ipc::ListenAddress> all;
+    for (const Listen& listen : configuration.listens) {
+        Result<std::vector<IpAddress>> addresses = listen_addresses(listen.on);
+        if (!addresses)
+            return addresses.error();
+        for (const IpAddress& address : *addresses) {
+            Endpoint endpoint{address, listen.port};
+            bool twice = std::any_of(all.begin(), all.end(), [&](const ipc::ListenAddress& other) {
+                return other.endpoint == endpoint;
+            });
+            if (twice)
+                return Error{"listen on " + endpoint.to_string() + " is configured twice"};
+            all.push_back(
+                {endpoint, listen.hostname.empty() ? hostname : listen.hostname, listen.tag});
+        }
+    }
+    return all;
+}
+
+Result<std::vector<BoundSocket>> bind_listeners(const std::vector<Endpoint>& endpoints,
+                                                std::vector<BoundSocket>& open) {
+    std::vector<BoundSocket> bound;
+    for (const Endpoint& endpoint : endpoints) {
+        bool have = std::any_of(open.begin(), open.end(),
+                                [&](const BoundSocket& b) { return b.endpoint == endpoint; });
+        FileDescriptor socket;
+        if (!have) {
+            Result<FileDescriptor> fresh = listen_on(endpoint, listen_backlog);
+            if (!fresh)
+                return fresh.error();
+            socket = std::move(*fresh);
+        }
+        bound.push_back({endpoint, std::move(socket)});
+    }
+    // Nothing can fail any more: take over what is open already.
+    for (BoundSocket& socket : bound)
+        for (BoundSocket& old : open)
+            if (!socket.socket && old.endpoint == socket.endpoint)
+                socket.socket = std::move(old.socket);
+    return bound;
+}
+
+Result<FileDescriptor> bind_control_socket(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return system_error(path, ENAMETOOLONG);
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    if (size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
+        if (Result<void> made = make_directories(path.substr(0, slash), 0755); !made)
+            return made.error();
+    struct stat status;
+    if (lstat(path.c_str(), &status) == 0) {
+        if (!S_ISSOCK(status.st_mode))
+            return Error{path + " exists and is not a socket"};
+        if (somebody_listens(address))
+            return Error{path + ": another smtpd answers there"};
+        unlink(path.c_str());
+    }
+    FileDescriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!socket)
+        return system_error("socket");
+    mode_t before = umask(0177);
+    int bound = bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    Error error = system_error("bind " + path);
+    umask(before);
+    if (bound < 0)
+        return error;
+    if (listen(socket.get(), 64) < 0)
+        return system_error("listen on " + path);
+    return socket;
+}
+
+Result<ipc::Identity> identity_of(ipc::Role role, const Configuration& configuration, bool root) {
+    ipc::Identity identity;
+    if (!root)
+        return identity;
+    std::string process = ipc::role_name(role);
+    auto configured = configuration.users.by_process.find(process);
+    bool is_default = configured == configuration.users.by_process.end();
+    std::string name = is_default ? "postern-" + process : configured->second;
+    const passwd* entry = getpwnam(name.c_str());
+    if (!entry && !is_default)
+        return Error{"user " + process + ": there is no user " + name};
+    if (!entry) {
+        log::warning("the user of a process does not exist, nobody takes its place",
+                     {{"process", process}, {"user", name}});
+        entry = getpwnam("nobody");
+    }
+    if (!entry || entry->pw_uid == 0)
+        return Error{"there is no unprivileged user for " + process};
+    identity.switch_user = true;
+    identity.user_id = entry->pw_uid;
+    identity.group_id = entry->pw_gid;
+    return identity;
+}
+
+Result<FileDescriptor> open_spool(const std::string& path, const ipc::Identity& owner) {
+    if (Result<void> made = make_directories(path, 0700); !made)
+        return made.error();
+    FileDescriptor directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory)
+        return system_error("open " + path);
+    if (owner.switch_user && (fchown(directory.get(), owner.user_id, owner.group_id) < 0 ||
+                              fchmod(directory.get(), 0700) < 0))
+        return system_error("take possession of " + path);
+    return directory;
+}
+
+Result<std::string> empty_directory() {
+    if (Result<void> made = make_directories(empty_path, 0755); !made)
+        return made.error();
+    struct stat status;
+    if (lstat(empty_path, &status) < 0)
+        return system_error(empty_path);
+    if (!S_ISDIR(status.st_mode) || status.st_uid != 0 || (status.st_mode & 022))
+        return Error{std::string(empty_path) + " is not a directory that only root may write to"};
+    return std::string(empty_path);
+}
+
+} // namespace postern

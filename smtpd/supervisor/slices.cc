@@ -1,0 +1,116 @@
+#include "smtpd/supervisor/slices.h"
+
+#include <algorithm>
+
+#include "common/ipc/codec.h"
+#include "common/ipc/control_settings.h"
+#include "common/ipc/local_settings.h"
+#include "common/ipc/lookup_settings.h"
+#include "common/ipc/queue_settings.h"
+#include "common/ipc/relay_settings.h"
+#include "common/ipc/resolver_settings.h"
+#include "smtpd/supervisor/wiring.h"
+
+namespace postern {
+
+namespace {
+
+constexpr uint32_t max_local_helpers = 50; // local deliveries at once
+
+ipc::ListenerSettings listener(const Configuration& configuration, const Surroundings& found) {
+    ipc::ListenerSettings settings;
+    settings.addresses = found.listen;
+    settings.max_message_size = configuration.limits.max_message_size;
+    settings.max_recipients = configuration.limits.max_recipients;
+    settings.max_mails = configuration.limits.max_mails;
+    settings.max_sessions = configuration.limits.max_sessions;
+    settings.max_errors = configuration.limits.max_errors;
+    settings.max_received_hops = configuration.limits.max_received_hops;
+    return settings;
+}
+
+ipc::QueueSettings queue(const Configuration& configuration, const Surroundings& found) {
+    ipc::QueueSettings settings;
+    settings.hostname = found.hostname;
+    settings.ttl = configuration.queue.ttl;
+    settings.retry_delay = configuration.queue.retry_delay;
+    settings.retry_max = configuration.queue.retry_max;
+    settings.max_per_destination = configuration.queue.max_per_destination;
+    settings.max_message_size = configuration.limits.max_message_size;
+    settings.relays = process_count(ipc::Role::relay, configuration, found.cores);
+    return settings;
+}
+
+// The names under which this server can be meant: its own and those of its listeners.
+std::vector<std::string> own_names(const Surroundings& found) {
+    std::vector<std::string> names{found.hostname};
+    for (const ipc::ListenAddress& address : found.listen)
+        if (std::find(names.begin(), names.end(), address.hostname) == names.end())
+            names.push_back(address.hostname);
+    return names;
+}
+
+ipc::RelaySettings relay(const Surroundings& found) {
+    ipc::RelaySettings settings;
+    settings.hostname = found.hostname;
+    settings.own_names = own_names(found);
+    for (const ipc::ListenAddress& address : found.listen) {
+        if (!address.endpoint.address.is_unspecified()) {
+            settings.own_endpoints.push_back(address.endpoint);
+            continue;
+        }
+        for (const IpAddress& local : found.local_addresses)
+            if (local.version == address.endpoint.address.version)
+                settings.own_endpoints.push_back({local, address.endpoint.port});
+    }
+    return settings;
+}
+
+ipc::LookupSettings lookup(const Configuration& configuration, const Surroundings& found) {
+    ipc::LookupSettings settings;
+    settings.actions = configuration.actions;
+    settings.rules = configuration.rules;
+    settings.tables = configuration.tables;
+    settings.local_names = own_names(found);
+    settings.local_names.push_back("localhost");
+    settings.local_addresses = found.local_addresses;
+    settings.switch_user = found.root;
+    return settings;
+}
+
+ipc::ResolverSettings resolver(const Configuration& configuration, const Surroundings& found) {
+    ipc::ResolverSettings settings;
+    settings.mode = configuration.resolver.mode;
+    settings.forwarders = configuration.resolver.forwarders;
+    settings.trust_anchor = found.trust_anchor;
+    settings.hosts = found.hosts;
+    settings.timeout = configuration.resolver.timeout;
+    return settings;
+}
+
+} // namespace
+
+std::string settings_for(ipc::Role role, const Configuration& configuration,
+                         const Surroundings& found) {
+    switch (role) {
+    case ipc::Role::listener:
+        return ipc::encode_bytes(listener(configuration, found));
+    case ipc::Role::queue:
+        return ipc::encode_bytes(queue(configuration, found));
+    case ipc::Role::relay:
+        return ipc::encode_bytes(relay(found));
+    case ipc::Role::lookup:
+        return ipc::encode_bytes(lookup(configuration, found));
+    case ipc::Role::resolver:
+        return ipc::encode_bytes(resolver(configuration, found));
+    case ipc::Role::control:
+        return ipc::encode_bytes(ipc::ControlSettings{found.user_id});
+    case ipc::Role::local:
+        return ipc::encode_bytes(ipc::LocalSettings{max_local_helpers});
+    case ipc::Role::keyholder:
+        break;
+    }
+    return {};
+}
+
+} // namespace postern

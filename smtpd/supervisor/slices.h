@@ -1,0 +1,30 @@
+// Cuts the configuration into what each process needs, and nothing more.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/ip_address.h"
+#include "common/config/configuration.h"
+#include "common/ipc/listener_settings.h"
+#include "common/ipc/supervision.h"
+
+namespace postern {
+
+// What the supervisor has found out about the machine, besides the configuration.
+struct Surroundings {
+    std::string hostname;                   // the server's, if the configuration has none
+    std::vector<ipc::ListenAddress> listen; // bound, in the order of the descriptors
+    std::vector<IpAddress> local_addresses; // of the machine's interfaces
+    std::string trust_anchor;               // text
+    std::string hosts;                      // text of /etc/hosts
+    bool root = false;                      // users can be switched
+    uint32_t user_id = 0;                   // who runs us
+    uint32_t cores = 1;
+};
+
+// The settings of one role, encoded for Configure.
+std::string settings_for(ipc::Role role, const Configuration& configuration,
+                         const Surroundings& surroundings);
+
+} // namespace postern

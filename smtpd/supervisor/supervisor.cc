@@ -1,0 +1,365 @@
+#include "smtpd/supervisor/supervisor.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <thread>
+
+#include "common/base/log.h"
+#include "common/config/parse.h"
+#include "common/process/process.h"
+#include "smtpd/supervisor/wiring.h"
+
+namespace postern {
+
+using ipc::Role;
+
+namespace {
+
+std::string described(ProcessName name) {
+    return ipc::role_name(name.role) + (name.index ? std::to_string(name.index) : std::string());
+}
+
+std::string how_it_ended(int status) {
+    if (WIFSIGNALED(status))
+        return std::string("signal ") + strsignal(WTERMSIG(status));
+    return "exit status " + std::to_string(WEXITSTATUS(status));
+}
+
+// As many descriptors as we may have: sessions and deliveries are made of them.
+void raise_descriptor_limit() {
+    rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The trust anchor that a mode of the resolver goes by, as text.
+Result<std::string> trust_anchor_text(const ResolverOptions& options) {
+    static constexpr const char* root_anchor = "/usr/share/dns/root.key";
+    if (!options.trust_anchor.empty())
+        return read_configuration_file(options.trust_anchor);
+    if (options.mode == ResolverMode::recursive)
+        return read_configuration_file(root_anchor);
+    return std::string();
+}
+
+bool delivers_to_unix_sockets(const Configuration& configuration) {
+    return std::any_of(
+        configuration.actions.begin(), configuration.actions.end(),
+        [](const Action& action) { return action.host && !action.host->unix_path.empty(); });
+}
+
+} // namespace
+
+Supervisor::Supervisor(EventLoop& loop, SupervisorOptions options, Configuration configuration,
+                       std::string programs)
+    : loop_(loop), options_(std::move(options)), configuration_(std::move(configuration)),
+      programs_(std::move(programs)), root_(geteuid() == 0),
+      local_delivery_(programs_, root_, [this](ipc::Exited exited) {
+          if (Child* local = find(Role::local))
+              local->send(std::move(exited));
+      }) {}
+
+Supervisor::~Supervisor() = default;
+
+Result<Surroundings> Supervisor::survey(const Configuration& configuration) const {
+    Surroundings found;
+    found.root = root_;
+    found.user_id = geteuid();
+    found.cores = std::max(std::thread::hardware_concurrency(), 1u);
+    found.hostname = configuration.hostname.empty() ? machine_hostname() : configuration.hostname;
+    found.local_addresses = machine_addresses();
+    Result<std::string> anchor = trust_anchor_text(configuration.resolver);
+    if (!anchor)
+        return anchor.error();
+    found.trust_anchor = std::move(*anchor);
+    if (Result<std::string> hosts = read_configuration_file("/etc/hosts"); hosts)
+        found.hosts = std::move(*hosts);
+    Result<std::vector<ipc::ListenAddress>> listen = addresses_of(configuration, found.hostname);
+    if (!listen)
+        return listen.error();
+    found.listen = std::move(*listen);
+    return found;
+}
+
+Result<void> Supervisor::choose_identities() {
+    std::string empty;
+    if (root_) {
+        Result<std::string> made = empty_directory();
+        if (!made)
+            return made.error();
+        empty = *made;
+    }
+    for (Role role : {Role::listener, Role::resolver, Role::lookup, Role::control, Role::queue,
+                      Role::relay, Role::local}) {
+        Result<ipc::Identity> identity = identity_of(role, configuration_, root_);
+        if (!identity)
+            return identity.error();
+        // lookup reads the user database, and a relay may have to reach the socket of an LMTP
+        // server.
+        bool needs_files = role == Role::lookup ||
+                           (role == Role::relay && delivers_to_unix_sockets(configuration_));
+        if (role == Role::queue)
+            identity->root_directory = root_ ? configuration_.spool : "";
+        else if (!needs_files)
+            identity->root_directory = empty;
+        identities_[role] = *identity;
+    }
+    return {};
+}
+
+Result<void> Supervisor::prepare() {
+    raise_descriptor_limit();
+    Result<Surroundings> found = survey(configuration_);
+    if (!found)
+        return found.error();
+    surroundings_ = std::move(*found);
+    if (Result<void> chosen = choose_identities(); !chosen)
+        return chosen;
+    std::vector<Endpoint> endpoints;
+    for (const ipc::ListenAddress& address : surroundings_.listen)
+        endpoints.push_back(address.endpoint);
+    Result<std::vector<BoundSocket>> bound = bind_listeners(endpoints, sockets_);
+    if (!bound)
+        return bound.error();
+    sockets_ = std::move(*bound);
+    Result<FileDescriptor> spool = open_spool(configuration_.spool, identities_[Role::queue]);
+    if (!spool)
+        return spool.error();
+    spool_ = std::move(*spool);
+    Result<FileDescriptor> control = bind_control_socket(configuration_.socket);
+    if (!control)
+        return control.error();
+    control_socket_ = std::move(*control);
+    return {};
+}
+
+int Supervisor::run() {
+    log::info("starting", {{"version", POSTERN_VERSION}, {"hostname", surroundings_.hostname}});
+    if (!root_)
+        log::info("running as an ordinary user: no process switches its user or changes its root");
+    SignalWatch child_signal(loop_, SIGCHLD, [this] { on_child_signal(); });
+    SignalWatch terminate(loop_, SIGTERM, [this] { drain(); });
+    SignalWatch interrupt(loop_, SIGINT, [this] { drain(); });
+    SignalWatch hangup(loop_, SIGHUP, [this] { reload(); });
+    for (ProcessName name : all_processes(configuration_, surroundings_.cores))
+        children_.push_back(
+            std::make_unique<Child>(loop_, name, [this](Child& child, ipc::ToSupervisor&& message) {
+                on_message(child, std::move(message));
+            }));
+    for (auto& child : children_)
+        start(*child);
+    for (const ipc::ListenAddress& address : surroundings_.listen)
+        log::info("listening",
+                  {{"address", address.endpoint.to_string()}, {"hostname", address.hostname}});
+    loop_.run();
+    unlink(configuration_.socket.c_str());
+    log::info("stopped");
+    return 0;
+}
+
+Child* Supervisor::find(Role role, uint32_t index) {
+    for (auto& child : children_)
+        if (child->name() == ProcessName{role, index})
+            return child.get();
+    return nullptr;
+}
+
+bool Supervisor::any_running(const std::vector<Role>& roles) const {
+    return std::any_of(children_.begin(), children_.end(), [&](const auto& child) {
+        return child->running() &&
+               std::find(roles.begin(), roles.end(), child->name().role) != roles.end();
+    });
+}
+
+void Supervisor::start(Child& child) {
+    if (Result<void> started = child.start(programs_); !started) {
+        log::error("cannot start a process",
+                   {{"process", described(child.name())}, {"reason", started.error().message}});
+        tasks_.spawn(restart_later(child, std::chrono::seconds(1)));
+        return;
+    }
+    child.send(configure_message(child));
+    wire(child);
+}
+
+// Gives a process that was just started its channels, and its peers the other ends.
+void Supervisor::wire(Child& child) {
+    for (auto& other : children_)
+        if (other.get() != &child && other->running() &&
+            connected(child.name().role, other->name().role))
+            connect(child, *other);
+}
+
+void Supervisor::connect(Child& one, Child& other) {
+    auto [first, second] = ipc::make_pair();
+    ipc::Connect to_one{other.name().role, other.name().index, std::move(first)};
+    ipc::Connect to_other{one.name().role, one.name().index, std::move(second)};
+    one.send(std::move(to_one));
+    other.send(std::move(to_other));
+}
+
+ipc::Configure Supervisor::configure_message(Child& child) {
+    ipc::Configure message;
+    Role role = child.name().role;
+    message.identity = identities_[role];
+    message.syslog = options_.syslog;
+    message.verbose = options_.verbose;
+    std::string bytes = settings_for(role, configuration_, surroundings_);
+    Result<FileDescriptor> settings = make_memory_file("postern-settings", bytes);
+    if (!settings)
+        throw std::runtime_error(settings.error().message);
+    message.settings = std::move(*settings);
+    auto duplicate = [&](const FileDescriptor& file) {
+        message.files.emplace_back(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+    };
+    if (role == Role::listener)
+        for (const BoundSocket& socket : sockets_)
+            duplicate(socket.socket);
+    if (role == Role::queue)
+        duplicate(spool_);
+    if (role == Role::control)
+        duplicate(control_socket_);
+    return message;
+}
+
+void Supervisor::on_message(Child& child, ipc::ToSupervisor&& message) {
+    bool is_local = child.name().role == Role::local;
+    std::visit(
+        ipc::Overloaded{
+            [&](ipc::Ready& ready) {
+                log::debug("ready", {{"process", described(child.name())}, {"pid", ready.pid}});
+            },
+            [&](ipc::Spawn& spawn) {
+                if (is_local)
+                    local_delivery_.spawn(configuration_, std::move(spawn));
+                else
+                    child.signal(SIGKILL);
+            },
+            [&](ipc::Kill& kill) {
+                if (is_local)
+                    local_delivery_.kill(kill.request);
+                else
+                    child.signal(SIGKILL);
+            },
+        },
+        message);
+}
+
+void Supervisor::on_child_signal() {
+    int status;
+    while (pid_t pid = waitpid(-1, &status, WNOHANG)) {
+        if (pid < 0)
+            return;
+        if (local_delivery_.ended(pid, status))
+            continue;
+        for (auto& child : children_)
+            if (child->pid() == pid) {
+                on_child_end(*child, status);
+                break;
+            }
+    }
+}
+
+void Supervisor::on_child_end(Child& child, int status) {
+    std::chrono::milliseconds delay = child.ended();
+    if (child.name().role == Role::local)
+        local_delivery_.forget();
+    if (draining_)
+        return;
+    log::warning("a process ended, it is started again", {{"process", described(child.name())},
+                                                          {"reason", how_it_ended(status)},
+                                                          {"after_ms", delay.count()}});
+    if (delay == delay.zero())
+        start(child);
+    else
+        tasks_.spawn(restart_later(child, delay));
+}
+
+Task<void> Supervisor::restart_later(Child& child, std::chrono::milliseconds delay) {
+    co_await loop_.sleep(delay);
+    if (!draining_ && !child.running())
+        start(child);
+}
+
+void Supervisor::reload() {
+    if (draining_)
+        return;
+    ParsedConfiguration parsed = parse_configuration_file(options_.configuration_file);
+    for (const Diagnostic& error : parsed.errors)
+        log::error(error.to_string());
+    for (const Diagnostic& warning : parsed.warnings)
+        log::warning(warning.to_string());
+    auto refuse = [](const std::string& reason) {
+        log::error("the configuration is not taken over, the present one stays",
+                   {{"reason", reason}});
+    };
+    if (!parsed.configuration)
+        return refuse("it has errors");
+    Configuration& fresh = *parsed.configuration;
+    if (fresh.spool != configuration_.spool || fresh.socket != configuration_.socket ||
+        fresh.listeners != configuration_.listeners || fresh.relays != configuration_.relays ||
+        fresh.users.by_process != configuration_.users.by_process ||
+        delivers_to_unix_sockets(fresh) != delivers_to_unix_sockets(configuration_))
+        return refuse("spool, socket, users, numbers of processes, and whether mail goes to Unix "
+                      "sockets change with a restart only");
+    Result<Surroundings> found = survey(fresh);
+    if (!found)
+        return refuse(found.error().message);
+    std::vector<Endpoint> endpoints;
+    for (const ipc::ListenAddress& address : found->listen)
+        endpoints.push_back(address.endpoint);
+    Result<std::vector<BoundSocket>> bound = bind_listeners(endpoints, sockets_);
+    if (!bound)
+        return refuse(bound.error().message);
+    sockets_ = std::move(*bound);
+    surroundings_ = std::move(*found);
+    configuration_ = std::move(fresh);
+    for (auto& child : children_)
+        child->send(configure_message(*child));
+    log::info("configuration reloaded", {{"file", options_.configuration_file}});
+}
+
+void Supervisor::drain() {
+    if (draining_)
+        return hurry();
+    draining_ = true;
+    log::info("stopping: what is under way is finished first");
+    tasks_.spawn(end_in_order());
+}
+
+// Asked to stop a second time.
+void Supervisor::hurry() {
+    hurried_ = true;
+    for (auto& child : children_)
+        child->signal(SIGKILL);
+}
+
+Task<void> Supervisor::end_in_order() {
+    using namespace std::chrono_literals;
+    sockets_.clear(); // no new connections; the listeners close theirs
+    for (const DrainStep& step : drain_steps()) {
+        for (auto& child : children_)
+            if (std::find(step.roles.begin(), step.roles.end(), child->name().role) !=
+                step.roles.end())
+                child->send(ipc::Drain{step.seconds});
+        TimePoint limit = loop_.now() + std::chrono::seconds(step.seconds) + 1s;
+        while (any_running(step.roles) && !hurried_ && loop_.now() < limit)
+            co_await loop_.sleep(5ms);
+        for (auto& child : children_)
+            if (child->running() && std::find(step.roles.begin(), step.roles.end(),
+                                              child->name().role) != step.roles.end())
+                child->signal(SIGKILL);
+    }
+    while (std::any_of(children_.begin(), children_.end(),
+                       [](auto& child) { return child->running(); }))
+        co_await loop_.sleep(5ms);
+    loop_.stop();
+}
+
+} // namespace postern

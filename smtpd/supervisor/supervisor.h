@@ -1,0 +1,77 @@
+// The supervisor: starts the processes, wires them to each other, restarts whichever dies, hands
+// new settings round, and ends them in order. It reads nothing from the network.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/config/configuration.h"
+#include "common/loop/event_loop.h"
+#include "common/loop/task.h"
+#include "smtpd/supervisor/child.h"
+#include "smtpd/supervisor/local_delivery.h"
+#include "smtpd/supervisor/machine.h"
+#include "smtpd/supervisor/slices.h"
+
+namespace postern {
+
+struct SupervisorOptions {
+    std::string configuration_file;
+    bool syslog = false;
+    bool verbose = false;
+};
+
+class Supervisor {
+  public:
+    Supervisor(EventLoop& loop, SupervisorOptions options, Configuration configuration,
+               std::string programs);
+    ~Supervisor();
+
+    // Binds, opens and checks everything that can fail before anything is started.
+    Result<void> prepare();
+    // Starts the processes and runs until SIGTERM or SIGINT has ended them. The exit status.
+    int run();
+
+  private:
+    struct Restart;
+
+    Result<Surroundings> survey(const Configuration& configuration) const;
+    Result<void> choose_identities();
+
+    void start(Child& child);
+    void wire(Child& child);
+    void connect(Child& one, Child& other);
+    ipc::Configure configure_message(Child& child);
+    void on_message(Child& child, ipc::ToSupervisor&& message);
+    void on_child_signal();
+    void on_child_end(Child& child, int status);
+    void reload();
+    void drain();
+    void hurry();
+    Task<void> end_in_order();
+    Task<void> restart_later(Child& child, std::chrono::milliseconds delay);
+    Child* find(ipc::Role role, uint32_t index = 0);
+    bool any_running(const std::vector<ipc::Role>& roles) const;
+
+    EventLoop& loop_;
+    SupervisorOptions options_;
+    Configuration configuration_;
+    Surroundings surroundings_;
+    std::string programs_;
+    bool root_;
+    bool draining_ = false;
+    bool hurried_ = false;
+    std::vector<BoundSocket> sockets_;
+    FileDescriptor control_socket_;
+    FileDescriptor spool_;
+    std::map<ipc::Role, ipc::Identity> identities_;
+    std::vector<std::unique_ptr<Child>> children_;
+    LocalDelivery local_delivery_;
+    TaskGroup tasks_;
+};
+
+} // namespace postern

@@ -1,0 +1,69 @@
+#include "smtpd/supervisor/wiring.h"
+
+#include <algorithm>
+
+namespace postern {
+
+using ipc::Role;
+
+namespace {
+
+constexpr Role start_order[] = {Role::resolver, Role::lookup,  Role::queue,   Role::relay,
+                                Role::local,    Role::control, Role::listener};
+
+constexpr std::pair<Role, Role> channels[] = {
+    {Role::listener, Role::queue},
+    {Role::listener, Role::lookup},
+    {Role::listener, Role::resolver},
+    {Role::queue, Role::lookup},
+    {Role::queue, Role::relay},
+    {Role::queue, Role::local},
+    {Role::relay, Role::resolver},
+    // An operator may ask everybody.
+    {Role::control, Role::listener},
+    {Role::control, Role::queue},
+    {Role::control, Role::relay},
+    {Role::control, Role::local},
+    {Role::control, Role::lookup},
+    {Role::control, Role::resolver},
+};
+
+} // namespace
+
+uint32_t process_count(Role role, const Configuration& configuration, uint32_t cores) {
+    cores = std::max(cores, 1u);
+    switch (role) {
+    case Role::listener:
+        return configuration.listeners ? configuration.listeners : cores;
+    case Role::relay:
+        return configuration.relays ? configuration.relays : std::max(cores / 2, 1u);
+    default:
+        return 1;
+    }
+}
+
+std::vector<ProcessName> all_processes(const Configuration& configuration, uint32_t cores) {
+    std::vector<ProcessName> all;
+    for (Role role : start_order)
+        for (uint32_t i = 0; i < process_count(role, configuration, cores); ++i)
+            all.push_back({role, i});
+    return all;
+}
+
+bool connected(Role one, Role other) {
+    return std::any_of(std::begin(channels), std::end(channels), [&](const auto& channel) {
+        return channel == std::pair(one, other) || channel == std::pair(other, one);
+    });
+}
+
+const std::vector<DrainStep>& drain_steps() {
+    static const std::vector<DrainStep> steps = {
+        {{Role::listener}, 10},
+        {{Role::queue}, 10},
+        {{Role::relay, Role::local}, 3},
+        {{Role::control, Role::lookup, Role::resolver}, 1},
+    };
+    return steps;
+}
+
+} // namespace postern
