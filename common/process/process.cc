@@ -43,15 +43,15 @@ ipc::Configure Process::first_configure() {
     supervisor_ = std::make_unique<ipc::Channel<ipc::FromSupervisor, ipc::ToSupervisor>>(
         loop_, FileDescriptor(ipc::supervision_fd),
         [&](ipc::FromSupervisor&& message) {
-            if (received)
+            if (running_)
                 return dispatch(std::move(message));
+            if (received)
+                return early_.push_back(std::move(message));
             auto* configure = std::get_if<ipc::Configure>(&message);
             if (!configure)
                 fatal("the supervisor did not begin with settings");
             first = std::move(*configure);
             received = true;
-            // What follows waits until run(): nobody could handle it yet.
-            supervisor_->pause_reading(true);
             loop_.stop();
         },
         [this](const std::string& reason) {
@@ -74,7 +74,10 @@ void Process::lock_in(const ipc::Identity& identity, const Sandbox& sandbox) {
 int Process::run(Handlers handlers) {
     handlers_ = std::move(handlers);
     send(ipc::Ready{static_cast<uint32_t>(getpid())});
-    supervisor_->pause_reading(false);
+    running_ = true;
+    for (ipc::FromSupervisor& message : early_)
+        dispatch(std::move(message));
+    early_.clear();
     loop_.run();
     return status_;
 }

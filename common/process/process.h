@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/log.h"
 #include "common/base/result.h"
@@ -57,6 +58,8 @@ class Process {
     ipc::Role role_;
     EventLoop loop_;
     Handlers handlers_;
+    bool running_ = false;
+    std::vector<ipc::FromSupervisor> early_; // came with the settings, for run()
     int status_ = 0;
     std::unique_ptr<ipc::Channel<ipc::FromSupervisor, ipc::ToSupervisor>> supervisor_;
 };

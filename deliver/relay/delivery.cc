@@ -68,7 +68,7 @@ class Delivery {
     Task<void> try_unix(Destinations::Lease& lease);
     Task<void> try_exchanger(Destinations::Lease& lease, Exchanger exchanger);
     Task<std::unique_ptr<Connection>> connect(Exchanger exchanger);
-    Task<bool> open(Connection& connection);
+    Task<bool> open_session(Connection& connection);
     Task<Sent> send(Destinations::Lease& lease, std::unique_ptr<Connection> connection);
 
     size_t open_recipients() const;
@@ -209,7 +209,8 @@ Task<void> Delivery::try_unix(Destinations::Lease& lease) {
         }
         SessionOptions options(helo_, lmtp(), path);
         auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
-        if (!co_await open(*connection))
+        const bool opened = co_await open_session(*connection);
+        if (!opened)
             co_return;
         const Sent sent = co_await send(lease, std::move(connection));
         again = sent == Sent::part;
@@ -224,7 +225,7 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
         std::unique_ptr<Connection> connection = co_await connect(exchanger);
         bool opened = false;
         if (connection)
-            opened = co_await open(*connection);
+            opened = co_await open_session(*connection);
         if (opened)
             around_.slow.forget(exchanger.endpoint);
         else if (executor.now() - started >= SlowAddresses::too_long)
@@ -254,13 +255,14 @@ Task<std::unique_ptr<Connection>> Delivery::connect(Exchanger exchanger) {
     co_return std::make_unique<Connection>(std::move(*stream), std::move(options));
 }
 
-Task<bool> Delivery::open(Connection& connection) {
-    if (co_await connection.session.open()) {
+Task<bool> Delivery::open_session(Connection& connection) {
+    // A co_await has a statement of its own: gcc 12 gets it wrong within conditions.
+    const bool opened = co_await connection.session.open();
+    if (opened)
         reached_ = true;
-        co_return true;
-    }
-    explain(connection.session.failure());
-    co_return false;
+    else
+        explain(connection.session.failure());
+    co_return opened;
 }
 
 Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,

@@ -399,7 +399,7 @@ void Transaction::settle_overflow() {
 }
 
 Task<void> Transaction::run() {
-    // One co_await an expression: gcc 12 miscompiles them among && and ||.
+    // A co_await has a statement of its own: gcc 12 gets it wrong among && and ||.
     bool going = co_await envelope();
     if (going)
         going = co_await content();

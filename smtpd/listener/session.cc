@@ -95,7 +95,8 @@ Task<void> Session::run() {
 // RFC 5321 4.1.4: one command after another, whatever the client has sent ahead (RFC 2920).
 Task<void> Session::converse() {
     while (talking()) {
-        co_await keep_pace();
+        if (++commands_ >= commands_per_turn || stream_->pending_output() > max_unread_output)
+            co_await keep_pace();
         if (!pending_.empty() && stream_->input().find('\n') == std::string_view::npos)
             co_await settle_recipients();
         if (draining_ && talking())
@@ -129,10 +130,8 @@ Task<void> Session::converse() {
 
 // A client that sends and sends, without reading our replies or leaving others a turn.
 Task<void> Session::keep_pace() {
-    if (++commands_ >= commands_per_turn) {
-        commands_ = 0;
-        co_await Yield(executor());
-    }
+    commands_ = 0;
+    co_await Yield(executor());
     if (stream_->pending_output() <= max_unread_output)
         co_return;
     const StreamStatus status = co_await stream_->drain(patience::output, max_unread_output / 2);

@@ -126,7 +126,7 @@ class Session {
     bool may_join(const RcptCommand& rcpt) const;
     std::string recipient_address(const RcptCommand& rcpt) const;
     bool has_room(const std::string& address) const;
-    Task<void> look_up(PendingRecipient& recipient);
+    Task<void> look_up(std::shared_ptr<PendingRecipient> recipient);
     Task<void> settle_recipients();
     void settle_recipient(std::string address, ipc::RouteVerdict verdict);
     Task<void> receive_message();
@@ -164,7 +164,7 @@ class Session {
     std::optional<Reply> last_words_;
     std::unique_ptr<Transaction> transaction_;
     Completion<bool> name_known_;
-    std::list<PendingRecipient> pending_;
+    std::list<std::shared_ptr<PendingRecipient>> pending_;
     TaskGroup tasks_; // last: these use all of the above
 };
 

@@ -105,23 +105,23 @@ void Session::begin_recipient(const RcptCommand& rcpt) {
     std::string address = recipient_address(rcpt);
     if (!has_room(address))
         return say(replies::too_many_recipients());
-    PendingRecipient& recipient = pending_.emplace_back(executor(), std::move(address));
-    tasks_.spawn(look_up(recipient));
+    pending_.push_back(std::make_shared<PendingRecipient>(executor(), std::move(address)));
+    tasks_.spawn(look_up(pending_.back()));
 }
 
-Task<void> Session::look_up(PendingRecipient& recipient) {
+Task<void> Session::look_up(std::shared_ptr<PendingRecipient> recipient) {
     ipc::RouteQuery query;
     query.origin = origin();
     query.reverse_path = transaction_->reverse_path();
-    query.recipient = recipient.address;
-    recipient.verdict.complete(
+    query.recipient = recipient->address;
+    recipient->verdict.complete(
         co_await services_.routing.route(std::move(query), patience::routing));
 }
 
 Task<void> Session::settle_recipients() {
     while (!pending_.empty() && talking()) {
-        PendingRecipient& next = pending_.front();
-        // Routing has a limit of its own; ours is for the case that it has none after all.
+        PendingRecipient& next = *pending_.front();
+        // Routing has a limit of its own; ours is for the case that it does not keep it.
         std::optional<ipc::RouteVerdict> verdict =
             co_await next.verdict.wait(patience::routing + std::chrono::seconds(5));
         settle_recipient(std::move(next.address), verdict.value_or(ipc::RouteVerdict::temporary));

@@ -84,6 +84,7 @@ void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request
     values.user = user->name;
     values.directory = user->home;
     values.recipient = request.recipient;
+    values.reverse_path = request.reverse_path;
     Result<std::string> path = expand_maildir_path(action->maildir_path, values);
     if (!path)
         return refuse(path.error().message);

@@ -48,6 +48,7 @@ class Client {
         receive();
         return ended_;
     }
+    void close() { socket_.reset(); }
     const std::string& said() const { return said_; }
     bool connected = false;
 
@@ -192,6 +193,8 @@ TEST_F(ListenerTest, DrainEndsWhenTheLastSessionDoes) {
     const std::string last = busy.read("connect again later\r\n");
     EXPECT_EQ(last.substr(0, 9), "250 2.0.0");
     EXPECT_NE(last.find("421 4.3.2"), std::string::npos);
+    idle.close(); // or the listener would linger a moment for them to read this
+    busy.close();
     EXPECT_TRUE(run_until(loop, [&] { return done; }));
 }
 

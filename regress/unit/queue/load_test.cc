@@ -77,11 +77,9 @@ TEST(Load, ADeadDestinationHoldsNobodyUp) {
     QueueLab lab;
     lab.settings.max_per_destination = 20;
     lab.queue->configure(lab.settings);
-    for (size_t i = 0; i < many; ++i) {
+    for (size_t i = 0; i < many; ++i)
         lab.submit("a@from.example", {"r" + std::to_string(i) + "@dead.example"}, "x");
-        if (i % 500 == 499)
-            lab.run();
-    }
+    lab.run();
     ASSERT_EQ(lab.handed_count(), 20u);
     const auto fail_all = [&] {
         for (size_t i = 0; i < lab.handed_count(); ++i)

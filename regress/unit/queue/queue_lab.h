@@ -121,6 +121,8 @@ class QueueLab {
     std::optional<ipc::Answer> late_answer_;
     uint32_t next_request_ = 1;
     uint64_t random_ = 0;
+    uint32_t unanswered_ = 0;
+    size_t answered_ = 0; // so many of the first ones handed are
     int log_ = -1;
     int standard_error_ = -1;
 };

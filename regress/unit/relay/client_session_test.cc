@@ -66,7 +66,7 @@ TEST(ClientSession, OpeningThatFails) {
          limits::client_greeting},
         {"greeting dripping on and on", "drip 60 220-wait",
          "4.4.2 timed out while waiting for the greeting", limits::client_greeting},
-        {"endless greeting", "drip 0 220-and another line",
+        {"endless greeting", "flood 220-and another line\n stall",
          "4.5.0 the greeting is malformed: reply has too many lines", 1s},
         {"not SMTP", "S: SSH-2.0-OpenSSH_9.2",
          "4.5.0 the greeting is malformed: reply does not begin with a reply code", 0s},
@@ -121,6 +121,7 @@ TEST(ClientSession, IsOfNoUseOnceTheServerHasLeftOrSpoken) {
                                "C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<u@d.example>\n"
                                "S: 250 ok\n C: DATA\n S: 354 go\n C* 4\n S: 250 ok\n") +
                    end);
+        d.pause = 1s;
         ASSERT_TRUE(d.run()) << end;
         EXPECT_FALSE(d.usable) << end;
         EXPECT_EQ(d.verdicts(), "u delivered 2.0.0") << end;

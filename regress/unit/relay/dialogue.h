@@ -21,6 +21,7 @@ struct Dialogue {
     ipc::Body body = ipc::Body::seven_bit;
     int messages = 1;
     bool quit = true;
+    Duration pause{0}; // before it is looked at whether the session is usable, and QUIT
 
     SimulatedTime time;
     NextHop next_hop;
@@ -63,6 +64,7 @@ struct Dialogue {
                 results.emplace_back(recipient);
             co_await relay::send_message(session, message, results);
         }
+        co_await time.sleep(pause);
         usable = session.usable();
         if (session.failed())
             failure = to_string(session.failure().status) + " " + session.failure().text;

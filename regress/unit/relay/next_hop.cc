@@ -42,7 +42,7 @@ void NextHop::complain(const Step& step, std::string what) {
 std::string NextHop::errors() const {
     std::string result = errors_;
     if (result.empty() && at_ < steps_.size() && steps_[at_].verb != "stall" &&
-        steps_[at_].verb != "drip")
+        steps_[at_].verb != "drip" && steps_[at_].verb != "silence")
         result = "line " + std::to_string(steps_[at_].line) + " was never reached\n";
     return result;
 }
@@ -96,6 +96,9 @@ Task<void> NextHop::play(std::unique_ptr<MemoryStream> stream) {
                 co_await time_.sleep(std::chrono::seconds(std::stoi(step.text)));
             }
             co_return;
+        } else if (step.verb == "flood") {
+            for (int i = 0; i < 10000; ++i)
+                stream->write(step.text + "\r\n");
         } else if (step.verb == "deaf") {
             stream->stop_reading(true);
         } else if (step.verb == "reset") {
@@ -106,6 +109,11 @@ Task<void> NextHop::play(std::unique_ptr<MemoryStream> stream) {
                 stream->take();
                 status = co_await stream->read_more(for_ever);
             }
+            co_return;
+        } else if (step.verb == "silence") {
+            StreamStatus status = co_await stream->read_more(for_ever);
+            if (status == StreamStatus::ok)
+                complain(step, "expected nothing, got '" + stream->take() + "'");
             co_return;
         } else if (step.verb == "close") {
             ++at_;

@@ -4,9 +4,11 @@
 //     C: EHLO relay.example         it expects this line, exactly
 //     C* 70                         it expects so many lines, whatever they are
 //     quiet                         nothing more has come, and nothing comes within a second
+//     silence                       nothing more comes until the client is gone
 //     wait 90                       it does nothing for so many seconds
 //     raw 250 o                     it sends these bytes, without a line end
 //     drip 1 250-x                  it says this line for ever, one each so many seconds
+//     flood 250-x                   it says this line ten thousand times
 //     deaf                          it stops reading
 //     close                         it ends the connection
 //     reset                         the connection breaks

@@ -145,7 +145,7 @@ TEST(Transaction, BrokenDialogueBeforeTheEndOfTheContent) {
          "4.5.0 the reply to MAIL makes no sense: 354 go", 0s},
         {"garbage", envelope + "S: 250 ok\n S: ok\n stall", "u open 4.5.0",
          "4.5.0 the reply to RCPT is malformed: reply does not begin with a reply code", 0s},
-        {"endless reply", envelope + "S: 250 ok\n drip 0 250-more", "u open 4.5.0",
+        {"endless reply", envelope + "S: 250 ok\n flood 250-more\n stall", "u open 4.5.0",
          "4.5.0 the reply to RCPT is malformed: reply has too many lines", 1s},
         {"a line without end", envelope + "raw 250 " + std::string(5000, 'x') + "\n stall",
          "u open 4.5.0", "4.5.0 the reply to MAIL is malformed: reply line too long", 0s},
@@ -167,14 +167,12 @@ TEST(Transaction, BrokenDialogueBeforeTheEndOfTheContent) {
          "4.0.0 421 no", 0s},
         {"DATA answered with 250", envelope + "S: 250 ok\n S: 250 ok\n S: 250 ok\n stall",
          "u open 4.5.0", "4.5.0 the reply to DATA makes no sense: 250 ok", 0s},
-        {"the content is acknowledged before it was sent",
-         accepted + "S: 250 taken\n quiet\n stall", "u open 4.5.0",
-         "4.5.0 the server spoke out of turn", 2s},
-        {"the content is refused before it was sent",
-         accepted + "S: 552 5.3.4 too big\n quiet\n stall", "u permanent 5.3.4",
-         "4.3.4 552 5.3.4 too big", 2s},
-        {"the server leaves before the content was sent", accepted + "S: 421 bye\n quiet\n stall",
-         "u open 4.0.0", "4.0.0 421 bye", 2s},
+        {"the content is acknowledged before it was sent", accepted + "S: 250 taken\n silence",
+         "u open 4.5.0", "4.5.0 the server spoke out of turn", 0s},
+        {"the content is refused before it was sent", accepted + "S: 552 5.3.4 too big\n silence",
+         "u permanent 5.3.4", "4.3.4 552 5.3.4 too big", 0s},
+        {"the server leaves before the content was sent", accepted + "S: 421 bye\n silence",
+         "u open 4.0.0", "4.0.0 421 bye", 0s},
     };
     for (const Row& row : rows) {
         Dialogue d(pipelining + row.script);
@@ -442,9 +440,9 @@ TEST(Transaction, ANextHopThatStopsReadingIsGivenUp) {
 }
 
 TEST(Transaction, ARefusalAmidLargeContent) {
-    for (const char* end : {"close", "reset", "stall"}) {
+    for (const char* end : {"close", "stall"}) {
         Dialogue d(pipelining + mail + rcpt + "C: DATA\n S: 250 ok\n S: 250 ok\n S: 354 go\n" +
-                   "C* 10\n S: 552 5.3.4 too big\n wait 1\n" + end);
+                   "C* 10\n S: 552 5.3.4 too big\n" + end);
         d.content = long_content(3000);
         expect(end, d, "u permanent 5.3.4");
     }

@@ -286,6 +286,7 @@ TEST_F(SpoolTest, DiskUseStaysWithinAFactorOfLiveMail) {
 
 TEST_F(SpoolTest, LargeContentHasItsOwnFile) {
     open();
+    store("keeps the segment from being given free");
     std::string bytes(200000, 'L');
     MessageId id = spool_->next_id();
     auto ticket =
