@@ -4,9 +4,17 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "common/process/system_call_filter.h"
+
 namespace postern {
 
 namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool built_with_sanitizer = true;
+#else
+constexpr bool built_with_sanitizer = false;
+#endif
 
 Result<void> become(const ipc::Identity& identity) {
     if (!identity.root_directory.empty()) {
@@ -28,12 +36,14 @@ Result<void> become(const ipc::Identity& identity) {
 
 } // namespace
 
-Result<void> enter_sandbox(const ipc::Identity& identity, const Sandbox&) {
+Result<void> enter_sandbox(const ipc::Identity& identity, const Sandbox& sandbox) {
     if (Result<void> done = become(identity); !done)
         return done;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return system_error("PR_SET_NO_NEW_PRIVS");
-    return {};
+    if (built_with_sanitizer)
+        return {};
+    return install_system_call_filter(sandbox);
 }
 
 } // namespace postern

@@ -6,15 +6,18 @@
 
 namespace postern {
 
-// What a process still may do once it serves. All may read and write descriptors that they hold.
+// What a process still may do once it serves. All may read and write descriptors that they hold,
+// watch them, start threads, and ask for memory and the time.
 struct Sandbox {
     bool network_client = false; // make sockets and connect them
     bool network_server = false; // accept on sockets that it was given
     bool open_files = false;     // open, create, rename and unlink files below its root directory
     bool read_files = false;     // open files for reading
+    bool ask_services = false;   // connect to Unix sockets: name services
 };
 
-// Drops to the user and root directory, sets no_new_privs, and installs the system call filter.
+// Drops to the user and root directory, sets no_new_privs, and installs a system call filter: what
+// is not listed fails with EPERM. Programs built with a sanitizer, which needs more, get no filter.
 Result<void> enter_sandbox(const ipc::Identity& identity, const Sandbox& sandbox);
 
 } // namespace postern

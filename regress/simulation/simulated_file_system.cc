@@ -47,7 +47,7 @@ class SimulatedFile : public File {
             return simulated("sync", EIO);
         if (auto step = system_.step(); !step)
             return step;
-        return system_.sync_node(*node_);
+        return system_.sync_node(*node_, 0, UINT64_MAX);
     }
     Result<uint64_t> size() override {
         if (dead())
@@ -120,15 +120,17 @@ void SimulatedFileSystem::write_back(Node& node, uint64_t sector) {
     node.durable.replace(begin, count, node.cached, begin, count);
 }
 
-Result<void> SimulatedFileSystem::sync_node(Node& node) {
+Result<void> SimulatedFileSystem::sync_node(Node& node, uint64_t first, uint64_t last) {
     bool fails = chance(sync_failure);
-    for (uint64_t sector : node.dirty)
+    auto begin = node.dirty.lower_bound(first), end = node.dirty.upper_bound(last);
+    for (auto sector = begin; sector != end; ++sector)
         if (!fails || random_() % 2 == 0)
-            write_back(node, sector);
-    node.dirty.clear(); // even if it failed: the kernel does not try again
+            write_back(node, *sector);
+    node.dirty.erase(begin, end); // even if it failed: the kernel does not try again
     if (fails)
         return simulated("sync", EIO);
-    node.durable.resize(node.cached.size(), '\0');
+    if (node.dirty.empty())
+        node.durable.resize(node.cached.size(), '\0');
     return {};
 }
 
@@ -168,7 +170,10 @@ Result<void> SimulatedFileSystem::write(Node& node, uint64_t offset,
         return step_result;
     if (code != 0)
         return simulated("write", code);
-    return durable ? sync_node(node) : Result<void>();
+    if (!durable || bytes.empty())
+        return {};
+    // Like RWF_DSYNC: what was written here, not what was written elsewhere before.
+    return sync_node(node, offset / sector_size, (offset + bytes.size() - 1) / sector_size);
 }
 
 void SimulatedFileSystem::apply(Names& names, const Change& change) {

@@ -7,6 +7,7 @@
 // - A sync can fail: then each unsynced sector is on disk or not, and counts as clean, so that a
 // later
 //   sync succeeds without writing it (as Linux does). A write can fail half-way.
+// - A durable write makes durable what it wrote and nothing else of the file (as RWF_DSYNC does).
 // - The disk has a size.
 // - The machine can stop at any step (every call that changes something is one): from then on every
 //   call fails, until crash() brings the machine up again with what survived.
@@ -87,7 +88,8 @@ class SimulatedFileSystem : public FileSystem {
     void write_back(Node& node, uint64_t sector);
     Result<void> write(Node& node, uint64_t offset, std::span<const std::string_view> pieces,
                        bool durable);
-    Result<void> sync_node(Node& node);
+    // The sectors from `first` to `last`.
+    Result<void> sync_node(Node& node, uint64_t first, uint64_t last);
     uint64_t used() const;
 
     std::mt19937_64 random_;

@@ -25,7 +25,7 @@ bool apply(LookupService& service, const ipc::Configure& configure) {
 int main() {
     Process process(ipc::Role::lookup);
     const ipc::Configure first = process.first_configure();
-    process.lock_in(first.identity, Sandbox{.read_files = true});
+    process.lock_in(first.identity, Sandbox{.read_files = true, .ask_services = true});
 
     LookupService service(process.loop(), [&] { process.quit(); });
     if (!apply(service, first))

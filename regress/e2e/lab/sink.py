@@ -68,6 +68,10 @@ class Sink:
             listener.shutdown(socket.SHUT_RDWR)  # wakes accept(); closing alone would not
             listener.close()
             self.accepting.join(5)
+        self.hang_up()
+
+    def hang_up(self):
+        """Ends all connections that there are, in whatever state."""
         with self.lock:
             for connection in self.open_sockets:
                 abort(connection)

@@ -177,6 +177,11 @@ def sink_behaves(lab, step, name):
         lab.sink(name).rules.clear()
 
 
+@verb(r"sink (\w+) hangs up")
+def sink_hangs_up(lab, step, name):
+    lab.sink(name).hang_up()
+
+
 @verb(r"sink (\w+) offers(?: (.*))?")
 def sink_offers(lab, step, name, words):
     lab.sink(name).offered = shlex.split(words or "")

@@ -284,6 +284,44 @@ TEST_F(SpoolTest, DiskUseStaysWithinAFactorOfLiveMail) {
     EXPECT_EQ(load().size(), kept.size());
 }
 
+// The event loop removes messages while the sync thread copies them forward: the copies must not
+// bring them back, however the segments come and go afterwards.
+TEST_F(SpoolTest, AMessageRemovedWhileItIsCopiedStaysRemoved) {
+    open();
+    std::vector<MessageId> kept;
+    std::map<MessageId, bool> removed;
+    auto remove = [&](MessageId id) {
+        ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+        removed[id] = true;
+    };
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < 60; i++) {
+            MessageId id = store(std::string(2000, 'x'));
+            if (i % 30 == 0)
+                kept.push_back(id);
+            else
+                remove(id);
+        }
+        bool compacting = false;
+        files_.meanwhile = [&] {
+            uint64_t compacted = spool_->statistics().compacted_bytes;
+            if (compacting && kept.size() > 40 && compacted % 5 != 0) {
+                remove(kept[kept.size() / 2]);
+                kept.erase(kept.begin() + static_cast<ptrdiff_t>(kept.size() / 2));
+            }
+            compacting = true;
+        };
+        settle();
+        files_.meanwhile = nullptr;
+        settle();
+        crash_and_open();
+        auto messages = load();
+        EXPECT_EQ(messages.size(), kept.size()) << round;
+        for (const auto& [id, message] : messages)
+            ASSERT_FALSE(removed.contains(id)) << "round " << round;
+    }
+}
+
 TEST_F(SpoolTest, LargeContentHasItsOwnFile) {
     open();
     store("keeps the segment from being given free");
