@@ -24,6 +24,7 @@ class Recovery {
     Result<void> read_header(uint16_t slot);
     Result<void> set_segment_aside(uint16_t slot);
     Result<void> read_one(uint16_t slot);
+    Result<void> confirm_records(File& file, uint64_t end);
     Result<void> close_one(uint16_t slot, const SegmentContents& contents);
     Result<void> confirm_free(uint16_t slot, SegmentHeader header);
     Result<void> write_header(uint16_t slot, const SegmentHeader& header);
@@ -182,14 +183,29 @@ void Recovery::apply(uint16_t slot, const IndexEntry& entry) {
     }
 }
 
-// Writing goes on elsewhere. What was found may still be in the page cache only, if it was the
-// process that died and not the machine: synced first, since it is served from now on.
+// What was found may be in the page cache only, if it was the process that died and not the
+// machine; and after a sync that failed the cache believes that it is on disk. So it is written
+// once more.
+Result<void> Recovery::confirm_records(File& file, uint64_t end) {
+    constexpr uint64_t piece = 1u << 20;
+    for (uint64_t at = segment_data_begin; at < end; at += piece) {
+        auto data = read_range(file, at, std::min(piece, end - at));
+        if (!data)
+            return data.error();
+        std::vector<std::string_view> pieces{*data};
+        if (auto written = file.write_at(at, pieces, false); !written)
+            return written;
+    }
+    return file.sync();
+}
+
+// Writing goes on elsewhere, and what was found is served from now on.
 Result<void> Recovery::close_one(uint16_t slot, const SegmentContents& contents) {
     auto file = segment_files_.get(slot);
     if (!file)
         return file.error();
-    if (auto synced = (*file)->sync(); !synced)
-        return synced;
+    if (auto confirmed = confirm_records(**file, contents.end); !confirmed)
+        return confirmed;
     SegmentUse& segment = state_.segments.at(slot);
     SegmentHeader header = segment.header;
     header.state = SegmentState::Sealed;
@@ -197,7 +213,8 @@ Result<void> Recovery::close_one(uint16_t slot, const SegmentContents& contents)
     header.data_end = contents.end;
     std::string index;
     append_record(index, RecordType::Index, 0, 0, {encode_index(contents.entries)});
-    finish_record(index.data(), header.stamp, static_cast<uint32_t>(contents.end));
+    // No durable end: should this start be cut short, a hole in the last write is still no damage.
+    finish_record(index.data(), header.stamp, 0);
     std::vector<std::string_view> pieces{index};
     if ((*file)->write_at(contents.end, pieces,
                           true)) { // a full disk does not keep us from serving

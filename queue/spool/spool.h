@@ -134,9 +134,10 @@ struct SpoolStatistics {
 class Spool {
   public:
     // Takes the lock, recovers, starts the sync thread. Reads the segments' indexes, and in full
-    // only the segment that was being written when the process ended. Fails with EWOULDBLOCK if
-    // another queue has the spool, and if a segment was written by a newer version of Postern.
-    // `files` must outlive the Spool.
+    // only the segment that was being written when the process died; that one it also writes once
+    // more, since the disk may not have it yet. Fails with EWOULDBLOCK if another queue has the
+    // spool, and if a segment was written by a newer version of Postern. `files` must outlive the
+    // Spool.
     static Result<std::unique_ptr<Spool>> open(FileSystem& files, SpoolOptions options);
     // Without close(): what is pending is dropped, as in a crash.
     virtual ~Spool() = default;
@@ -179,7 +180,7 @@ class Spool {
     // -- Content.
     virtual Result<ContentFile> create_content_file() = 0;
     // Up to `length` bytes from `offset` of the content, wherever it is; shorter only at its end.
-    // ENOENT if there is no such message; EIO if it is damaged (checked if all of it is read and it
+    // ENOENT if there is no such message; EBADMSG if it is damaged (checked if all of it is read and it
     // is not in a file of its own). Reads on the calling thread.
     virtual Result<std::string> read_content(MessageId id, uint64_t offset, size_t length) = 0;
     virtual Result<Content> open_content(MessageId id) = 0;

@@ -176,7 +176,7 @@ void Explorer::progress() {
     auto id = any_stored();
     if (!id)
         return;
-    std::string state = bytes(1 + below(40));
+    std::string state = bytes(1 + below(below(4) == 0 ? 1500 : 40));
     auto durability = below(4) == 0 ? Durability::Durable : Durability::Lazy;
     auto ticket = spool_->append_progress(*id, state, durability);
     if (!ticket)
@@ -222,14 +222,15 @@ void Explorer::collect() {
         Expectation& expected = expected_[completion.id];
         if (completion.result)
             durable_ = std::max(durable_, found->second);
+        else if (files_.stopped())
+            continue; // nobody was left to be told
+        else if (!faults_)
+            fail("refused without a fault: " + completion.result.error().message);
         if (expected.fate == Expectation::Fate::Waiting)
             expected.fate =
                 completion.result ? Expectation::Fate::Stored : Expectation::Fate::Refused;
-        if (!completion.result && !faults_ && !files_.stopped())
-            fail("refused without a fault: " + completion.result.error().message);
         tickets_.erase(found);
     }
-    window_open_ = window_open_ || spool_->statistics().unfenced;
     if (!files_.stopped())
         window_open_ = spool_->statistics().unfenced;
 }

@@ -167,7 +167,8 @@ Task<void> Session::receive_message() {
     DataDecoder decoder(options);
     ContentSink sink(services_.submission);
     sink.prepend(trace_field());
-    if (!co_await read_content(decoder, sink))
+    const bool whole = co_await read_content(decoder, sink);
+    if (!whole)
         co_return;
     if (std::optional<Reply> refusal = judge(decoder, sink)) {
         sink.discard();

@@ -64,6 +64,8 @@ TEST(Load, AWaitingRecipientTakesFewBytes) {
         scheduler.update(*message);
     }
     const size_t held = (mallinfo2().uordblks - before) / many;
+    if (deferred == 0)
+        GTEST_SKIP() << "this allocator (a sanitizer's) does not count";
     RecordProperty("bytes_per_deferred_recipient", static_cast<int>(deferred));
     RecordProperty("bytes_per_held_recipient", static_cast<int>(held));
     EXPECT_LT(deferred, 400u);

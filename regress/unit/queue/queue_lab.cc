@@ -68,11 +68,9 @@ ipc::QueueSettings QueueLab::default_settings() {
 QueueLab::QueueLab() : QueueLab(Options{}) {}
 
 QueueLab::QueueLab(Options options) : route(to_exchanger), options_(std::move(options)) {
-    if (!std::getenv("POSTERN_TEST_LOG")) {
-        log_ = memfd_create("log", MFD_CLOEXEC);
-        standard_error_ = dup(STDERR_FILENO);
-        dup2(log_, STDERR_FILENO);
-    }
+    log_ = memfd_create("log", MFD_CLOEXEC);
+    standard_error_ = dup(STDERR_FILENO);
+    dup2(log_, STDERR_FILENO);
     if (options_.start)
         start();
 }
@@ -80,8 +78,6 @@ QueueLab::QueueLab(Options options) : route(to_exchanger), options_(std::move(op
 QueueLab::~QueueLab() {
     queue.reset();
     spool.reset();
-    if (standard_error_ < 0)
-        return;
     dup2(standard_error_, STDERR_FILENO);
     close(standard_error_);
     close(log_);

@@ -1,0 +1,143 @@
+"""What a set of processes costs, read from /proc: CPU time, context switches, memory; and what the
+machine can do and does besides.
+
+Everything here only reads, and a process that ends meanwhile is no error. CPU time is in seconds
+(the kernel gives 10 ms steps), memory in bytes.
+"""
+import os
+import re
+import threading
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+ENDED = "ended"  # the name under which processes stand that have ended and been waited for
+
+
+def read(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def program_of(pid):
+    """The name of its program: the kernel's own name for it is cut off after 15 characters."""
+    command = (read(f"/proc/{pid}/cmdline") or "").split("\0")[0]
+    return os.path.basename(command).removeprefix("postern-").removesuffix(":") or "?"
+
+
+class Usage:
+    """What the processes had used at one moment: {pid: (name, own CPU, children's CPU, switches)}.
+
+    `own` is that of all threads, also of those that have ended. `switches` are the voluntary ones,
+    of the threads that still are: each is a wait for something, so a wake-up follows."""
+
+    def __init__(self, pids):
+        self.processes = {}
+        for pid in pids:
+            text = read(f"/proc/{pid}/stat")
+            if text is None:
+                continue
+            fields = [int(field) for field in text.rpartition(")")[2].split()[11:15]]
+            self.processes[pid] = (program_of(pid), sum(fields[:2]) / TICKS,
+                                   sum(fields[2:]) / TICKS, voluntary_switches(pid))
+
+    def since(self, before):
+        """({name: CPU}, {name: switches}, names of those that have ended since `before`).
+
+        The kernel adds a dead process's time to its parent's children's time. All of it since
+        `before` is entered as ENDED, so that the sum is right whoever dies."""
+        cpu, switches = {}, {}
+        ended = [pid for pid in before.processes if pid not in self.processes]
+        for pid, (name, own, children, switched) in self.processes.items():
+            old = before.processes.get(pid, (name, 0, 0, 0))
+            cpu[name] = cpu.get(name, 0) + own - old[1]
+            switches[name] = switches.get(name, 0) + switched - old[3]
+            cpu[ENDED] = cpu.get(ENDED, 0) + children - old[2]
+        for pid in ended:
+            cpu[ENDED] = cpu.get(ENDED, 0) - before.processes[pid][1] - before.processes[pid][2]
+        return cpu, switches, [before.processes[pid][0] for pid in ended]
+
+
+def voluntary_switches(pid):
+    count = 0
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return 0
+    for thread in threads:
+        text = read(f"/proc/{pid}/task/{thread}/status") or ""
+        match = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.MULTILINE)
+        count += int(match[1]) if match else 0
+    return count
+
+
+def proportional_memory(pids):
+    """The memory of these processes, shared pages counted once (PSS); None where not allowed."""
+    total = 0
+    for pid in pids:
+        text = read(f"/proc/{pid}/smaps_rollup")
+        match = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE) if text else None
+        if match:
+            total += int(match[1]) * 1024
+        elif os.path.exists(f"/proc/{pid}"):
+            return None
+    return total
+
+
+class MemoryWatch:
+    """The largest memory of processes while it runs. It takes about 2 % of one core."""
+
+    def __init__(self, pids):
+        self.pids, self.peak = pids, None
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def look(self):
+        began = time.monotonic()
+        found = proportional_memory(self.pids())
+        if found is not None:
+            self.peak = max(self.peak or 0, found)
+        return time.monotonic() - began
+
+    def run(self):
+        pause = 0
+        while not self.ended.wait(pause):
+            pause = max(0.25, 50 * self.look())
+
+    def end(self):
+        self.ended.set()
+        self.thread.join()
+        self.look()
+        return self.peak
+
+
+def machine_busy():
+    """(seconds that the machine's cores were busy since it started, number of cores)."""
+    lines = (read("/proc/stat") or "").splitlines()
+    fields = [int(field) for field in lines[0].split()[1:9]]
+    idle = fields[3] + fields[4]
+    return (sum(fields) - idle) / TICKS, sum(line.startswith("cpu") for line in lines) - 1
+
+
+def sync_rate(directory, seconds=0.5):
+    """Synced writes of 4 KiB a second, one after the other, into a file that has its size already.
+
+    This is what limits a server that syncs: results are comparable only where it is alike."""
+    path = os.path.join(directory, "canary")
+    block, blocks = b"x" * 4096, 256
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(file, block * blocks)
+        os.fsync(file)
+        count, began = 0, time.monotonic()
+        while time.monotonic() - began < seconds:
+            os.pwrite(file, block, count % blocks * len(block))
+            os.fdatasync(file)
+            count += 1
+        return count / (time.monotonic() - began)
+    finally:
+        os.close(file)
+        os.unlink(path)

@@ -1,0 +1,170 @@
+// control between smtpctl and the processes, over real sockets.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <thread>
+
+#include "smtpd/control/desk.h"
+#include "smtpd/smtpctl/client.h"
+
+namespace postern {
+namespace {
+
+using ipc::Role;
+
+// A process as control sees it: it answers what the test says.
+struct FakeProcess {
+    FakeProcess(EventLoop& loop, Peers& peers, Role role, uint32_t index,
+                std::function<std::optional<ipc::Answer>(const ipc::Question&)> reply) {
+        auto [ours, theirs] = ipc::make_pair();
+        peers.connect(role, index, std::move(theirs));
+        channel = std::make_unique<ipc::Channel<ipc::Question, ipc::Answer>>(
+            loop, std::move(ours),
+            [this, reply](ipc::Question&& question) {
+                asked.push_back(question);
+                std::optional<ipc::Answer> answer = reply(question);
+                if (!answer) {
+                    channel.reset(); // it dies
+                    return;
+                }
+                uint32_t request = std::visit([](auto& q) { return q.request; }, question);
+                std::visit([&](auto& a) { a.request = request; }, *answer);
+                channel->send(std::move(*answer));
+            },
+            [](const std::string&) {});
+    }
+    std::vector<ipc::Question> asked;
+    std::unique_ptr<ipc::Channel<ipc::Question, ipc::Answer>> channel;
+};
+
+struct ControlDesk : testing::Test {
+    ControlDesk() : peers(loop), desk(loop, peers) {
+        char name[] = "/tmp/postern-test-XXXXXX";
+        folder = mkdtemp(name);
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path().copy(address.sun_path, sizeof address.sun_path - 1);
+        FileDescriptor listening(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0));
+        EXPECT_EQ(bind(listening.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+        EXPECT_EQ(listen(listening.get(), 10), 0);
+        desk.open(std::move(listening), geteuid());
+    }
+    ~ControlDesk() override { std::filesystem::remove_all(folder); }
+    std::string path() const { return folder + "/sock"; }
+
+    // smtpctl runs beside us, in a thread with a loop of its own.
+    Result<ipc::Answer> ask(ipc::Question question) {
+        Result<ipc::Answer> answer = Error{"not asked"};
+        std::thread operator_([&] {
+            Result<std::unique_ptr<ControlClient>> client = ControlClient::connect(path());
+            answer = client ? (*client)->ask(question) : Result<ipc::Answer>(client.error());
+            done = true;
+        });
+        TaskGroup tasks;
+        tasks.spawn([](ControlDesk& self) -> Task<void> {
+            while (!self.done)
+                co_await self.loop.sleep(std::chrono::milliseconds(1));
+            self.loop.stop();
+        }(*this));
+        loop.run();
+        operator_.join();
+        done = false;
+        return answer;
+    }
+
+    EventLoop loop;
+    Peers peers;
+    Desk desk;
+    std::string folder;
+    std::atomic<bool> done = false;
+};
+
+std::optional<ipc::Answer> stats(std::vector<ipc::Counter> counters) {
+    ipc::Stats stats;
+    stats.counters = std::move(counters);
+    return stats;
+}
+std::optional<ipc::Answer> done_well(uint32_t affected) {
+    ipc::Done done;
+    done.affected = affected;
+    return done;
+}
+
+TEST_F(ControlDesk, StatsAreTheSumOfAllProcesses) {
+    FakeProcess one(loop, peers, Role::listener, 0, [](auto&) {
+        return stats({{"smtp.messages", 3}});
+    });
+    FakeProcess two(loop, peers, Role::listener, 1, [](auto&) {
+        return stats({{"smtp.messages", 4}});
+    });
+    FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) {
+        return stats({{"queue.messages", 5}});
+    });
+    Result<ipc::Answer> answer = ask(ipc::StatsQuery());
+    ASSERT_TRUE(answer) << answer.error().message;
+    std::map<std::string, uint64_t> sums;
+    for (auto& counter : std::get<ipc::Stats>(*answer).counters)
+        sums[counter.name] = counter.value;
+    EXPECT_EQ(sums["smtp.messages"], 7u);
+    EXPECT_EQ(sums["queue.messages"], 5u);
+    EXPECT_EQ(sums["control.processes.away"], 0u);
+}
+
+TEST_F(ControlDesk, AProcessThatDiesIsCountedAsAwayAndStopsNobody) {
+    FakeProcess dead(loop, peers, Role::relay, 0,
+                     [](auto&) { return std::optional<ipc::Answer>(); });
+    FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) {
+        return stats({{"queue.messages", 5}});
+    });
+    Result<ipc::Answer> answer = ask(ipc::StatsQuery());
+    ASSERT_TRUE(answer);
+    bool away = false;
+    for (auto& counter : std::get<ipc::Stats>(*answer).counters)
+        away |= counter.name == "control.processes.away" && counter.value == 1;
+    EXPECT_TRUE(away);
+}
+
+TEST_F(ControlDesk, EachCommandGoesWhereItBelongs) {
+    FakeProcess listener(loop, peers, Role::listener, 0, [](auto&) { return done_well(0); });
+    FakeProcess relay(loop, peers, Role::relay, 0, [](auto&) { return done_well(0); });
+    FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) { return done_well(2); });
+    ipc::Pause smtp, mta;
+    smtp.subsystem = ipc::Subsystem::smtp;
+    ipc::Schedule schedule;
+    EXPECT_TRUE(std::get<ipc::Done>(*ask(smtp)).ok);
+    EXPECT_EQ(listener.asked.size(), 1u);
+    EXPECT_EQ(queue.asked.size(), 0u);
+    EXPECT_TRUE(std::get<ipc::Done>(*ask(mta)).ok);
+    EXPECT_EQ(queue.asked.size(), 1u);
+    EXPECT_EQ(std::get<ipc::Done>(*ask(schedule)).affected, 2u);
+    EXPECT_EQ(queue.asked.size(), 2u);
+    EXPECT_EQ(relay.asked.size(), 0u);
+    EXPECT_TRUE(ask(ipc::LogLevel()));
+    EXPECT_EQ(listener.asked.size() + relay.asked.size() + queue.asked.size(), 2u + 1u + 3u);
+}
+
+TEST_F(ControlDesk, WithoutAQueueTheOperatorIsToldSo) {
+    Result<ipc::Answer> answer = ask(ipc::QueueQuery());
+    ASSERT_TRUE(answer);
+    ipc::Done done = std::get<ipc::Done>(*answer);
+    EXPECT_FALSE(done.ok);
+    EXPECT_EQ(done.error, "the queue does not answer");
+}
+
+TEST_F(ControlDesk, AnOperatorWhoWritesNonsenseLosesHisConnectionOnly) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    FileDescriptor raw(socket(AF_UNIX, SOCK_SEQPACKET, 0));
+    ASSERT_EQ(connect(raw.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(send(raw.get(), "nonsense", 8, 0), 8);
+    FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) { return done_well(1); });
+    EXPECT_TRUE(ask(ipc::Schedule()));
+    char byte;
+    EXPECT_EQ(recv(raw.get(), &byte, 1, 0), 0);
+}
+
+} // namespace
+} // namespace postern

@@ -1,0 +1,64 @@
+// What smtpctl prints.
+#include <gtest/gtest.h>
+
+#include "smtpd/smtpctl/format.h"
+
+namespace postern {
+namespace {
+
+TEST(Format, Durations) {
+    const std::pair<int64_t, const char*> rows[] = {
+        {-5, "0s"},
+        {0, "0s"},
+        {59, "59s"},
+        {60, "1m"},
+        {3599, "59m"},
+        {3600, "1h"},
+        {3600 * 5 + 60, "5h1m"},
+        {86400, "1d"},
+        {86400 * 3 + 7200, "3d2h"},
+    };
+    for (auto [seconds, text] : rows)
+        EXPECT_EQ(format_duration(seconds), text);
+}
+
+ipc::EnvelopeEntry example() {
+    ipc::EnvelopeEntry entry;
+    entry.message = 0x1a2b;
+    entry.index = 2;
+    entry.reverse_path = "a@b.example";
+    entry.recipient = "c@d.example";
+    entry.state = ipc::RecipientState::deferred;
+    entry.accepted_at = 1000;
+    entry.next_attempt = 1400;
+    entry.expires_at = 1000 + 86400;
+    entry.attempts = 3;
+    entry.size = 4096;
+    entry.last_error = "451 4.7.1 \"later\"";
+    return entry;
+}
+
+TEST(Format, AnEnvelopeIsOneLine) {
+    EXPECT_EQ(format_line(example(), 1100),
+              "0000000000001a2b.2 deferred from=<a@b.example> to=<c@d.example> size=4096 age=1m "
+              "next=5m expires=23h58m attempts=3 error=\"451 4.7.1 \\\"later\\\"\"\n");
+}
+
+TEST(Format, WhatANextHopSaidCannotForgeALine) {
+    ipc::EnvelopeEntry entry = example();
+    entry.last_error = "x\n0000000000000001.0 delivered\x1b[2J";
+    std::string line = format_line(entry, 1100);
+    EXPECT_EQ(line.find('\n'), line.size() - 1);
+    EXPECT_EQ(line.find('\x1b'), std::string::npos);
+    std::string details = format_details(entry, 1100);
+    EXPECT_NE(details.find("last-error: \"x\\x0a"), std::string::npos) << details;
+}
+
+TEST(Format, TheNullPathIsShownAsIt) {
+    ipc::EnvelopeEntry entry = example();
+    entry.reverse_path.clear();
+    EXPECT_NE(format_line(entry, 1100).find("from=<>"), std::string::npos);
+}
+
+} // namespace
+} // namespace postern

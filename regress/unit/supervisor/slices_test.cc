@@ -1,0 +1,60 @@
+// What each process gets of the configuration.
+#include <gtest/gtest.h>
+
+#include "common/ipc/codec.h"
+#include "common/ipc/lookup_settings.h"
+#include "common/ipc/queue_settings.h"
+#include "common/ipc/relay_settings.h"
+#include "smtpd/supervisor/slices.h"
+
+namespace postern {
+namespace {
+
+Surroundings example() {
+    Surroundings found;
+    found.hostname = "mx.example";
+    found.cores = 4;
+    found.local_addresses = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("192.0.2.1"),
+                             *IpAddress::parse("2001:db8::1")};
+    found.listen = {{{*IpAddress::parse("0.0.0.0"), 25}, "mx.example", ""},
+                    {{*IpAddress::parse("127.0.0.1"), 2525}, "inside.example", "inside"}};
+    return found;
+}
+
+template <class T> T settings(ipc::Role role, const Configuration& configuration) {
+    T value;
+    EXPECT_TRUE(ipc::decode_bytes(settings_for(role, configuration, example()), value));
+    return value;
+}
+
+TEST(Slices, ARelayKnowsWhereItWouldMeetItself) {
+    auto relay = settings<ipc::RelaySettings>(ipc::Role::relay, Configuration());
+    EXPECT_EQ(relay.own_names, (std::vector<std::string>{"mx.example", "inside.example"}));
+    std::vector<std::string> endpoints;
+    for (const Endpoint& endpoint : relay.own_endpoints)
+        endpoints.push_back(endpoint.to_string());
+    // The unspecified address stands for all of its family.
+    EXPECT_EQ(endpoints,
+              (std::vector<std::string>{"127.0.0.1:25", "192.0.2.1:25", "127.0.0.1:2525"}));
+}
+
+TEST(Slices, LookupKnowsWhatIsLocal) {
+    auto lookup = settings<ipc::LookupSettings>(ipc::Role::lookup, Configuration());
+    EXPECT_EQ(lookup.local_names,
+              (std::vector<std::string>{"mx.example", "inside.example", "localhost"}));
+    EXPECT_EQ(lookup.local_addresses.size(), 3u);
+}
+
+TEST(Slices, TheQueueKnowsItsTimesAndTheNumberOfRelays) {
+    Configuration configuration;
+    configuration.queue.ttl = std::chrono::hours(24);
+    configuration.queue.retry_delay = std::chrono::seconds(7);
+    auto queue = settings<ipc::QueueSettings>(ipc::Role::queue, configuration);
+    EXPECT_EQ(queue.ttl, std::chrono::hours(24));
+    EXPECT_EQ(queue.retry_delay, std::chrono::seconds(7));
+    EXPECT_EQ(queue.relays, 2u);
+    EXPECT_EQ(queue.hostname, "mx.example");
+}
+
+} // namespace
+} // namespace postern

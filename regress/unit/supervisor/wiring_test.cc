@@ -1,0 +1,78 @@
+// Which processes there are, who may talk to whom, and when one that died comes back.
+#include <gtest/gtest.h>
+
+#include "smtpd/supervisor/restart_delay.h"
+#include "smtpd/supervisor/wiring.h"
+
+namespace postern {
+namespace {
+
+using ipc::Role;
+using namespace std::chrono_literals;
+
+constexpr Role all_roles[] = {Role::listener, Role::keyholder, Role::resolver, Role::lookup,
+                              Role::control,  Role::queue,     Role::relay,    Role::local};
+
+TEST(Wiring, AListenerForEachCoreAndARelayForEachTwo) {
+    struct Row {
+        uint32_t cores, listeners, relays;
+        uint32_t expected_listeners, expected_relays;
+    } rows[] = {
+        {1, 0, 0, 1, 1}, {2, 0, 0, 2, 1}, {8, 0, 0, 8, 4},
+        {8, 3, 0, 3, 4}, {8, 0, 1, 8, 1}, {0, 0, 0, 1, 1},
+    };
+    for (const Row& row : rows) {
+        Configuration configuration;
+        configuration.listeners = row.listeners;
+        configuration.relays = row.relays;
+        EXPECT_EQ(process_count(Role::listener, configuration, row.cores), row.expected_listeners);
+        EXPECT_EQ(process_count(Role::relay, configuration, row.cores), row.expected_relays);
+        EXPECT_EQ(process_count(Role::queue, configuration, row.cores), 1u);
+    }
+}
+
+// The isolation that the design promises, as a table: there is no other channel.
+TEST(Wiring, WhoTalksToWhom) {
+    const std::map<Role, std::vector<Role>> expected = {
+        {Role::listener, {Role::resolver, Role::lookup, Role::control, Role::queue}},
+        {Role::keyholder, {}},
+        {Role::resolver, {Role::listener, Role::control, Role::relay}},
+        {Role::lookup, {Role::listener, Role::control, Role::queue}},
+        {Role::control,
+         {Role::listener, Role::resolver, Role::lookup, Role::queue, Role::relay, Role::local}},
+        {Role::queue, {Role::listener, Role::lookup, Role::control, Role::relay, Role::local}},
+        {Role::relay, {Role::resolver, Role::control, Role::queue}},
+        {Role::local, {Role::control, Role::queue}},
+    };
+    for (Role one : all_roles) {
+        std::vector<Role> peers;
+        for (Role other : all_roles)
+            if (connected(one, other))
+                peers.push_back(other);
+        EXPECT_EQ(peers, expected.at(one)) << ipc::role_name(one);
+    }
+}
+
+TEST(Wiring, EveryProcessThatIsStartedIsAlsoEnded) {
+    std::vector<Role> ended;
+    for (const DrainStep& step : drain_steps())
+        ended.insert(ended.end(), step.roles.begin(), step.roles.end());
+    for (ProcessName name : all_processes(Configuration(), 4))
+        EXPECT_NE(std::find(ended.begin(), ended.end(), name.role), ended.end())
+            << ipc::role_name(name.role);
+    EXPECT_EQ(ended.front(), Role::listener) << "first nothing new comes in";
+}
+
+TEST(RestartDelay, AtOnceThenLongerAndLongerUntilItLives) {
+    RestartDelay delay;
+    EXPECT_EQ(delay.next(1s), 0ms);
+    EXPECT_EQ(delay.next(1s), 100ms);
+    EXPECT_EQ(delay.next(1s), 200ms);
+    for (int i = 0; i < 20; ++i)
+        delay.next(1s);
+    EXPECT_EQ(delay.next(1s), 10s) << "bounded";
+    EXPECT_EQ(delay.next(1h), 0ms) << "it had lived";
+}
+
+} // namespace
+} // namespace postern
