@@ -39,7 +39,7 @@ remote-control:
 
 def find_nsd(build):
     path = shutil.which("nsd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    unpacked = os.path.join(build, "peers/usr/sbin/nsd")
+    unpacked = os.path.join(build, "peers/bin/nsd")
     return path or (unpacked if os.path.exists(unpacked) else None)
 
 
@@ -139,14 +139,10 @@ class NameServer:
 
     def start(self):
         nsd = find_nsd(self.build)
-        environment = dict(os.environ)
-        if nsd.startswith(self.build):
-            environment["LD_LIBRARY_PATH"] = ":".join(
-                glob.glob(os.path.join(self.build, "peers/usr/lib/*-linux-gnu*")))
         log = open(os.path.join(self.directory, "nsd.out"), "ab")
         self.process = self.host.popen(
             [nsd, "-d", "-c", os.path.join(self.directory, "nsd.conf")],
-            stdout=log, stderr=log, env=environment)
+            stdout=log, stderr=log)
         log.close()
 
     def is_ready(self):

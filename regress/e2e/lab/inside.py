@@ -24,7 +24,7 @@ def obstacle(parsed, lab):
     if "root" in parsed.needs and lab.mode != "root":
         return "needs root"
     if "peers" in parsed.needs and not os.path.exists(
-            os.path.join(lab.build, "peers/usr/sbin/smtp-source")):
+            os.path.join(lab.build, "peers/bin/smtp-source")):
         return "needs Postfix's smtp-source and smtp-sink, which could not be downloaded"
     if "start dns" in uses and dns.find_nsd(lab.build) is None:
         return "needs nsd"

@@ -425,14 +425,8 @@ def run(lab, step, host, command, wanted=0):
     if words[0] in ("smtpd", "smtpctl"):
         words = lab.gateway.command(*words)
     elif words[0] in ("smtp-source", "smtp-sink"):
-        words = peer(lab, words)
+        words[0] = os.path.join(lab.build, "peers/bin", words[0])  # unpacked, not installed
     judge(lab, step, lab.host(host or "client").run(words, cwd=lab.directory), wanted)
-
-
-def peer(lab, words):
-    """Postfix's programs, unpacked but not installed."""
-    root = os.path.join(lab.build, "peers/usr")
-    return ["env", f"LD_LIBRARY_PATH={root}/lib/postfix", f"{root}/sbin/{words[0]}", *words[1:]]
 
 
 def judge(lab, step, outcome, wanted):
