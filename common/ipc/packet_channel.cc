@@ -41,6 +41,7 @@ PacketChannel::PacketChannel(EventLoop& loop, FileDescriptor socket, OnFrame on_
 PacketChannel::~PacketChannel() {
     if (destroyed_)
         *destroyed_ = true;
+    shutdown(socket_.get(), SHUT_RDWR); // for whoever holds a duplicate
 }
 
 void PacketChannel::Closing::call() {
@@ -58,6 +59,7 @@ void PacketChannel::fail(std::string reason) {
     outgoing_.clear();
     unsent_ = 0;
     watch_.want(Watch::none);
+    shutdown(socket_.get(), SHUT_RDWR);
     loop_.schedule(closing_);
 }
 

@@ -7,7 +7,8 @@
 
 namespace postern {
 
-static_assert(Watch::readable == EV_READ && Watch::writable == EV_WRITE);
+static_assert(Watch::readable == EV_READ && Watch::writable == EV_WRITE &&
+              Watch::closed == EV_CLOSED);
 
 EventLoop::EventLoop() : base_(event_base_new()), alarm_(nullptr), scratch_(scratch_size) {
     if (!base_)

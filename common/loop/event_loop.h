@@ -45,7 +45,8 @@ class EventLoop final : public Executor {
 // Watches a descriptor, level-triggered, until destroyed. The callback may destroy the watch.
 class Watch {
   public:
-    enum Events : short { none = 0, readable = 2, writable = 4 }; // EV_READ, EV_WRITE
+    // EV_READ, EV_WRITE, EV_CLOSED: the peer has closed, told apart from bytes to read
+    enum Events : short { none = 0, readable = 2, writable = 4, closed = 0x80 };
 
     Watch(EventLoop& loop, int fd, std::function<void(short events)> callback);
     ~Watch();

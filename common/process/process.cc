@@ -23,7 +23,8 @@ constexpr off_t settings_limit = 256 * 1024 * 1024;
 
 } // namespace
 
-Process::Process(ipc::Role role) : role_(role) {
+Process::Process(ipc::Role role)
+    : role_(role), peers_(loop_, [this](ipc::Role peer) { cut_off(peer); }) {
     log::open(std::string("postern-") + ipc::role_name(role), false);
     std::signal(SIGPIPE, SIG_IGN);
     // A terminal's ^C and hangup reach the whole group; the supervisor decides what they mean.
@@ -85,6 +86,13 @@ int Process::run(Handlers handlers) {
 void Process::quit(int status) {
     status_ = status;
     loop_.stop();
+}
+
+// The supervisor starts us anew, with channels to everybody. What we had in flight goes back.
+void Process::cut_off(ipc::Role peer) {
+    log::error("this process was cut off, it ends to be started anew",
+               {{"peer", ipc::role_name(peer)}});
+    quit(environment_failed);
 }
 
 void Process::send(ipc::ToSupervisor message) { supervisor_->send(std::move(message)); }

@@ -20,6 +20,7 @@
 #include "common/ipc/channel.h"
 #include "common/ipc/supervision.h"
 #include "common/loop/event_loop.h"
+#include "common/process/peer_watch.h"
 #include "common/process/sandbox.h"
 
 namespace postern {
@@ -54,10 +55,12 @@ class Process {
 
   private:
     void dispatch(ipc::FromSupervisor&& message);
+    void cut_off(ipc::Role peer);
 
     ipc::Role role_;
     EventLoop loop_;
     Handlers handlers_;
+    PeerWatch peers_;
     bool running_ = false;
     std::vector<ipc::FromSupervisor> early_; // came with the settings, for run()
     int status_ = 0;

@@ -24,7 +24,7 @@ shlib_directory = {root}/lib/postfix
 meta_directory = {directory}
 maillog_file = {directory}/maillog
 maillog_file_prefixes = {directory}
-import_environment = LD_LIBRARY_PATH={libraries}
+import_environment = MAIL_CONFIG MAIL_LOGTAG TZ LD_LIBRARY_PATH={libraries}
 mail_owner = postfix
 setgid_group = postdrop
 myhostname = gateway.bench.example
@@ -108,8 +108,11 @@ class Postfix:
                 f"postfix:x:{OWNER}:\npostdrop:x:{GROUP}:\n"))
 
     def write(self, name, text):
-        with open(os.path.join(self.directory, name), "w") as file:
+        path = os.path.join(self.directory, name)
+        with open(path, "w") as file:
             file.write(text)
+        old = time.time() - 60  # a file that was written just now is waited for
+        os.utime(path, (old, old))
 
     @staticmethod
     def service(name, kind, most, program):
