@@ -3,8 +3,9 @@
 #   make            build the programs; they run from build/bin without installation
 #   make run        build, start a gateway on 127.0.0.1:2525, show one message on its way
 #   make check      everything in regress/; the last line is "N passed, N failed"
-#   make bench      messages per second accepted and delivered, CPU per 1000 messages
-#   make install    DESTDIR and prefix (/usr/local) as usual
+#   make bench      messages per second accepted and delivered, CPU per 1000 messages;
+#                   BENCH_ARGS="..." for its options: regress/bench/README
+#   make install    DESTDIR and prefix (/usr/local) as usual; BUILD=DIR builds elsewhere, for all
 #   make clean      remove build/
 #
 # Missing Debian packages: root gets them installed, an ordinary user is told their names.
@@ -46,13 +47,18 @@ check: tests
 	@regress/support/check $(BUILD)
 
 bench: programs test-packages
-	@regress/bench/run $(BUILD)
+	@regress/bench/bench.py $(BENCH_ARGS) $(BUILD)
 
 install: programs
 	@etc/build/configure $(BUILD) prefix=$(prefix)
 	@ninja -C $(BUILD) $$(etc/build/stage --list $(BUILD))
 	@meson install -C $(BUILD) --no-rebuild
 	@install -D -m 644 etc/postern.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/postern.conf
+	@install -d $(DESTDIR)$(prefix)/lib/systemd/system
+	@sed 's|@sbin@|$(prefix)/sbin|' etc/postern.service \
+	    >$(DESTDIR)$(prefix)/lib/systemd/system/postern.service
+	@[ -e $(DESTDIR)/etc/postern/smtpd.conf ] || \
+	    install -D -m 644 etc/smtpd.conf $(DESTDIR)/etc/postern/smtpd.conf
 
 clean:
 	@rm -rf $(BUILD)

@@ -12,10 +12,6 @@ std::string deliverer_name(uint16_t number) {
     return number == Scheduler::local_deliverer ? "local" : "relay " + std::to_string(number - 1);
 }
 
-void log_loss(const std::string& peer, const std::string& reason) {
-    log::warning("a peer is gone", {{"peer", peer}, {"reason", reason}});
-}
-
 constexpr const char* protocol_broken = "it broke the protocol";
 
 } // namespace
@@ -62,7 +58,7 @@ void Peers::connect_listener(uint32_t index, FileDescriptor channel) {
 }
 
 void Peers::lose_listener(uint32_t index, const std::string& reason) {
-    log_loss("listener " + std::to_string(index), reason);
+    ipc::log_closed_channel("listener " + std::to_string(index), reason);
     queue_.intake().disconnect(index);
     listeners_.erase(index);
 }
@@ -95,7 +91,7 @@ bool Peers::from_deliverer(uint16_t number, ipc::DelivererToQueue&& message) {
 }
 
 void Peers::lose_deliverer(uint16_t number, const std::string& reason) {
-    log_loss(deliverer_name(number), reason);
+    ipc::log_closed_channel(deliverer_name(number), reason);
     queue_.disconnect_deliverer(number);
     deliverers_.erase(number);
 }
@@ -114,7 +110,7 @@ void Peers::connect_lookup(FileDescriptor channel) {
 }
 
 void Peers::lose_lookup(const std::string& reason) {
-    log_loss("lookup", reason);
+    ipc::log_closed_channel("lookup", reason);
     queue_.disconnect_lookup();
     lookup_.reset();
 }

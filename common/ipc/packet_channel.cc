@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <sys/socket.h>
 
+#include "common/base/log.h"
 #include "common/base/result.h"
 
 namespace postern::ipc {
@@ -13,7 +14,19 @@ namespace {
 constexpr size_t frame_header = 4;    // the length of what follows, little-endian
 constexpr int packets_per_event = 32; // then others have their turn
 
+// Why a call failed. A peer that ends before it has read everything is no other case than one that
+// has.
+std::string why_failed(const char* call) {
+    return errno == EPIPE || errno == ECONNRESET ? peer_closed : system_error(call).message;
+}
+
 } // namespace
+
+void log_closed_channel(std::string_view peer, const std::string& reason) {
+    const log::Level level = reason == peer_closed ? log::Level::debug : log::Level::warning;
+    if (level != log::Level::debug || log::verbose())
+        log::write(level, "a channel closed", {{"peer", peer}, {"reason", reason}});
+}
 
 std::pair<FileDescriptor, FileDescriptor> make_pair() {
     int fds[2];
@@ -110,7 +123,7 @@ bool PacketChannel::receive_packet() {
     ssize_t size = recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (size < 0) {
         if (errno != EAGAIN && errno != EINTR)
-            fail(system_error("recvmsg").message);
+            fail(why_failed("recvmsg"));
         return false;
     }
     std::vector<FileDescriptor> descriptors;
@@ -125,7 +138,7 @@ bool PacketChannel::receive_packet() {
         }
     }
     if (size == 0) {
-        fail("the peer is gone");
+        fail(peer_closed);
         return false;
     }
     if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
@@ -233,7 +246,7 @@ bool PacketChannel::transmit(Packet& packet) {
         return true;
     // ETOOMANYREFS: too many descriptors in flight; the peer has to take some first.
     if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ETOOMANYREFS)
-        fail(system_error("sendmsg").message);
+        fail(why_failed("sendmsg"));
     return false;
 }
 

@@ -21,6 +21,13 @@ inline constexpr size_t descriptors_per_packet = 64;
 // A peer that leaves so many bytes unread is taken for dead.
 inline constexpr size_t unsent_limit = 256 * 1024 * 1024;
 
+// The reason of a channel that its peer closed: it has ended, which the supervisor reports if it
+// should not have, or it had enough of us, which it reports itself.
+inline constexpr const char* peer_closed = "the peer closed the channel";
+
+// Says in the log that a channel is of no more use: aloud only if it is not the peer's end.
+void log_closed_channel(std::string_view peer, const std::string& reason);
+
 // A connected pair, close-on-exec, non-blocking. Throws if the system has none.
 std::pair<FileDescriptor, FileDescriptor> make_pair();
 

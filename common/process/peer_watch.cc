@@ -21,7 +21,7 @@ PeerWatch::Entry::Entry(PeerWatch& all, Role role, FileDescriptor channel)
     : all_(all), role_(role), channel_(std::move(channel)),
       watch_(all.loop_, channel_.get(), [this](short) {
           watch_.want(Watch::none);
-          arm(all_.loop_, all_.loop_.now() + cut_off_limit);
+          arm(all_.loop_, all_.loop_.now() + all_.limit_);
       }) {
     watch_.want(Watch::closed);
 }

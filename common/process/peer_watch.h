@@ -25,7 +25,8 @@ bool depends_on(ipc::Role self, ipc::Role peer);
 class PeerWatch {
   public:
     using CutOff = std::function<void(ipc::Role peer)>;
-    PeerWatch(EventLoop& loop, CutOff cut_off) : loop_(loop), cut_off_(std::move(cut_off)) {}
+    PeerWatch(EventLoop& loop, CutOff cut_off, Duration limit = cut_off_limit)
+        : loop_(loop), cut_off_(std::move(cut_off)), limit_(limit) {}
 
     // This is the channel to the peer from now on. It keeps a duplicate of the descriptor: closing
     // a channel shuts its socket down, so that both ends and their duplicates see it.
@@ -46,6 +47,7 @@ class PeerWatch {
 
     EventLoop& loop_;
     CutOff cut_off_;
+    Duration limit_;
     std::map<std::pair<ipc::Role, uint32_t>, std::unique_ptr<Entry>> entries_;
 };
 

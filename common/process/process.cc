@@ -23,8 +23,9 @@ constexpr off_t settings_limit = 256 * 1024 * 1024;
 
 } // namespace
 
-Process::Process(ipc::Role role)
-    : role_(role), peers_(loop_, [this](ipc::Role peer) { cut_off(peer); }) {
+Process::Process(ipc::Role role, Duration cut_off_after)
+    : role_(role), peers_(
+                       loop_, [this](ipc::Role peer) { cut_off(peer); }, cut_off_after) {
     log::open(std::string("postern-") + ipc::role_name(role), false);
     std::signal(SIGPIPE, SIG_IGN);
     // A terminal's ^C and hangup reach the whole group; the supervisor decides what they mean.

@@ -28,8 +28,9 @@ namespace postern {
 class Process {
   public:
     // Takes the channel at ipc::supervision_fd. Ends the process with a word on standard error
-    // when there is none: it was started by hand.
-    explicit Process(ipc::Role role);
+    // when there is none: it was started by hand. `cut_off_after`: how long it lives on without a
+    // peer that it needs (peer_watch.h).
+    explicit Process(ipc::Role role, Duration cut_off_after = cut_off_limit);
 
     EventLoop& loop() { return loop_; }
 

@@ -51,7 +51,7 @@ void LocalService::connect(ipc::Connect connect) {
 }
 
 void LocalService::lose_queue(const std::string& reason) {
-    log::warning("the queue is gone", {{"reason", reason}});
+    ipc::log_closed_channel("queue", reason);
     queue_.reset();
     deliverer_.queue_lost();
 }

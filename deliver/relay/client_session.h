@@ -46,6 +46,8 @@ class ClientSession {
     bool usable() const;
     bool failed() const { return failure_.has_value(); }
     const Diagnosis& failure() const { return *failure_; }
+    // It failed between the end of a content and the answer: nobody knows who has the message.
+    bool lost_after_content() const { return lost_after_content_; }
 
     bool lmtp() const { return options_.lmtp; }
     const std::string& remote() const { return options_.remote; }
@@ -76,6 +78,7 @@ class ClientSession {
     bool needs_reset() const { return needs_reset_; }
     void transaction_begun();
     void transaction_done(bool needs_reset) { needs_reset_ = needs_reset; }
+    void note_lost_after_content() { lost_after_content_ = true; }
 
   private:
     Task<bool> greeting();
@@ -89,6 +92,7 @@ class ClientSession {
     TimePoint stage_deadline_;
     bool open_ = false;
     bool needs_reset_ = false;
+    bool lost_after_content_ = false;
     uint64_t transactions_ = 0;
 };
 

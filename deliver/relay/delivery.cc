@@ -252,7 +252,9 @@ Task<std::unique_ptr<Connection>> Delivery::connect(Exchanger exchanger) {
         co_return nullptr;
     }
     SessionOptions options(helo_, lmtp(), std::move(remote));
-    co_return std::make_unique<Connection>(std::move(*stream), std::move(options));
+    auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
+    connection->endpoint = exchanger.endpoint;
+    co_return connection;
 }
 
 Task<bool> Delivery::open_session(Connection& connection) {
@@ -272,6 +274,8 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
     co_await send_message(connection->session, message_, recipients_);
     const size_t left = open_recipients();
     const bool failed = connection->session.failed();
+    if (connection->session.lost_after_content() && connection->endpoint)
+        around_.slow.note(*connection->endpoint, around_.network.executor().now());
     if (left == 0) {
         lease.keep(std::move(connection));
         co_return Sent::all;

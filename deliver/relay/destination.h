@@ -29,6 +29,7 @@ struct Connection {
 
     std::unique_ptr<Stream> stream;
     ClientSession session;
+    std::optional<Endpoint> endpoint; // of the exchanger; nothing: the session runs over a path
     TimePoint opened;
     unsigned messages = 0; // that it has been used for
 };

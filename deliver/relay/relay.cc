@@ -84,8 +84,7 @@ void Relay::connect_queue(FileDescriptor channel) {
                        message);
         },
         [this](const std::string& reason) {
-            log::warning("the queue is gone",
-                         {{"reason", reason}, {"deliveries", deliveries_.size()}});
+            ipc::log_closed_channel("queue", reason);
             deliveries_.clear();
             queue_.reset();
         });

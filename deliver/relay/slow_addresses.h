@@ -1,6 +1,8 @@
-// Addresses that lately cost a delivery a long wait without a session: they are tried last for a
-// while, so that not every message waits for a dead exchanger first (RFC 5321 4.5.4.1 wants such a
-// list). They are still tried: nobody becomes unreachable by it.
+// Addresses that lately cost a delivery a long wait without a session, or left it without an answer
+// to the end of the content: they are tried last for a while. So not every message waits for a dead
+// exchanger first (RFC 5321 4.5.4.1 wants such a list), and one that breaks off at every message is
+// not asked for ever while there is another. They are still tried: nobody becomes unreachable by
+// it.
 #pragma once
 
 #include <algorithm>
@@ -25,15 +27,16 @@ class SlowAddresses {
     }
     void forget(const Endpoint& endpoint) { until_.erase(endpoint); }
 
-    // Puts the slow ones behind the others; otherwise the order stays.
+    // Puts those that were noted behind the others, the one noted last at the end; otherwise the
+    // order stays.
     void move_to_end(std::vector<Exchanger>& exchangers, TimePoint now) {
-        std::stable_partition(exchangers.begin(), exchangers.end(),
-                              [&](const Exchanger& exchanger) {
-                                  auto found = until_.find(exchanger.endpoint);
-                                  if (found != until_.end() && found->second <= now)
-                                      found = until_.erase(found), found = until_.end();
-                                  return found == until_.end();
-                              });
+        auto rank = [this, now](const Exchanger& exchanger) {
+            auto found = until_.find(exchanger.endpoint);
+            return found == until_.end() || found->second <= now ? TimePoint::min() : found->second;
+        };
+        std::stable_sort(
+            exchangers.begin(), exchangers.end(),
+            [&rank](const Exchanger& a, const Exchanger& b) { return rank(a) < rank(b); });
     }
 
   private:

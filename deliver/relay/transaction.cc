@@ -350,6 +350,7 @@ Task<bool> Transaction::content() {
 }
 
 void Transaction::lost_after_content(size_t first) {
+    session_.note_lost_after_content();
     for (size_t i = first; i < accepted_.size(); ++i) {
         Diagnosis diagnosis = session_.failure();
         if (!diagnosis.from_remote)

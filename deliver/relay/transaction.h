@@ -12,7 +12,8 @@
 //                                           hopping between exchangers amiss
 //     4yz to MAIL, 421, a broken dialogue   open: another host may be tried
 //     the connection lost after the dot     temporary: the message may have been taken, so that it
-//                                           is not offered to another host right away
+//                                           is not offered to another host right away; but the
+//                                           next attempt begins with another (slow_addresses.h)
 //
 // 8-bit content for a next hop without 8BITMIME, and content over its announced SIZE, are permanent
 // failures (RFC 6152 3, RFC 1870 6.1): nothing here converts content.

@@ -24,7 +24,8 @@ def read(path):
 def program_of(pid):
     """The name of its program: the kernel's own name for it is cut off after 15 characters."""
     command = (read(f"/proc/{pid}/cmdline") or "").split("\0")[0]
-    return os.path.basename(command).removeprefix("postern-").removesuffix(":") or "?"
+    name = os.path.basename(command) or (read(f"/proc/{pid}/comm") or "?").strip()
+    return name.removeprefix("postern-")
 
 
 class Usage:

@@ -110,6 +110,7 @@ class Run:
         except (Failure, OSError) as error:
             self.result["error"] = str(error)
             self.result["log"] = self.server.log_path
+            self.result["last_log_line"] = last_line(self.server.log_path)
         finally:
             self.server.kill()
             if self.sink:
@@ -234,7 +235,9 @@ class Table:
         if result.get("other_work", 0) > 0.1:
             print(f"  disturbed: other work took {result['other_work']:.0%} of the machine")
         if not result["ok"]:
-            print(f"  FAILED: {result['error']} (see {result['log']})")
+            print(f"  FAILED: {result['error']} (log: {result['log']})")
+            if result["last_log_line"]:
+                print(f"  the server's last words: {result['last_log_line']}")
         sys.stdout.flush()
 
     def ratios(self, results):
@@ -250,6 +253,11 @@ class Table:
                 if ours is not None and theirs:
                     parts.append(f"{title} {ours / theirs:.2f}")
             print(f"{case:<21}  {', '.join(parts) or '-'}")
+
+
+def last_line(path):
+    lines = (accounting.read(path) or "").splitlines()
+    return lines[-1] if lines else None
 
 
 def align(width):
@@ -292,7 +300,7 @@ def inside(options):
             except OSError:
                 pass  # an older kernel, or not ours to set: the defaults do for shorter runs
     directory = os.path.join(options.build, "bench")
-    tools = load.Tools(options.build)
+    tools = load.Tools(options.build, options.inside)
     report = {**environment(tools), "results": []}
     kinds = ["postern"] + ([options.peer] if options.peer else [])
     if tools.simple:

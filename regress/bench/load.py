@@ -17,7 +17,7 @@ class Failure(Exception):
 
 
 class Tools:
-    def __init__(self, build):
+    def __init__(self, build, mode):
         root = os.path.join(build, "peers/usr")
         programs = [f"{root}/sbin/smtp-source", f"{root}/sbin/smtp-sink"]
         self.environment = dict(os.environ, LD_LIBRARY_PATH=f"{root}/lib/postfix")
@@ -27,8 +27,10 @@ class Tools:
             self.source, self.sink = [*simple, "source"], [*simple, "sink"]
         else:
             self.source, self.sink = [programs[0]], [programs[1]]
-            if os.getuid() == 0 and os.stat("/proc/1").st_uid == 0:
-                self.sink += ["-u", "nobody"]  # it refuses to be root
+            if mode == "user":  # the sink refuses to be root, even one that is root by name only
+                self.sink[:0] = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+            elif os.getuid() == 0:
+                self.sink += ["-u", "nobody"]
 
     def works(self, program):
         """Whether it can be started: a wrong command line is answered by how to use it."""

@@ -51,6 +51,7 @@ message_size_limit = 36700160
 """
 # service, type, most processes, program
 SERVICES = """127.0.0.1:{port} inet 150 smtpd
+pickup unix 1 pickup
 cleanup unix 0 cleanup
 qmgr unix 1 qmgr
 rewrite unix - trivial-rewrite
@@ -66,14 +67,14 @@ retry unix - error
 anvil unix 1 anvil
 scache unix 1 scache
 postlog unix-dgram 1 postlogd"""
-PUBLIC = {"cleanup", "qmgr", "flush", "postlog"}
+PUBLIC = {"pickup", "cleanup", "qmgr", "flush", "postlog"}
 ROOT_DIRECTORIES = {"pid": 0o755}
 DIRECTORIES = {"active": 0o700, "bounce": 0o700, "corrupt": 0o700, "defer": 0o700,
                "deferred": 0o700, "flush": 0o700, "hold": 0o700, "incoming": 0o700,
                "private": 0o700, "saved": 0o700, "trace": 0o700, "public": 0o710,
                "maildrop": 0o730}
-OWNER, GROUP = 30025, 30026  # numbers that nobody has, or it does not matter
-START_LIMIT, STOP_LIMIT = 20, 20  # seconds
+OWNER, GROUP = 30025, 30026  # its users' numbers, used below the run's directory alone
+START_LIMIT, STOP_LIMIT, CONTROL_LIMIT = 20, 20, 60  # seconds
 
 
 class Postfix:
@@ -86,6 +87,8 @@ class Postfix:
             return "it needs root and namespaces"
         if not os.path.exists(os.path.join(build, "peers/usr/lib/postfix/sbin/master")):
             return "its package could not be downloaded"
+        if len(build.split()) != 1:
+            return "its configuration does not allow for blanks in the path of the build directory"
         return None
 
     def __init__(self, build, directory, mode, port, sink_port):
@@ -183,8 +186,10 @@ class Postfix:
         return [self.process.pid, *isolation.descendants_of(self.process.pid)]
 
     def control(self, program, *words):
-        result = subprocess.run([f"{self.root}/sbin/{program}", "-c", self.directory, *words],
-                                env=self.environment, capture_output=True, text=True, timeout=60)
+        command = ["nsenter", "--mount", f"--target={self.process.pid}",  # where its users exist
+                   f"{self.root}/sbin/{program}", "-c", self.directory, *words]
+        result = subprocess.run(command, env=self.environment, capture_output=True, text=True,
+                                timeout=CONTROL_LIMIT)
         if result.returncode != 0:
             raise Failure(f"{program} ended with {result.returncode}: {result.stderr.strip()}")
 

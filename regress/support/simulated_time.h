@@ -21,6 +21,8 @@ class SimulatedTime final : public Executor {
     TimePoint now() const override { return start_ + elapsed_; }
     int64_t wall_seconds() const override;
     Duration elapsed() const { return elapsed_; }
+    // Somebody sets the wall clock, forward or back, by so many seconds.
+    void set_clock(int64_t by) { wall_start_ += by; }
 
     // Calls what is ready, without letting time pass. Something that makes itself ready for ever
     // is a bug: after `turns_limit` turns it ends the test program with a word about it.

@@ -16,7 +16,7 @@ void LookupClient::connect(FileDescriptor channel) {
                 message);
         },
         [this](const std::string& reason) {
-            log::warning("lookup is gone", {{"reason", reason}});
+            ipc::log_closed_channel("lookup", reason);
             channel_.reset();
             questions_.abandon();
         });

@@ -64,7 +64,7 @@ void QueueClient::connect(FileDescriptor channel) {
         loop_, std::move(channel),
         [this](ipc::QueueToListener&& message) { received(std::move(message)); },
         [this](const std::string& reason) {
-            log::warning("the queue is gone", {{"reason", reason}});
+            ipc::log_closed_channel("queue", reason);
             lost();
         });
 }

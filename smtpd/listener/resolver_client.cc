@@ -17,7 +17,7 @@ void ResolverClient::connect(FileDescriptor channel) {
                 message);
         },
         [this](const std::string& reason) {
-            log::warning("the resolver is gone", {{"reason", reason}});
+            ipc::log_closed_channel("resolver", reason);
             channel_.reset();
             questions_.abandon();
         });

@@ -50,9 +50,7 @@ void ResolverService::connect(ipc::Connect connect) {
                        message);
         },
         [this, key](const std::string& reason) {
-            log::debug(
-                "peer is gone",
-                {{"peer", ipc::role_name(key.first)}, {"index", key.second}, {"reason", reason}});
+            ipc::log_closed_channel(ipc::role_name(key.first), reason);
             disconnect(key);
         });
     Channel* channel = peer.channel.get();

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string>
@@ -33,6 +36,12 @@ Result<User> find_user(const std::string& name, bool root) {
     return User{entry->pw_name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
 }
 
+// In the child: says why on its standard error, which `local` reads.
+[[noreturn]] void give_up(const std::string& what) {
+    dprintf(STDERR_FILENO, "%s: %s\n", what.c_str(), std::strerror(errno));
+    _exit(EX_TEMPFAIL);
+}
+
 // In the child: from here on nothing is done as root.
 [[noreturn]] void become_helper(const std::string& program, const User& user, bool root,
                                 const std::string& path, const ipc::Spawn& request) {
@@ -40,6 +49,10 @@ Result<User> find_user(const std::string& name, bool root) {
         dup2(request.output.get(), 2) < 0)
         _exit(EX_TEMPFAIL);
     close_range(3, ~0u, 0);
+    // Found while we may: the user need not be able to reach the folder that it lies in.
+    const int file = open(program.c_str(), O_PATH | O_CLOEXEC);
+    if (file < 0)
+        give_up(program);
     if (root && (initgroups(user.name.c_str(), user.group_id) < 0 ||
                  setresgid(user.group_id, user.group_id, user.group_id) < 0 ||
                  setresuid(user.user_id, user.user_id, user.user_id) < 0))
@@ -57,8 +70,8 @@ Result<User> find_user(const std::string& name, bool root) {
                            nullptr};
     const char* arguments[] = {program.c_str(), path.c_str(), request.reverse_path.c_str(),
                                request.recipient.c_str(), nullptr};
-    execve(program.c_str(), const_cast<char* const*>(arguments), environment);
-    _exit(EX_TEMPFAIL);
+    execveat(file, "", const_cast<char* const*>(arguments), environment, AT_EMPTY_PATH);
+    give_up(program);
 }
 
 } // namespace

@@ -13,6 +13,7 @@ from .lab import fresh
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 AT_ONCE = 2
+LONGEST_DIRECTORY = 60  # of the 107 octets of a socket's path
 WORD = {inside.PASSED: "PASS", inside.SKIPPED: "SKIP"}
 
 
@@ -37,13 +38,17 @@ def limit_of(test):
 
 
 def work_directory(build):
-    """Where the tests write. The gateway's users must be able to reach it, so it is outside the
-    source tree if that is closed to others (such as below /root)."""
+    """Where the tests write. The gateway's users must be able to reach it, and the path of a socket
+    must be short: so it is outside the source tree if that is closed to others (such as below
+    /root) or lies deep."""
     directory = os.path.join(build, "e2e")
+    elsewhere = os.path.join(tempfile.gettempdir(), f"postern-e2e-{os.getuid()}")
+    if len(directory) > LONGEST_DIRECTORY:
+        return elsewhere
     path = directory
     while path != "/":
         if os.path.exists(path) and not os.stat(path).st_mode & 0o001:
-            return os.path.join(tempfile.gettempdir(), f"postern-e2e-{os.getuid()}")
+            return elsewhere
         path = os.path.dirname(path)
     return directory
 

@@ -61,6 +61,32 @@ struct Pair {
     std::unique_ptr<ListenerEnd> listener;
 };
 
+// A process that ends does so with or without having read everything: its peers see no difference.
+TEST(Channel, APeerThatEndsIsNoFailureOfTheChannel) {
+    struct End final : Timer {
+        void expired() override { socket = FileDescriptor(); }
+        FileDescriptor socket;
+    };
+    for (const bool unread : {false, true}) {
+        EventLoop loop;
+        auto [ours, theirs] = make_pair();
+        std::string closed;
+        QueueEnd channel(
+            loop, std::move(ours), [](ListenerToQueue&&) {},
+            [&](const std::string& reason) {
+                closed = reason;
+                loop.stop();
+            });
+        if (unread)
+            channel.send(Durable());
+        End end;
+        end.socket = std::move(theirs);
+        end.arm(loop, loop.now() + 5ms);
+        loop.run();
+        EXPECT_EQ(closed, peer_closed) << unread;
+    }
+}
+
 TEST(Channel, CarriesMessagesInOrder) {
     Pair pair;
     for (uint32_t i = 0; i < 1000; ++i) {

@@ -401,6 +401,41 @@ TEST(Delivery, ALyingRelayIsFoundOutAndItsMailIsNotLost) {
     EXPECT_TRUE(lab.show_queue().empty());
 }
 
+// A relay that dies of a message must not be given it for ever, nor for ever at once.
+TEST(Delivery, AMessageThatItsRelayDiesOfIsPutOffAndExpires) {
+    QueueLab lab;
+    lab.settings.ttl = 1h;
+    lab.queue->configure(lab.settings);
+    lab.accept("a@from.example", {"b@dest.example"});
+    const auto die_of_it = [&lab] {
+        const size_t before = lab.handed_count();
+        lab.queue->disconnect_deliverer(lab.handed(before - 1).deliverer);
+        lab.connect_everybody();
+        lab.run();
+        return lab.handed_count() > before;
+    };
+    EXPECT_TRUE(die_of_it());
+    lab.advance(2min); // until its route is old
+    EXPECT_TRUE(die_of_it());
+    EXPECT_EQ(lab.show_queue()[0].attempts, 0u) << "so far it may have been in bad company";
+    EXPECT_FALSE(die_of_it());
+    const auto waiting = lab.show_queue();
+    ASSERT_EQ(waiting.size(), 1u);
+    EXPECT_EQ(waiting[0].state, ipc::RecipientState::deferred);
+    EXPECT_EQ(waiting[0].attempts, 1u);
+    EXPECT_NE(waiting[0].last_error.find("4.3.0"), std::string::npos);
+    for (int i = 0; i < 90 && lab.handed(lab.handed_count() - 1).deliver.reverse_path != ""; ++i) {
+        lab.advance(1min);
+        while (lab.show_queue()[0].state == ipc::RecipientState::in_flight &&
+               lab.handed(lab.handed_count() - 1).deliver.reverse_path != "")
+            die_of_it();
+    }
+    EXPECT_EQ(lab.handed(lab.handed_count() - 1).recipients(), Strings{"a@from.example"})
+        << "the sender is told";
+    EXPECT_EQ(lab.counters["queue.expired"], 1u);
+    EXPECT_LT(lab.handed_count(), 30u);
+}
+
 TEST(Delivery, NoMoreThanTheCapacityIsOut) {
     QueueLab::Options options;
     options.capacity = 3;

@@ -1,6 +1,7 @@
 // Whole deliveries: which addresses are tried, in which order, and what the queue is told.
 #include "deliver/relay/delivery.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "regress/unit/relay/fake_network.h"
@@ -158,7 +159,7 @@ TEST_F(DeliveryTest, TheNextExchangerIsNotTriedWhen) {
             << row.script;
         EXPECT_FALSE(outcome.destination_down) << row.script;
         expected_tries += (expected_tries.empty() ? "" : " ") + std::string("192.0.2.1:25");
-        time.advance(10s);
+        time.advance(SlowAddresses::remembered); // who breaks off is tried last for so long
     }
     EXPECT_EQ(network.tried(), expected_tries);
 }
@@ -281,6 +282,47 @@ TEST_F(DeliveryTest, AnAddressThatCostALongWaitIsTriedLastForAWhile) {
     time.advance(200s);
     network.serve("192.0.2.1:25", hello + takes + leave);
     EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+}
+
+// Each message is offered to one host only as long as it may have been taken there; but the next
+// attempt begins elsewhere, and goes round when all of them break off.
+TEST_F(DeliveryTest, AfterALossAtTheEndOfTheContentTheNextAttemptBeginsElsewhere) {
+    const std::string breaks_off = envelope + "C: DATA\n S: 354 go\n C: x\n C: .\n reset\n";
+    for (const char* address : {"192.0.2.1:25", "192.0.2.2:25", "192.0.2.1:25"}) {
+        network.serve(address, hello + breaks_off);
+        EXPECT_THAT(run(order()), testing::StartsWith("temporary 4.4.2 ")) << address;
+        EXPECT_FALSE(outcome.destination_down);
+        time.advance(1s);
+    }
+    EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.2:25 192.0.2.1:25");
+    network.serve("192.0.2.2:25", hello + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    time.advance(10s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, ALossOverAKeptConnectionCountsForItsAddressToo) {
+    network.serve("192.0.2.1:25",
+                  hello + takes + envelope + "C: DATA\n S: 354 go\n C: x\n C: .\n S: 421 4.3.2 no");
+    network.serve("192.0.2.2:25", hello + takes + leave);
+    run(order());
+    EXPECT_EQ(run(order()), "temporary 4.3.2 a.example[192.0.2.1]:25");
+    EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.2:25");
+    time.advance(10s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+// A refusal is an answer: the host stays where it is in the order.
+TEST_F(DeliveryTest, ARefusalOfTheContentDoesNotMakeTheHostTheLast) {
+    const std::string later = envelope + "C: DATA\n S: 354 go\n C: x\n C: .\n S: 451 4.7.1 no\n";
+    network.serve("192.0.2.1:25", hello + later + leave);
+    EXPECT_EQ(run(order()), "temporary 4.7.1 a.example[192.0.2.1]:25");
+    time.advance(10s);
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    time.advance(10s);
+    EXPECT_EQ(network.errors(), "");
 }
 
 TEST_F(DeliveryTest, TheWalkHasAnEnd) {
