@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "common/ipc/routing.h"
+#include "common/loop/executor.h"
 #include "queue/pool.h"
 #include "queue/records.h"
 
@@ -72,12 +73,13 @@ struct Job {
     Job* previous = nullptr;
     QueuedMessage* message = nullptr;
     Job* sibling = nullptr; // next job of the same message
+    TimePoint routed_at{};  // not of the wall clock, which may be set
     uint32_t first = QueuedRecipient::none;
     uint32_t route = 0; // in MailTable::routes
-    uint32_t routed_at = 0;
     uint32_t expires_at = 0;
     uint32_t destination = 0; // the scheduler's number; 0: none
     uint16_t deliverer = 0;   // who has it
+    uint8_t losses = 0;       // deliverers that died while they had it
     bool has_slot = false;    // counts against its destination
     bool has_credit = false;  // counts against its deliverer
     bool listed = false;      // waits at its destination

@@ -11,7 +11,7 @@ namespace postern {
 namespace {
 
 // A route is asked for anew when it has become older than this before it could be used.
-constexpr WallTime route_lifetime = 60;
+constexpr auto route_lifetime = std::chrono::seconds(60);
 // Recipients of one delivery: what every SMTP server takes (RFC 5321 4.5.3.1.8).
 constexpr uint32_t recipients_per_delivery = 100;
 // However long a destination has been away: to try it costs a connection, and mail that was
@@ -19,6 +19,11 @@ constexpr uint32_t recipients_per_delivery = 100;
 constexpr auto longest_hold = std::chrono::minutes(30);
 // The wall clock may be set: it is looked at this often, if anything waits at all.
 constexpr WallTime longest_alarm = 60;
+// Seconds. It was set back, and neither corrected a little nor read late in a long turn.
+constexpr WallTime clock_tolerance = 60;
+// A job whose deliverers die again and again may be what they die of: then it is put off like one
+// that failed, so that the others get through, and expires.
+constexpr uint8_t losses_limit = 3;
 constexpr size_t loaded_per_turn = 500;
 constexpr uint32_t capacity_limit = 10'000;
 
@@ -53,6 +58,7 @@ AttemptError error_of(ipc::RecipientOutcome& outcome) {
 Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
              const ipc::QueueSettings& settings, Random random)
     : executor_(executor), spool_(spool), counters_(counters), random_(std::move(random)),
+      clock_offset_(clock_offset(executor.wall_seconds())),
       scheduler_(scheduler_settings(settings)),
       recorder_(executor, spool, table_, [this] { bouncer_.write_pending(); }),
       bouncer_(executor, spool, table_, recorder_,
@@ -80,7 +86,7 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
 
 void Queue::configure(const ipc::QueueSettings& settings) {
     settings_ = settings;
-    routes_good_since_ = executor_.wall_seconds();
+    routes_good_since_ = executor_.now();
     scheduler_.configure(scheduler_settings(settings));
     settlement_.configure({settings.retry_delay, settings.retry_max});
     bouncer_.set_hostname(settings.hostname);
@@ -173,6 +179,7 @@ void Queue::wake() { executor_.schedule(turn_); }
 
 void Queue::turn() {
     const WallTime now = executor_.wall_seconds();
+    follow_clock(now);
     for (uint32_t destination : scheduler_.release_holds(now))
         expire_held(destination, now);
     if (!draining_) {
@@ -189,6 +196,29 @@ void Queue::arm_alarm(WallTime now) {
         return alarm_.disarm();
     alarm_.arm(executor_,
                executor_.now() + std::chrono::seconds(std::min(next - now, longest_alarm)));
+}
+
+WallTime Queue::clock_offset(WallTime now) const {
+    return now -
+           std::chrono::floor<std::chrono::seconds>(executor_.now().time_since_epoch()).count();
+}
+
+// What was to wait for minutes would wait for them and for as long as the clock was set back.
+void Queue::follow_clock(WallTime now) {
+    const WallTime before = std::exchange(clock_offset_, clock_offset(now));
+    const WallTime back = before - clock_offset_;
+    if (back <= clock_tolerance)
+        return;
+    log::warning("the clock was set back, waiting mail follows it", {{"seconds", back}});
+    for (QueuedMessage* message = table_.after(0); message; message = table_.after(message->id)) {
+        for (uint32_t index = 0; index < message->count; ++index) {
+            uint32_t& next = message->recipients[index].next_attempt;
+            next = to_seconds(next - back);
+        }
+        if (message->heap_position != UINT32_MAX)
+            scheduler_.update(*message);
+    }
+    scheduler_.lift_all();
 }
 
 void Queue::start_routing(WallTime now) {
@@ -254,7 +284,7 @@ void Queue::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
         else
             not_routed(message, stored, recipient, random);
     }
-    enqueue_routed(message, stored, accepted, job.has_slot);
+    enqueue_routed(message, stored, accepted, job);
     scheduler_.update(message);
     // After enqueueing: a destination that has nothing is forgotten, with its hold.
     scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
@@ -263,7 +293,7 @@ void Queue::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
 }
 
 void Queue::enqueue_routed(QueuedMessage& message, const StoredMessage& stored,
-                           std::vector<RoutedRecipient>& recipients, bool front) {
+                           std::vector<RoutedRecipient>& recipients, const Job& from) {
     struct Group {
         Job* job;
         Place place;
@@ -280,7 +310,8 @@ void Queue::enqueue_routed(QueuedMessage& message, const StoredMessage& stored,
             place->second = groups.size();
             Job& job = table_.make_job(message);
             job.route = recipient.route;
-            job.routed_at = to_seconds(executor_.wall_seconds());
+            job.routed_at = executor_.now();
+            job.losses = from.losses;
             const auto ttl = table_.routes.get(job.route).ttl.value_or(settings_.ttl);
             job.expires_at = to_seconds(stored.envelope.accepted_at + ttl.count());
             groups.push_back({&job, std::move(recipient.place), 0});
@@ -295,7 +326,7 @@ void Queue::enqueue_routed(QueuedMessage& message, const StoredMessage& stored,
         queued.urgent = false;
     }
     for (Group& group : groups)
-        scheduler_.enqueue(*group.job, group.place.destination, group.place.local, front);
+        scheduler_.enqueue(*group.job, group.place.destination, group.place.local, from.has_slot);
 }
 
 void Queue::not_routed(QueuedMessage& message, const StoredMessage& stored,
@@ -330,7 +361,8 @@ void Queue::hand_out(WallTime now) {
             if (!MailTable::prune(*job)) {
                 scheduler_.settle(*job, Attempt::none, {}, now, 0);
                 drop(*job);
-            } else if (job->routed_at < std::max(now - route_lifetime, routes_good_since_)) {
+            } else if (job->routed_at <
+                       std::max<TimePoint>(executor_.now() - route_lifetime, routes_good_since_)) {
                 for_each_recipient(*job, [&](uint32_t index) {
                     table_.set_stage(job->message->recipients[index], Stage::routing);
                 });
@@ -349,15 +381,17 @@ void Queue::hand_over(Job& job) {
     Result<void> handed = dispatch_.deliver(job);
     if (handed)
         return;
-    QueuedMessage& message = *job.message;
     log::error("the content of a message cannot be read",
-               {{"message", message_name(message.id)}, {"reason", handed.error().message}});
+               {{"message", message_name(job.message->id)}, {"reason", handed.error().message}});
+    defer(job, own_error("4.3.0", "the content cannot be read at present"));
+}
+
+// The job, which nobody has, failed for now, and not for its destination's sake.
+void Queue::defer(Job& job, const AttemptError& error) {
+    QueuedMessage& message = *job.message;
     const StoredMessage stored = message.read();
     const Settlement::Attempted attempted{message, stored, job.expires_at, random_()};
-    for_each_recipient(job, [&](uint32_t index) {
-        settlement_.deferred(attempted, index,
-                             own_error("4.3.0", "the content cannot be read at present"));
-    });
+    for_each_recipient(job, [&](uint32_t index) { settlement_.deferred(attempted, index, error); });
     scheduler_.update(message);
     scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
     drop(job);
@@ -413,6 +447,7 @@ void Queue::expire_held(uint32_t destination, WallTime now) {
         MailTable::prune(*job);
         for_each_recipient(*job,
                            [&](uint32_t index) { settlement_.deferred(attempted, index, error); });
+        scheduler_.update(message); // should the clock say by now that it has not expired
         drop(*job);
     }
 }
@@ -421,6 +456,12 @@ void Queue::job_lost(Job& job) {
     if (!MailTable::prune(job)) {
         scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
         return drop(job);
+    }
+    if (++job.losses >= losses_limit) {
+        log::warning("deliveries of a message end with their process, it is put off",
+                     {{"message", message_name(job.message->id)}});
+        return defer(job,
+                     own_error("4.3.0", "the process that delivered it ended before it was done"));
     }
     for_each_recipient(job, [&](uint32_t index) {
         table_.set_stage(job.message->recipients[index], Stage::ready);

@@ -104,16 +104,19 @@ class Queue {
                 uint64_t size);
 
     void turn();
+    WallTime clock_offset(WallTime now) const;
+    void follow_clock(WallTime now);
     void start_routing(WallTime now);
     bool ask_again(Job& job);
     void job_routed(Job& job, std::vector<RoutedRecipient> recipients);
     void job_unrouted(Job& job);
     void enqueue_routed(QueuedMessage& message, const StoredMessage& stored,
-                        std::vector<RoutedRecipient>& recipients, bool front);
+                        std::vector<RoutedRecipient>& recipients, const Job& from);
     void not_routed(QueuedMessage& message, const StoredMessage& stored,
                     const RoutedRecipient& recipient, uint64_t random);
     void hand_out(WallTime now);
     void hand_over(Job& job);
+    void defer(Job& job, const AttemptError& error);
     void job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes);
     void job_lost(Job& job);
     void expire_held(uint32_t destination, WallTime now);
@@ -127,7 +130,8 @@ class Queue {
     Counters& counters_;
     ipc::QueueSettings settings_;
     Random random_;
-    WallTime routes_good_since_ = 0;
+    TimePoint routes_good_since_;
+    WallTime clock_offset_; // of the wall clock against the one that nobody sets
     MailTable table_;
     Scheduler scheduler_;
     Recorder recorder_;

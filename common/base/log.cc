@@ -13,6 +13,7 @@ constexpr size_t value_limit = 1024; // bytes of one value; more is cut
 // What every process has one of, and what would be a parameter of nearly every function.
 struct State {
     std::string name = "postern";
+    std::string prefix; // "name[pid]: "
     bool to_syslog = false;
     bool verbose = false;
 } state;
@@ -93,6 +94,7 @@ void append_time(std::string& line) {
 
 void open(std::string_view name, bool to_syslog) {
     state.name = name;
+    state.prefix = state.name + "[" + std::to_string(getpid()) + "]: ";
     state.to_syslog = to_syslog;
     if (to_syslog)
         openlog(state.name.c_str(), LOG_PID | LOG_NDELAY, LOG_MAIL);
@@ -121,7 +123,7 @@ void write(Level level, std::string_view event, std::initializer_list<Field> fie
     }
     std::string whole;
     append_time(whole);
-    whole += state.name + "[" + std::to_string(getpid()) + "]: " + line + "\n";
+    whole += state.prefix + line + "\n";
     // One call, so that the lines of several processes do not mix. A full disk loses the line.
     [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, whole.data(), whole.size());
 }

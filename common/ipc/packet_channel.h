@@ -17,7 +17,7 @@ namespace postern::ipc {
 
 // The largest packet, in bytes: one message must fit. Sockets are given buffers for it (make_pair).
 inline constexpr size_t packet_limit = 384 * 1024;
-inline constexpr size_t descriptors_per_packet = 64;
+inline constexpr size_t descriptors_per_packet = 250; // the kernel takes 253 (SCM_MAX_FD)
 // A peer that leaves so many bytes unread is taken for dead.
 inline constexpr size_t unsent_limit = 256 * 1024 * 1024;
 

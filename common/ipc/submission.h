@@ -16,8 +16,9 @@
 namespace postern::ipc {
 
 inline constexpr uint32_t submission_credit = 1024;
-// Content up to this many bytes travels inside Submit; more goes into a content file.
-inline constexpr uint32_t inline_content_limit = 64 * 1024;
+// Content up to this many bytes travels inside Submit; more goes into a content file. Measured with
+// 20 files of 100 KiB: a file each, synced and named, 180 a second; in the log, 3,300.
+inline constexpr uint32_t inline_content_limit = 128 * 1024;
 
 // Asks for an unnamed file to write large content to. Answered by ContentFile or Refused.
 struct ContentFileRequest {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -21,12 +22,21 @@ constexpr off_t settings_limit = 256 * 1024 * 1024;
     std::exit(environment_failed);
 }
 
+// Buffers of messages come and go all the time: memory that was returned to the system for each of
+// them would be faulted in again for the next.
+void keep_freed_memory() {
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+}
+
 } // namespace
 
 Process::Process(ipc::Role role, Duration cut_off_after)
     : role_(role), peers_(
                        loop_, [this](ipc::Role peer) { cut_off(peer); }, cut_off_after) {
     log::open(std::string("postern-") + ipc::role_name(role), false);
+    keep_freed_memory();
     std::signal(SIGPIPE, SIG_IGN);
     // A terminal's ^C and hangup reach the whole group; the supervisor decides what they mean.
     std::signal(SIGINT, SIG_IGN);
@@ -106,7 +116,11 @@ void Process::dispatch(ipc::FromSupervisor&& message) {
                 if (handlers_.configure)
                     handlers_.configure(std::move(configure));
             },
-            [this](ipc::Connect& connect) { handlers_.connect(std::move(connect)); },
+            [this](ipc::Connect& connect) {
+                if (depends_on(role_, connect.role))
+                    peers_.watch(connect.role, connect.index, connect.channel);
+                handlers_.connect(std::move(connect));
+            },
             [this](ipc::Drain& drain) { handlers_.drain(std::chrono::seconds(drain.seconds)); },
             [this](ipc::Exited& exited) {
                 if (handlers_.exited)

@@ -114,6 +114,8 @@ Result<void> SegmentWriter::write_durably(const std::vector<std::string_view>& p
     lazy_tail_.clear();
     if (active.fresh)
         first_write_done();
+    std::lock_guard lock(state_.mutex);
+    state_.batches++;
     return {};
 }
 
@@ -140,7 +142,6 @@ void SegmentWriter::remember(std::span<const std::span<char>> run,
     std::lock_guard lock(state_.mutex);
     state_.segments.set_file_size(active_->slot, active_->file_size);
     state_.segments.at(active_->slot).header.data_end = active_->position;
-    state_.batches++;
 }
 
 Result<void> SegmentWriter::sync_lazy() {

@@ -60,7 +60,7 @@ struct SpoolOptions {
     unsigned compaction_slack = 4;
     // Free disk space (bytes) below which new messages are refused with ENOSPC, so that there is
     // still room to record what happens to the old ones.
-    uint64_t min_free = 128u << 20;
+    uint64_t min_free = 8u << 20;
     size_t max_pending = 64u << 20;        // bytes gathered but not yet written; beyond it ENOBUFS
     unsigned lazy_sync_milliseconds = 500; // at most this old is an unsynced Progress
     bool threaded = true;                  // false: nothing is written but in run_sync_step()

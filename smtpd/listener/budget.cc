@@ -11,7 +11,16 @@ void Budget::idle_command() {
         bad_command();
 }
 
-void Budget::message_accepted() { errors_ = idle_commands_ = refused_recipients_ = 0; }
+void Budget::surplus_recipient() {
+    if (surplus_recipients_ >= free_recipients)
+        bad_command();
+    else
+        ++surplus_recipients_;
+}
+
+void Budget::message_accepted() {
+    errors_ = idle_commands_ = refused_recipients_ = surplus_recipients_ = 0;
+}
 
 bool Budget::exhausted() const {
     return (max_errors_ != 0 && errors_ > max_errors_) ||

@@ -16,9 +16,15 @@ class Budget {
     // as a bad command.
     static constexpr uint32_t free_commands = 100;
 
+    // Recipients between two messages that may come to nothing without being refused for good: no
+    // room for them (RFC 5321 4.5.3.1.10 has clients find out this way), no answer now, there
+    // already. Each further one counts as a bad command.
+    static constexpr uint32_t free_recipients = 1000;
+
     void bad_command() { ++errors_; }
     void idle_command();
     void refused_recipient() { ++refused_recipients_; }
+    void surplus_recipient();
     // A message was accepted: the client is of some use, and starts afresh.
     void message_accepted();
 
@@ -35,6 +41,7 @@ class Budget {
     uint32_t errors_ = 0;
     uint32_t idle_commands_ = 0;
     uint32_t refused_recipients_ = 0;
+    uint32_t surplus_recipients_ = 0;
     uint32_t transactions_ = 0;
 };
 

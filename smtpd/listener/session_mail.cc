@@ -103,8 +103,10 @@ void Session::begin_recipient(const RcptCommand& rcpt) {
         return complain(helo_.empty() ? replies::hello_first() : replies::mail_first());
     transaction_->note_rcpt();
     std::string address = recipient_address(rcpt);
-    if (!has_room(address))
+    if (!has_room(address)) {
+        budget_.surplus_recipient();
         return say(replies::too_many_recipients());
+    }
     pending_.push_back(std::make_shared<PendingRecipient>(executor(), std::move(address)));
     tasks_.spawn(look_up(pending_.back()));
 }
@@ -131,7 +133,10 @@ Task<void> Session::settle_recipients() {
 
 void Session::settle_recipient(std::string address, ipc::RouteVerdict verdict) {
     if (verdict == ipc::RouteVerdict::accepted) {
+        const size_t before = transaction_->recipients().size();
         transaction_->add_recipient(std::move(address));
+        if (transaction_->recipients().size() == before)
+            budget_.surplus_recipient();
         say(replies::recipient_ok());
         return;
     }
@@ -146,6 +151,8 @@ void Session::settle_recipient(std::string address, ipc::RouteVerdict verdict) {
                                     {"stat", to_line(reply)}});
     if (reply.is_permanent_failure())
         budget_.refused_recipient();
+    else
+        budget_.surplus_recipient();
     say(reply);
 }
 

@@ -26,7 +26,7 @@ class Transaction {
     // One more recipient fits, with `pending` others not decided yet. All recipients travel in one
     // message to the queue, so not only their number has a bound.
     bool has_room(const std::string& address, size_t pending, uint32_t max_recipients) const;
-    static constexpr size_t max_recipient_bytes = 256 * 1024;
+    static constexpr size_t max_recipient_bytes = 192 * 1024;
 
     void note_rcpt() { rcpt_seen_ = true; }
     // The address in wire form. The same one twice is one recipient: it gets one copy.

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "common/base/log.h"
+#include "common/ipc/packet_channel.h"
 #include "common/net/socket.h"
 
 namespace postern {
@@ -19,6 +20,8 @@ namespace postern {
 namespace {
 
 constexpr int listen_backlog = 1024;
+// A listener is given all sockets in one message, beside its settings.
+constexpr size_t most_listen_addresses = ipc::descriptors_per_packet - 1;
 constexpr const char* empty_path = "/run/postern/empty";
 
 void add_unique(std::vector<IpAddress>& addresses, const sockaddr* address) {
@@ -124,6 +127,10 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
                 {endpoint, listen.hostname.empty() ? hostname : listen.hostname, listen.tag});
         }
     }
+    if (all.size() > most_listen_addresses)
+        return Error{"there are " + std::to_string(all.size()) +
+                     " addresses and ports to listen on; " + std::to_string(most_listen_addresses) +
+                     " are possible"};
     return all;
 }
 

@@ -249,14 +249,52 @@ TEST(Requests, GiveEachAskerItsAnswer) {
     EXPECT_EQ(asker.requests.open(), 0u);
 }
 
-TEST(Requests, BeyondTheCreditGetNothingAtOnce) {
+// Many who ask at once are no reason to refuse some: they wait, first come, first served.
+TEST(Requests, BeyondTheCreditWaitForTheirTurn) {
+    Asker asker;
+    for (int i = 0; i < 5; ++i)
+        asker.ask(10s);
+    EXPECT_EQ(asker.sent.size(), 2u);
+    for (size_t i = 0; i < 5; ++i) {
+        ASSERT_GT(asker.sent.size(), i);
+        asker.requests.answer(asker.sent[i].request, ResolveAnswer());
+        while (asker.answers.size() <= i)
+            asker.loop.run();
+        EXPECT_TRUE(asker.answers[i]);
+        EXPECT_LE(asker.requests.open(), 2u);
+    }
+    EXPECT_EQ(asker.requests.open(), 0u);
+}
+
+TEST(Requests, BeyondTheCreditGiveUpAtTheirLimit) {
     Asker asker;
     asker.ask(10s);
     asker.ask(10s);
-    asker.ask(10s);
-    EXPECT_EQ(asker.sent.size(), 2u);
+    asker.ask(5ms);
+    asker.loop.run();
     ASSERT_EQ(asker.answers.size(), 1u);
     EXPECT_FALSE(asker.answers[0]);
+    EXPECT_EQ(asker.sent.size(), 2u);
+    asker.group.clear(); // those who were asked for are gone: their places are free
+    asker.ask(10s);
+    asker.ask(10s);
+    EXPECT_EQ(asker.sent.size(), 4u);
+}
+
+// The peer has died: nothing is sent for those who waited, one that was just let in among them.
+TEST(Requests, AbandonedWithThoseWhoWait) {
+    Asker asker;
+    for (int i = 0; i < 4; ++i)
+        asker.ask(10s);
+    asker.requests.answer(asker.sent[0].request, ResolveAnswer());
+    asker.requests.abandon();
+    while (asker.answers.size() < 4)
+        asker.loop.run();
+    EXPECT_EQ(asker.sent.size(), 2u);
+    EXPECT_TRUE(asker.answers[0]);
+    EXPECT_EQ(asker.requests.open(), 0u);
+    asker.ask(10s);
+    EXPECT_EQ(asker.sent.size(), 3u);
 }
 
 TEST(Requests, GiveUpAtTheirLimit) {

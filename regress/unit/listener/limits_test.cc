@@ -236,6 +236,40 @@ TEST_F(Limits, TooManyCommandsThatLeadToNothing) {
     play("C: NOOP\nS: 421 4.7.0 *\nclosed");
 }
 
+// Recipients that come to nothing end the session sometime, whatever the reason: each costs a
+// question to lookup or a line in the log.
+TEST_F(Limits, TooManyRecipientsThatLeadToNothing) {
+    struct Case {
+        const char* recipient;
+        RouteVerdict verdict;
+        const char* reply;
+    };
+    const Case cases[] = {
+        {"new@dest.example", RouteVerdict::accepted, "452 4.5.3"},   // no room
+        {"late@dest.example", RouteVerdict::temporary, "451 4.3.0"}, // no answer now
+        {"first@dest.example", RouteVerdict::accepted, "250 2.1.5"}, // there already
+    };
+    for (const Case& one : cases) {
+        SCOPED_TRACE(one.recipient);
+        settings->max_errors = 5;
+        settings->max_recipients = one.reply[0] == '4' && one.reply[2] == '2' ? 1 : 10;
+        lookup.verdicts[one.recipient] = one.verdict;
+        greet();
+        play(R"(
+            C: MAIL FROM:<x@client.example>
+            S: 250 2.1.0 *
+            C: RCPT TO:<first@dest.example>
+            S: 250 2.1.5 *
+        )");
+        const std::string command = "RCPT TO:<" + std::string(one.recipient) + ">\r\n";
+        for (uint32_t i = 0; i < Budget::free_recipients + 5; ++i) {
+            send(command);
+            ASSERT_EQ(receive().substr(0, 9), one.reply);
+        }
+        play("C: " + command.substr(0, command.size() - 2) + "\nS: 421 4.7.0 *\nclosed");
+    }
+}
+
 // A list may have dead addresses, but somebody who finds nothing but these is trying names.
 TEST_F(Limits, TooManyRefusedRecipients) {
     settings->max_recipients = 3;

@@ -101,6 +101,21 @@ TEST(BudgetTest, RefusedRecipientsAreNoErrors) {
     EXPECT_TRUE(budget.exhausted());
 }
 
+// A client may send many more recipients than there is room for (RFC 5321 4.5.3.1.10), not
+// endlessly.
+TEST(BudgetTest, SurplusRecipientsAreFreeForAWhile) {
+    Budget budget(limits_of(2, 3, 0));
+    for (uint32_t i = 0; i < Budget::free_recipients + 2; ++i)
+        budget.surplus_recipient();
+    EXPECT_FALSE(budget.exhausted());
+    budget.surplus_recipient();
+    EXPECT_TRUE(budget.exhausted());
+    budget.message_accepted();
+    EXPECT_FALSE(budget.exhausted());
+    budget.surplus_recipient();
+    EXPECT_FALSE(budget.exhausted());
+}
+
 TEST(BudgetTest, Transactions) {
     Budget budget(limits_of(0, 0, 2));
     EXPECT_TRUE(budget.take_transaction());
@@ -115,6 +130,7 @@ TEST(BudgetTest, ZeroIsNoLimit) {
         budget.bad_command();
         budget.idle_command();
         budget.refused_recipient();
+        budget.surplus_recipient();
         EXPECT_TRUE(budget.take_transaction());
     }
     EXPECT_FALSE(budget.exhausted());

@@ -71,6 +71,23 @@ TEST_F(Machine, ListenAddressesAreFoundByAddressInterfaceOrName) {
     EXPECT_FALSE(listen_addresses("no.such.interface.invalid"));
 }
 
+TEST_F(Machine, NoMoreIsListenedOnThanAListenerCanBeGiven) {
+    Configuration configuration;
+    const auto listen_on_ports = [&configuration](uint16_t ports) {
+        configuration.listens.clear();
+        for (uint16_t i = 0; i < ports; ++i) {
+            Listen& listen = configuration.listens.emplace_back();
+            listen.on = "127.0.0.1";
+            listen.port = static_cast<uint16_t>(2000 + i);
+        }
+        return addresses_of(configuration, "mx.example");
+    };
+    EXPECT_TRUE(listen_on_ports(249));
+    Result<std::vector<ipc::ListenAddress>> refused = listen_on_ports(250);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("249"), std::string::npos);
+}
+
 TEST_F(Machine, TheSpoolIsMadeAndBelongsToTheQueue) {
     ipc::Identity owner;
     if (geteuid() == 0) {
