@@ -6,7 +6,7 @@
 // settings along: a reload is for later sessions. Nothing that a client sends ends more than its
 // own session, and a message is answered with 250 only when the queue has said Durable.
 //
-// Bounds: the stream's input, 64 KiB of output that the client does not read, 64 KiB of content in
+// Bounds: the stream's input, 64 KiB of output that the client does not read, 128 KiB of content in
 // memory and one read's worth more, Transaction's recipients, max_lookups questions at once.
 #pragma once
 

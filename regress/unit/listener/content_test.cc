@@ -191,7 +191,7 @@ TEST_F(Content, TheDiskIsFullAtTheVeryEnd) {
     queue.disk_full = true;
     ContentSink sink(queue);
     postern::TaskGroup tasks;
-    sink.append(std::string(70'000, 'x'));
+    sink.append(std::string(ipc::inline_content_limit + 1, 'x'));
     ASSERT_TRUE(sink.needs_settling());
     tasks.spawn(sink.settle());
     ASSERT_TRUE(sink.failure());

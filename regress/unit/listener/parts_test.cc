@@ -54,7 +54,7 @@ TEST(TransactionTest, HasRoomByNumberAndBySize) {
     // Whatever the operator allows, all of it must fit in one message to the queue.
     size_t bytes = 0;
     for (int i = 0;; ++i) {
-        std::string address = std::string(200, 'x') + std::to_string(i) + "@dest.example";
+        std::string address = std::string(150, 'x') + std::to_string(i) + "@dest.example";
         if (!transaction.has_room(address, Transaction::max_recipient_bytes / 10'000, 0))
             break;
         bytes += address.size() + 4;
