@@ -39,7 +39,7 @@ class Stream {
     Stream& operator=(const Stream&) = delete;
 
     // `Line line = co_await stream.read_line(512, 5min);` A line longer than `limit` bytes, its end
-    // included, is skipped and reported as too_long.
+    // included, is skipped and reported as too_long. The limit is below input_limit.
     auto read_line(size_t limit, Duration time_limit);
     // Waits until there are more bytes in input() than now: `StreamStatus s = co_await …`.
     auto read_more(Duration time_limit);
@@ -47,7 +47,7 @@ class Stream {
     // What has come in and was not taken yet. At most input_limit bytes, then reading pauses.
     std::string_view input() const { return std::string_view(input_).substr(taken_); }
     void consume(size_t bytes);
-    static constexpr size_t input_limit = 128 * 1024;
+    static constexpr size_t input_limit = 64 * 1024;
 
     void write(std::string_view bytes);
     // Waits until at most `pending` bytes are left to be sent; the limit starts anew whenever some

@@ -94,6 +94,9 @@ Reply recipient_refused(ipc::RouteVerdict verdict) {
 Reply bare_line_ends() {
     return Reply(550, status::content_refused, "Content has a bare CR or LF (RFC 5321 2.3.8)");
 }
+Reply content_has_nul() {
+    return Reply(550, status::content_refused, "Content has a NUL character");
+}
 Reply content_line_too_long() {
     return Reply(550, status::content_refused, "Content has a line that is too long");
 }

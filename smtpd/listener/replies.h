@@ -40,6 +40,7 @@ Reply message_too_big(uint64_t limit);
 Reply too_many_recipients();
 Reply recipient_refused(ipc::RouteVerdict verdict); // any verdict but accepted
 Reply bare_line_ends();
+Reply content_has_nul();
 Reply content_line_too_long();
 Reply routing_loop();
 Reply storage_full();

@@ -266,6 +266,12 @@ std::optional<Reply> Session::judge(const DataDecoder& decoder, const ContentSin
         ++counters.refused_content;
         return replies::bare_line_ends();
     }
+    if (decoder.has_nul()) {
+        // Not a character of mail (RFC 5322 2.1). Who drops it on the way sees other lines than we
+        // do.
+        ++counters.refused_content;
+        return replies::content_has_nul();
+    }
     if (decoder.line_too_long()) {
         ++counters.refused_content;
         return replies::content_line_too_long();

@@ -131,6 +131,13 @@ ipc::RouteVerdict Router::find_user(const Action& action, const Mailbox& recipie
         if (*exists)
             return RouteVerdict::accepted;
     }
+    // RFC 5321 4.5.1: where mail is taken at all, postmaster's is. Without a user or alias of that
+    // name it is root's.
+    if (lower_case(recipient.local_part()) == "postmaster") {
+        user = "root";
+        Result<bool> exists = user_exists(user);
+        return exists && *exists ? RouteVerdict::accepted : RouteVerdict::temporary;
+    }
     return RouteVerdict::no_mailbox;
 }
 

@@ -76,6 +76,12 @@ TEST_F(Content, EightBitsAreKeptWithoutBeingDeclared) {
     EXPECT_EQ(queue.messages[0].submit.envelope.body, ipc::Body::seven_bit);
 }
 
+TEST_F(Content, ANulIsRefused) {
+    begin_data();
+    send(std::string("a\r\n\0.\r\nb\r\n.\r\n", 13));
+    play("S: 550 5.6.0 *\nC: NOOP\nS: 250 *");
+}
+
 TEST_F(Content, LinesOverTheStandardAreTakenWithinReason) {
     settings->max_message_size = 8 * 1024 * 1024;
     begin_data();

@@ -66,7 +66,7 @@ ipc::LookupSettings settings() {
 
 // The system's users; "broken" cannot be looked up.
 struct Users {
-    std::set<std::string> names = {"alice", "vmail", "bob.b", "a+b"};
+    std::set<std::string> names = {"alice", "vmail", "bob.b", "a+b", "root"};
     std::vector<std::string> asked;
 
     UserExists lookup() {
@@ -108,6 +108,7 @@ TEST(Router, MapsRecipientsToRoutes) {
         {"alice+a+b@maildir.test", "accepted maildir user=alice"},
         {"bob.b@maildir.test", "accepted maildir user=bob.b"},
         {"carol@maildir.test", "no_mailbox"},
+        {"Postmaster@maildir.test", "accepted maildir user=root"}, // RFC 5321 4.5.1
         {"broken@maildir.test", "temporary"},
         {"broken+tag@maildir.test", "temporary"},
         {"\"../alice\"@maildir.test", "no_mailbox"},
