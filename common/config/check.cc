@@ -109,6 +109,7 @@ std::vector<Diagnostic> check(Grammar& g) {
     check_tables(g);
     check_actions(g);
     check_retries(g);
+    check_pkis(g);
     return warn_of_open_relays(g);
 }
 

@@ -107,12 +107,46 @@ struct MatchRule {
     static constexpr auto fields(auto& m) { return std::tie(m.criteria, m.action, m.line); }
 };
 
+// `pki NAME …`: what a server proves its identity with. Paths of PEM files.
+struct Pki {
+    std::string certificate; // the server's own first, then those that vouch for it
+    std::string key;         // ECDSA or RSA
+    bool dhe = false;        // `dhe auto`: finite-field Diffie-Hellman for old clients
+    uint32_t line = 0;       // where it was first written, for the operator
+};
+
+// When a listener speaks TLS.
+enum class TlsMode : uint8_t {
+    none,
+    offered,  // `tls`: STARTTLS is there for those who want it
+    required, // `tls-require`: no mail before it
+    implicit, // `smtps`: from the first byte (RFC 8314)
+};
+constexpr TlsMode last_enumerator(TlsMode) { return TlsMode::implicit; }
+
+struct TlsOptions {
+    TlsMode mode = TlsMode::none;
+    bool verify = false;           // the client must have a certificate of `authority`
+    std::vector<std::string> pkis; // names; the first is for clients that name no server we know
+    std::string authority;         // `ca` by name; empty: clients are not asked for certificates
+    std::string ciphers;           // of TLS 1.2, as in ciphers(1ssl); empty: ours
+    bool tls_1_2 = true;           // `protocols`
+    bool tls_1_3 = true;
+    bool dhe = false; // of any of the pkis
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.mode, m.verify, m.pkis, m.authority, m.ciphers, m.tls_1_2, m.tls_1_3,
+                        m.dhe);
+    }
+};
+
 // `listen on … port …`. A name or an interface is resolved to addresses by the supervisor.
 struct Listen {
     std::string on; // address, host name, or interface name
     uint16_t port = 25;
     std::string hostname; // in the greeting; empty: the server's
     std::string tag;
+    TlsOptions tls;
     uint32_t line = 0;
 };
 
@@ -162,6 +196,9 @@ struct Configuration {
     QueueOptions queue;
     ResolverOptions resolver;
     Users users;
+    std::map<std::string, Pki> pkis;
+    std::map<std::string, std::string> authorities; // `ca NAME cert PATH`
+    std::string ciphers;                            // `smtp ciphers`, for listeners without
     std::vector<Listen> listens;
     std::vector<Action> actions;
     std::vector<MatchRule> rules;

@@ -33,6 +33,19 @@ struct ActionReference {
     size_t rule; // index
 };
 
+// Where a pki was first written, and whether all of its lines were good.
+struct PkiSource {
+    Position position;
+    bool good = true;
+};
+
+// A pki or a ca that a listener names.
+struct PkiReference {
+    std::string name;
+    Position position;
+    bool is_authority;
+};
+
 struct Grammar {
     Lexer lexer;
     TokenStream in;
@@ -43,6 +56,9 @@ struct Grammar {
     std::map<std::string, TableSource> tables;
     std::vector<ActionReference> action_references;
     std::vector<TableReference> table_references;
+    std::map<std::string, PkiSource> pkis;
+    std::vector<PkiReference> pki_references;
+    std::vector<Position> listen_positions; // one for each listener
     std::vector<Position> rule_positions;   // one for each rule
     std::optional<Position> retry_position; // of the last `queue retry-…`
     bool has_match = false;
@@ -52,6 +68,12 @@ struct Grammar {
 };
 
 void parse_listen(Grammar& grammar);
+void parse_pki(Grammar& grammar);
+void parse_authority(Grammar& grammar);
+// One of the TLS options of a listener; false: something else is there.
+bool parse_tls_option(Grammar& grammar, Options& options, TlsOptions& tls);
+void check_tls_options(Grammar& grammar, const Position& place, const TlsOptions& tls);
+std::string read_ciphers(TokenStream& in);
 void parse_action(Grammar& grammar);
 void parse_match(Grammar& grammar);
 void parse_table(Grammar& grammar);
@@ -65,6 +87,9 @@ void parse_queue(Grammar& grammar);
 void parse_resolver(Grammar& grammar);
 void parse_user(Grammar& grammar);
 void parse_processes(Grammar& grammar, uint32_t& count);
+
+// Whether pkis are whole, and which of them each listener has.
+void check_pkis(Grammar& grammar);
 
 // What can only be judged when everything has been read. Returns warnings.
 std::vector<Diagnostic> check(Grammar& grammar);

@@ -1,4 +1,4 @@
-// `listen on ADDRESS [port N] [hostname NAME] [tag NAME]`
+// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …]`
 #include "common/config/grammar.h"
 
 #include <algorithm>
@@ -10,6 +10,8 @@ namespace postern::config {
 namespace {
 
 constexpr size_t tag_limit = 31; // bytes, as in OpenSMTPD
+constexpr uint16_t smtp_port = 25;
+constexpr uint16_t smtps_port = 465;
 
 bool is_tag(std::string_view text) {
     return text.size() <= tag_limit && !check_table_value(TableUse::tags, text);
@@ -43,28 +45,31 @@ void parse_listen(Grammar& g) {
     const Position place = g.in.current().position;
     listen.on = read_value(g.in, "an address, a host name or an interface", parse_listen_on);
     Options options(g.in);
+    std::optional<uint16_t> port;
     while (g.in.more()) {
         if (options.accept("port")) {
-            listen.port = read_port(g.in);
+            port = read_port(g.in);
         } else if (options.accept("hostname")) {
             listen.hostname = read_name(g.in, "a host name", is_host_name);
         } else if (options.accept("tag")) {
             listen.tag = read_name(g.in, "a tag of at most 31 bytes", is_tag);
-        } else {
-            g.in.refuse({"auth", "auth-optional", "ca", "ciphers", "filter", "hostnames", "inet4",
-                         "inet6", "mask-src", "no-dsn", "pki", "protocols", "proxy-v2",
-                         "received-auth", "senders", "smtps", "tls", "tls-require"});
+        } else if (!parse_tls_option(g, options, listen.tls)) {
+            g.in.refuse({"auth", "auth-optional", "filter", "hostnames", "inet4", "inet6",
+                         "mask-src", "no-dsn", "proxy-v2", "received-auth", "senders"});
             g.in.fail();
         }
     }
+    check_tls_options(g, place, listen.tls);
     if (g.in.failed())
         return;
+    listen.port = port.value_or(listen.tls.mode == TlsMode::implicit ? smtps_port : smtp_port);
     for (const Listen& other : g.configuration.listens)
         if (other.on == listen.on && other.port == listen.port)
             return g.in.fail(place, quoted(listen.on) + " port " + std::to_string(listen.port) +
                                         " is listened on already (line " +
                                         std::to_string(other.line) + ")");
     g.configuration.listens.push_back(std::move(listen));
+    g.listen_positions.push_back(place);
 }
 
 } // namespace postern::config

@@ -59,12 +59,14 @@ struct Directive {
 
 constexpr Directive directives[] = {
     {"action", parse_action},
+    {"ca", parse_authority},
     {"hostname",
      [](Grammar& g) { g.configuration.hostname = read_name(g.in, "a host name", is_host_name); }},
     {"include", parse_include},
     {"listen", parse_listen},
     {"listener", [](Grammar& g) { parse_processes(g, g.configuration.listeners); }},
     {"match", parse_match},
+    {"pki", parse_pki},
     {"queue", parse_queue},
     {"relay", [](Grammar& g) { parse_processes(g, g.configuration.relays); }},
     {"resolver", parse_resolver},
@@ -81,7 +83,7 @@ constexpr Directive directives[] = {
 
 void parse_line(Grammar& g) {
     g.in.refuse(
-        {"admd", "bounce", "ca", "filter", "mda", "mta", "pki", "proc", "scheduler", "srs"});
+        {"admd", "bounce", "filter", "mda", "mta", "proc", "scheduler", "srs"});
     if (g.in.failed())
         return;
     if (g.in.current().kind == TokenKind::error)

@@ -51,7 +51,11 @@ void parse_smtp(Grammar& g) {
             });
         return;
     }
-    g.in.refuse({"ciphers", "sub-addr-delim"});
+    if (g.in.accept("ciphers")) {
+        g.configuration.ciphers = read_ciphers(g.in);
+        return;
+    }
+    g.in.refuse({"sub-addr-delim"});
     g.in.fail();
 }
 

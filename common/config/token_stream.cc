@@ -219,4 +219,6 @@ bool Options::accept(std::string_view keyword) {
     return true;
 }
 
+void Options::allow_again(std::string_view keyword) { std::erase(seen_, keyword); }
+
 } // namespace postern::config

@@ -88,6 +88,8 @@ class Options {
   public:
     explicit Options(TokenStream& in) : in_(in) {}
     bool accept(std::string_view keyword);
+    // This one may come more than once.
+    void allow_again(std::string_view keyword);
 
   private:
     TokenStream& in_;

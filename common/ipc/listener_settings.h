@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "common/base/ip_address.h"
+#include "common/config/configuration.h"
+#include "common/ipc/codec.h"
 
 namespace postern::ipc {
 
@@ -15,11 +17,21 @@ struct ListenAddress {
     Endpoint endpoint;
     std::string hostname; // in the greeting and in Received:
     std::string tag;
-    static constexpr auto fields(auto& m) { return std::tie(m.endpoint, m.hostname, m.tag); }
+    TlsOptions tls;
+    static constexpr auto fields(auto& m) { return std::tie(m.endpoint, m.hostname, m.tag, m.tls); }
+};
+
+// Certificates in PEM, under the name that the configuration gives them. A listener has no keys.
+struct NamedCertificates {
+    std::string name;
+    Blob certificates; // of a pki: its own first, then those that vouch for it
+    static constexpr auto fields(auto& m) { return std::tie(m.name, m.certificates); }
 };
 
 struct ListenerSettings {
     std::vector<ListenAddress> addresses;
+    std::vector<NamedCertificates> pkis;
+    std::vector<NamedCertificates> authorities;
     uint32_t max_message_size = 0; // bytes
     uint32_t max_recipients = 0;   // per transaction
     uint32_t max_mails = 0;        // transactions per session
@@ -27,8 +39,8 @@ struct ListenerSettings {
     uint32_t max_errors = 0;       // bad commands in a session, then 421
     uint32_t max_received_hops = 0;
     static constexpr auto fields(auto& m) {
-        return std::tie(m.addresses, m.max_message_size, m.max_recipients, m.max_mails,
-                        m.max_sessions, m.max_errors, m.max_received_hops);
+        return std::tie(m.addresses, m.pkis, m.authorities, m.max_message_size, m.max_recipients,
+                        m.max_mails, m.max_sessions, m.max_errors, m.max_received_hops);
     }
 };
 

@@ -50,7 +50,7 @@ void set_no_delay(int fd) {
 } // namespace
 
 SocketStream::SocketStream(EventLoop& loop, FileDescriptor socket)
-    : Stream(loop), loop_(loop), socket_(std::move(socket)),
+    : Stream(loop), loop_(loop), socket_(std::move(socket)), rest_(*this),
       watch_(loop, socket_.get(), [this](short events) {
           if (events & Watch::writable)
               on_writable();
@@ -63,17 +63,22 @@ SocketStream::SocketStream(EventLoop& loop, FileDescriptor socket)
 
 SocketStream::~SocketStream() = default;
 
+void SocketStream::add_layer(std::unique_ptr<StreamLayer> layer) { layer_ = std::move(layer); }
+
 ssize_t SocketStream::receive(char* buffer, size_t size) {
-    return ::recv(socket_.get(), buffer, size, 0);
+    return layer_ ? layer_->receive(buffer, size) : ::recv(socket_.get(), buffer, size, 0);
 }
 
 ssize_t SocketStream::transmit(const char* bytes, size_t size) {
-    return ::send(socket_.get(), bytes, size, MSG_NOSIGNAL);
+    return layer_ ? layer_->transmit(bytes, size)
+                  : ::send(socket_.get(), bytes, size, MSG_NOSIGNAL);
 }
 
 void SocketStream::watch(bool input, bool output) {
     watch_.want(static_cast<short>((input ? Watch::readable : Watch::none) |
                                    (output ? Watch::writable : Watch::none)));
+    if (input && layer_ && layer_->may_have_more())
+        loop_.schedule(rest_);
 }
 
 std::pair<char*, size_t> SocketStream::read_buffer() {

@@ -14,6 +14,17 @@
 
 namespace postern {
 
+// What the bytes of a stream pass through on their way from and to the socket: TLS.
+class StreamLayer {
+  public:
+    virtual ~StreamLayer() = default;
+    // As recv(2) and send(2) do: -1 with EAGAIN until the socket is ready again.
+    virtual ssize_t receive(char* buffer, size_t size) = 0;
+    virtual ssize_t transmit(const char* bytes, size_t size) = 0;
+    // receive() may have more to give although nothing more comes from the socket.
+    virtual bool may_have_more() const = 0;
+};
+
 class SocketStream final : public Stream {
   public:
     // Takes a connected, non-blocking socket.
@@ -21,6 +32,10 @@ class SocketStream final : public Stream {
     ~SocketStream() override;
 
     int fd() const { return socket_.get(); }
+    EventLoop& loop() const { return loop_; }
+    // From now on everything passes through `layer`. Input that was taken in before stays what it
+    // is: whoever calls this sees to it that there is none.
+    void add_layer(std::unique_ptr<StreamLayer> layer);
 
   protected:
     ssize_t receive(char* buffer, size_t size) override;
@@ -29,8 +44,17 @@ class SocketStream final : public Stream {
     std::pair<char*, size_t> read_buffer() override;
 
   private:
+    // Reads what the layer holds back, from the loop.
+    struct Rest final : Callback {
+        explicit Rest(SocketStream& stream) : stream_(stream) {}
+        void call() override { stream_.on_readable(); }
+        SocketStream& stream_;
+    };
+
     EventLoop& loop_;
     FileDescriptor socket_;
+    std::unique_ptr<StreamLayer> layer_; // null: the bytes are those of the socket
+    Rest rest_;
     Watch watch_;
 };
 

@@ -61,7 +61,12 @@ void Stream::reclaim() {
 
 void Stream::update_watch() {
     bool room = input_.size() - taken_ < input_limit;
-    watch(!ended_ && room, watching_output_ && !broken_);
+    watch(!ended_ && !held_ && room, watching_output_ && !broken_);
+}
+
+void Stream::hold_input(bool held) {
+    held_ = held;
+    update_watch();
 }
 
 void Stream::on_readable() {

@@ -48,6 +48,8 @@ class Stream {
     std::string_view input() const { return std::string_view(input_).substr(taken_); }
     void consume(size_t bytes);
     static constexpr size_t input_limit = 64 * 1024;
+    // While held nothing is read: what comes next is for somebody else, such as a TLS handshake.
+    void hold_input(bool held);
 
     void write(std::string_view bytes);
     // Waits until at most `pending` bytes are left to be sent; the limit starts anew whenever some
@@ -122,6 +124,7 @@ class Stream {
     bool broken_ = false;   // nothing can be sent
     bool skipping_ = false; // in the middle of a line that is too long
     bool watching_output_ = false;
+    bool held_ = false;
     uint64_t bytes_received_ = 0;
 
     Want want_ = Want::nothing;

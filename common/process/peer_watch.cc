@@ -10,9 +10,9 @@ using ipc::Role;
 bool depends_on(Role self, Role peer) {
     static constexpr std::pair<Role, Role> needs[] = {
         {Role::listener, Role::queue},    {Role::listener, Role::lookup},
-        {Role::listener, Role::resolver}, {Role::queue, Role::lookup},
-        {Role::relay, Role::queue},       {Role::relay, Role::resolver},
-        {Role::local, Role::queue},
+        {Role::listener, Role::resolver}, {Role::listener, Role::keyholder},
+        {Role::queue, Role::lookup},      {Role::relay, Role::queue},
+        {Role::relay, Role::resolver},    {Role::local, Role::queue},
     };
     return std::find(std::begin(needs), std::end(needs), std::pair(self, peer)) != std::end(needs);
 }

@@ -58,6 +58,13 @@ void append_received(std::string& out, const ReceivedField& field) {
         out += "\r\n\tfor ";
         append_path(out, *field.recipient);
     }
+    if (!field.tls_cipher.empty()) {
+        out += "\r\n\ttls ";
+        append_name(out, field.tls_cipher);
+        out += " (";
+        append_name(out, field.tls_protocol);
+        out += ')';
+    }
     out += ";\r\n\t";
     for (char c : field.date)
         out += c >= 0x20 && c < 0x7f ? c : '?';

@@ -19,7 +19,10 @@ struct ReceivedField {
     std::string_view id;           // of the message in the queue
     // The only recipient; null if there are several (RFC 5321 7.2: they must not see each other).
     const Mailbox* recipient = nullptr;
-    std::string_view date; // as format_date() in common/mail/date.h has it
+    // Of an encrypted session (RFC 8314 4.3); empty: it was not.
+    std::string_view tls_cipher;   // IANA name
+    std::string_view tls_protocol; // "TLSv1.3"
+    std::string_view date;         // as format_date() in common/mail/date.h has it
 };
 
 // Appends "Received: from ... (... [...])\r\n\tby ... with ... id ...\r\n\tfor

@@ -1,4 +1,4 @@
-// Whom a session asks: the queue, lookup, the DNS. As interfaces, so that whole sessions run in
+// Whom a session asks: the queue, lookup, the DNS, whoever encrypts. As interfaces, so that whole sessions run in
 // simulated time against answers that a test makes up. Every call has a limit and ends with an
 // answer or without one; nothing here throws or blocks.
 #pragma once
@@ -8,11 +8,13 @@
 #include <string>
 #include <variant>
 
+#include "common/base/result.h"
 #include "common/ipc/resolution.h"
 #include "common/ipc/routing.h"
 #include "common/ipc/submission.h"
 #include "common/loop/executor.h"
 #include "common/loop/task.h"
+#include "common/tls/facts.h"
 
 namespace postern::listener {
 
@@ -55,6 +57,17 @@ class Resolver {
     virtual ~Resolver() = default;
     // Without an answer: ResolveStatus::temporary.
     virtual Task<ipc::ResolveAnswer> resolve(ipc::ResolveQuery query, Duration limit) = 0;
+};
+
+// Turns the connection of one session into an encrypted one.
+class Encryption {
+  public:
+    virtual ~Encryption() = default;
+    // It can be begun now: whoever signs for it is there.
+    virtual bool available() const = 0;
+    // Sends `go_ahead` and shakes hands. Nothing that came in before counts, and after an error the
+    // connection is of no use.
+    virtual Task<Result<TlsFacts>> begin(std::string go_ahead, Duration limit) = 0;
 };
 
 } // namespace postern::listener

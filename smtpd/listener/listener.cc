@@ -37,8 +37,9 @@ void turn_away(int socket, const Reply& reply) {
 
 } // namespace
 
-Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver)
-    : loop_(loop), services_{loop, submission, routing, resolver, counters_},
+Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver,
+                   KeyholderClient& keyholder)
+    : loop_(loop), services_{loop, submission, routing, resolver, counters_}, keyholder_(keyholder),
       next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
 
 Listener::~Listener() = default;
@@ -50,9 +51,18 @@ Result<void> Listener::configure(ipc::ListenerSettings settings,
     auto shared = std::make_shared<const ipc::ListenerSettings>(std::move(settings));
     std::vector<std::unique_ptr<Acceptor>> acceptors;
     for (size_t i = 0; i < sockets.size(); ++i) {
+        Address address;
+        address.settings = shared;
+        address.index = i;
+        if (const TlsOptions& options = address.listen().tls; options.mode != TlsMode::none) {
+            auto tls = TlsServer::make(options, *shared, keyholder_.tickets());
+            if (!tls)
+                return tls.error();
+            address.tls = std::move(*tls);
+        }
         acceptors.push_back(std::make_unique<Acceptor>(
-            loop_, std::move(sockets[i]), [this, shared, i](FileDescriptor socket, Endpoint peer) {
-                accept(std::move(socket), peer, shared, i);
+            loop_, std::move(sockets[i]), [this, address](FileDescriptor socket, Endpoint peer) {
+                accept(std::move(socket), peer, address);
             }));
         acceptors.back()->pause(paused_);
     }
@@ -67,22 +77,27 @@ void Listener::pause(bool paused) {
         acceptor->pause(paused);
 }
 
-void Listener::accept(FileDescriptor socket, const Endpoint& peer,
-                      const std::shared_ptr<const ipc::ListenerSettings>& settings,
-                      size_t address) {
-    if (settings->max_sessions != 0 && sessions_.size() >= settings->max_sessions) {
+void Listener::accept(FileDescriptor socket, const Endpoint& peer, const Address& address) {
+    const ipc::ListenAddress& listen = address.listen();
+    const bool speaks_first = listen.tls.mode != TlsMode::implicit; // else the client does
+    const uint32_t limit = address.settings->max_sessions;
+    if (limit != 0 && sessions_.size() >= limit) {
         ++counters_.refused_sessions;
         log::info("too many sessions", {{"client", peer.address.to_string()}});
-        return turn_away(socket.get(),
-                         replies::too_many_sessions(settings->addresses[address].hostname));
+        if (speaks_first)
+            turn_away(socket.get(), replies::too_many_sessions(listen.hostname));
+        return;
     }
     Connection connection;
     connection.id = next_id_++;
     connection.client = peer.address;
-    connection.settings = settings;
-    connection.address = address;
-    connection.spoke_early = has_input(socket.get());
+    connection.settings = address.settings;
+    connection.address = address.index;
+    connection.spoke_early = speaks_first && has_input(socket.get());
     auto stream = std::make_unique<SocketStream>(loop_, std::move(socket));
+    if (address.tls)
+        connection.encryption =
+            std::make_unique<StreamEncryption>(*stream, address.tls, keyholder_);
     auto session = std::make_unique<Session>(services_, static_cast<SessionOwner&>(*this),
                                              std::move(connection), std::move(stream));
     Session& started = *session;

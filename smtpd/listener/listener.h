@@ -15,12 +15,14 @@
 #include "common/ipc/listener_settings.h"
 #include "common/net/socket.h"
 #include "smtpd/listener/session.h"
+#include "smtpd/listener/tls_server.h"
 
 namespace postern::listener {
 
 class Listener : SessionOwner {
   public:
-    Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver);
+    Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver,
+             KeyholderClient& keyholder);
     ~Listener();
 
     // Serves on these sockets from now on, in place of the former: `sockets` are listening, and
@@ -49,8 +51,15 @@ class Listener : SessionOwner {
         Listener& listener_;
     };
 
-    void accept(FileDescriptor socket, const Endpoint& peer,
-                const std::shared_ptr<const ipc::ListenerSettings>& settings, size_t address);
+    // What a socket serves with.
+    struct Address {
+        std::shared_ptr<const ipc::ListenerSettings> settings;
+        size_t index = 0;                     // in settings->addresses
+        std::shared_ptr<const TlsServer> tls; // null: none
+        const ipc::ListenAddress& listen() const { return settings->addresses[index]; }
+    };
+
+    void accept(FileDescriptor socket, const Endpoint& peer, const Address& address);
     void ended(Session& session) override;
     void reap();
     void finish_drain();
@@ -58,6 +67,7 @@ class Listener : SessionOwner {
     EventLoop& loop_;
     SessionCounters counters_;
     SessionServices services_;
+    KeyholderClient& keyholder_;
     uint64_t next_id_;
     bool paused_ = false;
     std::shared_ptr<const ipc::ListenerSettings> settings_;

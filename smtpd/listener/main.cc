@@ -1,10 +1,14 @@
 // postern-listener: the SMTP server. Several of them share the listening sockets.
 //
 // It receives the listening sockets and its settings from the supervisor, and channels to the
-// queue, lookup, the resolver and control. It gives up its privileges before it reads anything from
-// the network, and opens no sockets or files afterwards.
+// queue, lookup, the resolver, the keyholder and control. It gives up its privileges before it
+// reads anything from the network, and opens no sockets or files afterwards.
+#include <openssl/async.h>
+#include <openssl/ssl.h>
+
 #include "common/process/operator_port.h"
 #include "common/process/process.h"
+#include "smtpd/listener/keyholder_client.h"
 #include "smtpd/listener/listener.h"
 #include "smtpd/listener/lookup_client.h"
 #include "smtpd/listener/queue_client.h"
@@ -13,6 +17,10 @@
 using namespace postern;
 
 namespace {
+
+// Handshakes that wait for their signature at once; each has a stack of 32 KiB meanwhile. More wait
+// for their turn.
+constexpr size_t max_handshakes_signed_for = 512;
 
 // False: the former settings stay in force.
 bool take_settings(listener::Listener& listener, ipc::Configure configure) {
@@ -32,13 +40,16 @@ bool take_settings(listener::Listener& listener, ipc::Configure configure) {
 int main() {
     Process process(ipc::Role::listener);
     ipc::Configure first = process.first_configure();
+    OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, nullptr); // the machine's openssl.cnf
+    ASYNC_init_thread(max_handshakes_signed_for, 0);
     process.lock_in(first.identity, Sandbox{.network_server = true});
 
     EventLoop& loop = process.loop();
     listener::QueueClient queue(loop);
     listener::LookupClient lookup(loop);
     listener::ResolverClient resolver(loop);
-    listener::Listener listener(loop, queue, lookup, resolver);
+    listener::KeyholderClient keyholder(loop);
+    listener::Listener listener(loop, queue, lookup, resolver, keyholder);
     Counters counters;
     OperatorPort operator_port(
         loop, counters, [&](Counters& current) { listener.counters().publish(current); },
@@ -55,10 +66,11 @@ int main() {
             return lookup.connect(std::move(peer.channel));
         case ipc::Role::resolver:
             return resolver.connect(std::move(peer.channel));
+        case ipc::Role::keyholder:
+            return keyholder.connect(std::move(peer.channel));
         case ipc::Role::control:
             return operator_port.connect(std::move(peer.channel));
         case ipc::Role::listener:
-        case ipc::Role::keyholder:
         case ipc::Role::relay:
         case ipc::Role::local:
             log::warning("a channel to nobody we know", {{"role", ipc::role_name(peer.role)}});

@@ -19,10 +19,11 @@ Reply helo(std::string_view hostname, std::string_view client) {
     return Reply(250, std::string(hostname) + " Hello " + std::string(client));
 }
 
-Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size) {
+Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size,
+           bool starttls) {
     return Reply(250, std::string(hostname) + " Hello " + std::string(client) +
                           "\nPIPELINING\nSIZE " + std::to_string(max_message_size) +
-                          "\n8BITMIME\nENHANCEDSTATUSCODES");
+                          (starttls ? "\nSTARTTLS" : "") + "\n8BITMIME\nENHANCEDSTATUSCODES");
 }
 
 Reply ok() { return Reply(250, status::success, "Ok"); }
@@ -45,13 +46,15 @@ Reply cannot_verify() {
 Reply help() {
     return Reply(214, status::success,
                  "This is a Postern mail gateway.\n"
-                 "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP\n"
+                 "Commands: HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP\n"
                  "  EHLO host.example\n"
                  "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME]\n"
                  "  RCPT TO:<recipient@b.example>\n"
                  "  DATA, the message, and a line with a single dot\n"
                  "The protocol is RFC 5321. Ask postmaster about this host.");
 }
+
+Reply start_tls() { return Reply(220, status::success, "Ready to start TLS"); }
 
 Reply line_too_long() { return Reply(500, status::syntax_error, "Line too long"); }
 Reply line_without_crlf() {
@@ -65,6 +68,14 @@ Reply nested_mail() {
 Reply mail_first() { return Reply(503, status::invalid_command, "MAIL first"); }
 Reply rcpt_first() { return Reply(503, status::invalid_command, "RCPT first"); }
 Reply no_valid_recipients() { return Reply(554, status::invalid_command, "No valid recipients"); }
+
+Reply tls_first() {
+    return Reply(530, status::other_security, "Must issue a STARTTLS command first");
+}
+Reply tls_already() { return Reply(503, status::invalid_command, "TLS is in use already"); }
+Reply tls_unavailable() {
+    return Reply(454, status::other_security.as(4), "TLS not available due to temporary reason");
+}
 
 Reply message_too_big(uint64_t limit) {
     return Reply(552, status::message_too_big,
@@ -120,6 +131,11 @@ Reply refused_by_queue(const ipc::Refused& refused) {
 Reply spoke_early(std::string_view hostname) {
     return Reply(554, status::invalid_command,
                  std::string(hostname) + " Wait for the greeting (RFC 5321 4.3.1)");
+}
+Reply spoke_before_tls(std::string_view hostname) {
+    return Reply(554, status::invalid_command,
+                 std::string(hostname) +
+                     " Nothing may follow STARTTLS before its reply (RFC 3207)");
 }
 Reply shutting_down(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Service closing: connect again later");

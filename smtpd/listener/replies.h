@@ -12,8 +12,9 @@ namespace postern::listener::replies {
 
 Reply greeting(std::string_view hostname);
 Reply helo(std::string_view hostname, std::string_view client);
-// `max_message_size` in bytes; 0: no limit (RFC 1870 4).
-Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size);
+// `max_message_size` in bytes; 0: no limit (RFC 1870 4). `starttls`: it is offered (RFC 3207 4.2).
+Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size,
+           bool starttls);
 Reply ok();
 Reply sender_ok();
 Reply recipient_ok();
@@ -24,6 +25,7 @@ Reply goodbye(std::string_view hostname);
 // answers 252, which cannot be taken for success or failure.
 Reply cannot_verify();
 Reply help();
+Reply start_tls();
 
 // Bad commands: the session goes on.
 Reply line_too_long();
@@ -34,6 +36,10 @@ Reply nested_mail();
 Reply mail_first();
 Reply rcpt_first();
 Reply no_valid_recipients();
+Reply tls_first(); // RFC 3207 4
+Reply tls_already();
+
+Reply tls_unavailable(); // RFC 3207 4: not now
 
 // Refusals: the client has done nothing wrong with the protocol.
 Reply message_too_big(uint64_t limit);
@@ -49,6 +55,7 @@ Reply refused_by_queue(const ipc::Refused& refused); // codes that are none beco
 
 // The last words of a session.
 Reply spoke_early(std::string_view hostname);
+Reply spoke_before_tls(std::string_view hostname);
 Reply shutting_down(std::string_view hostname);
 Reply too_many_sessions(std::string_view hostname);
 Reply too_many_errors(std::string_view hostname);

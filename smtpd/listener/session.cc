@@ -77,15 +77,18 @@ void Session::cut_off() {
     idle_ = false;
     tasks_.clear();
     pending_.clear();
+    gone_ = securing_; // in the middle of a handshake there is no way to say anything
     close_with(replies::shutting_down(hostname()));
     tasks_.spawn(leave());
 }
 
 Task<void> Session::run() {
+    if (address().tls.mode == TlsMode::implicit)
+        co_await secure("");
     if (connection_.spoke_early) {
         ++services_.counters.early_talkers;
         close_with(replies::spoke_early(hostname()));
-    } else {
+    } else if (!gone_) {
         say(replies::greeting(hostname()));
     }
     co_await converse();
@@ -117,12 +120,16 @@ Task<void> Session::converse() {
             co_await settle_recipients();
         if (!talking())
             co_return;
-        if (rcpt)
+        if (needs_tls(command))
+            complain(replies::tls_first());
+        else if (rcpt)
             begin_recipient(*rcpt);
         else if (auto* mail = std::get_if<MailCommand>(&command))
             co_await begin_transaction(*mail);
         else if (std::holds_alternative<DataCommand>(command))
             co_await receive_message();
+        else if (std::holds_alternative<StarttlsCommand>(command))
+            co_await start_tls();
         else
             execute(command);
     }
@@ -193,8 +200,8 @@ void Session::execute(const Command& command) {
                        linger_ = false;
                        close_with(replies::goodbye(hostname()));
                    },
-                   [this](const StarttlsCommand&) { complain(replies::not_implemented()); },
-                   [](const MailCommand&) {}, // these three wait for somebody: converse()
+                   [](const StarttlsCommand&) {}, // these four wait for somebody: converse()
+                   [](const MailCommand&) {},
                    [](const RcptCommand&) {},
                    [](const DataCommand&) {},
                },
@@ -207,8 +214,72 @@ void Session::hello(const std::string& identity, bool extended) {
     transaction_.reset();
     helo_ = identity;
     extended_ = extended;
-    say(extended ? replies::ehlo(hostname(), identity, settings().max_message_size)
+    say(extended ? replies::ehlo(hostname(), identity, settings().max_message_size, offers_tls())
                  : replies::helo(hostname(), identity));
+}
+
+// RFC 3207 4: a server that requires TLS takes nothing else before it.
+bool Session::needs_tls(const Command& command) const {
+    if (tls_ || address().tls.mode != TlsMode::required)
+        return false;
+    return std::visit(Overloaded{
+                          [](const EhloCommand&) { return false; },
+                          [](const HeloCommand&) { return false; },
+                          [](const NoopCommand&) { return false; },
+                          [](const QuitCommand&) { return false; },
+                          [](const StarttlsCommand&) { return false; },
+                          [](const CommandError&) { return false; },
+                          [](const auto&) { return true; },
+                      },
+                      command);
+}
+
+// RFC 3207 4.
+Task<void> Session::start_tls() {
+    if (!connection_.encryption) {
+        complain(replies::not_implemented());
+    } else if (tls_) {
+        complain(replies::tls_already());
+    } else if (helo_.empty()) {
+        complain(replies::hello_first());
+    } else if (!stream_->input().empty()) {
+        // Somebody put commands in, to be taken for the client's own once TLS has begun.
+        ++services_.counters.early_talkers;
+        close_with(replies::spoke_before_tls(hostname()));
+    } else if (!connection_.encryption->available()) {
+        say(replies::tls_unavailable());
+    } else {
+        co_await secure(to_wire(replies::start_tls()));
+    }
+}
+
+// RFC 3207 4.2: afterwards the session is as at its beginning, without a greeting.
+Task<void> Session::secure(std::string go_ahead) {
+    securing_ = true;
+    Result<TlsFacts> facts =
+        co_await connection_.encryption->begin(std::move(go_ahead), patience::handshake);
+    securing_ = false;
+    helo_.clear();
+    extended_ = false;
+    transaction_.reset();
+    if (!facts) {
+        ++services_.counters.tls_failures;
+        gone_ = true;
+        log::info("TLS failed", {{"session", to_string(MessageId{id()})},
+                                 {"client", connection_.client.to_string()},
+                                 {"reason", facts.error().message}});
+        co_return;
+    }
+    ++services_.counters.tls_sessions;
+    services_.counters.tls_resumed += facts->resumed;
+    log::debug("TLS begins", {{"session", to_string(MessageId{id()})},
+                              {"client", connection_.client.to_string()},
+                              {"protocol", facts->protocol},
+                              {"cipher", facts->cipher},
+                              {"name", facts->server_name},
+                              {"certificate", facts->client_subject},
+                              {"resumed", facts->resumed ? "yes" : "no"}});
+    tls_ = std::make_unique<const TlsFacts>(std::move(*facts));
 }
 
 // A reply, unless this command was one too many.

@@ -34,9 +34,10 @@ class Session;
 
 // How long a session waits for what (RFC 5321 4.5.3.2).
 namespace patience {
-inline constexpr Duration command = limits::server_command; // the whole line
-inline constexpr Duration content = limits::server_data;    // each piece
-inline constexpr Duration output = limits::server_command;  // until the client reads some more
+inline constexpr Duration command = limits::server_command;     // the whole line
+inline constexpr Duration content = limits::server_data;        // each piece
+inline constexpr Duration handshake = std::chrono::seconds(60); // of TLS, all of it
+inline constexpr Duration output = limits::server_command;      // until the client reads some more
 inline constexpr Duration last_words = std::chrono::seconds(10);
 inline constexpr Duration linger = std::chrono::seconds(2);   // so that last words are not reset
 inline constexpr Duration routing = std::chrono::seconds(60); // a client waits five minutes
@@ -62,8 +63,9 @@ struct Connection {
     uint64_t id = 0; // unique, also across restarts
     IpAddress client;
     std::shared_ptr<const ipc::ListenerSettings> settings;
-    size_t address = 0;       // in settings->addresses: where it came in
-    bool spoke_early = false; // there was input before the greeting
+    size_t address = 0;                     // in settings->addresses: where it came in
+    bool spoke_early = false;               // there was input before the greeting
+    std::unique_ptr<Encryption> encryption; // null: there is no TLS on this address
 };
 
 class SessionOwner {
@@ -110,6 +112,10 @@ class Session {
     Task<void> leave();
     Task<void> keep_pace();
     Task<void> learn_reverse_name();
+    Task<void> start_tls();
+    Task<void> secure(std::string go_ahead);
+    bool offers_tls() const { return connection_.encryption && !tls_; }
+    bool needs_tls(const Command& command) const;
 
     Command understand(const Line& line);
     void input_ended(StreamStatus status);
@@ -152,7 +158,9 @@ class Session {
     Budget budget_;
     std::string helo_; // as the client said it; empty: not yet
     std::string reverse_name_;
-    bool extended_ = false; // EHLO, not HELO
+    bool extended_ = false;               // EHLO, not HELO
+    bool securing_ = false;               // a TLS handshake is going on
+    std::unique_ptr<const TlsFacts> tls_; // null: the session is not encrypted
     bool first_line_ = true;
     bool idle_ = false; // waiting for a command
     bool draining_ = false;

@@ -30,6 +30,9 @@ void SessionCounters::publish(Counters& counters) const {
     counters["smtp.errors"] = errors;
     counters["smtp.timeouts"] = timeouts;
     counters["smtp.early_talkers"] = early_talkers;
+    counters["smtp.tls.sessions"] = tls_sessions;
+    counters["smtp.tls.resumed"] = tls_resumed;
+    counters["smtp.tls.failures"] = tls_failures;
     counters["smtp.refused.sessions"] = refused_sessions;
     counters["smtp.refused.relaying"] = refused_relaying;
     counters["smtp.refused.policy"] = refused_policy;

@@ -17,6 +17,9 @@ struct SessionCounters {
     uint64_t errors = 0;     // bad commands
     uint64_t timeouts = 0;   // sessions ended because the client kept us waiting
     uint64_t early_talkers = 0;
+    uint64_t tls_sessions = 0; // encrypted, in all
+    uint64_t tls_resumed = 0;  // of these: without a full handshake
+    uint64_t tls_failures = 0; // handshakes
     uint64_t refused_sessions = 0; // over max_sessions
     uint64_t refused_relaying = 0; // recipients, as the next three
     uint64_t refused_policy = 0;

@@ -41,6 +41,7 @@ std::string Session::transaction_id() const {
 ipc::Origin Session::origin() const {
     ipc::Origin origin;
     origin.client = connection_.client;
+    origin.tls = tls_ != nullptr;
     origin.reverse_name = reverse_name_;
     origin.helo = helo_;
     origin.tag = address().tag;
@@ -200,7 +201,11 @@ std::string Session::trace_field() const {
     field.reverse_name = reverse_name_.empty() ? "unknown" : std::string_view(reverse_name_);
     field.address = client;
     field.by = hostname();
-    field.protocol = extended_ ? "ESMTP" : "SMTP";
+    field.protocol = tls_ ? "ESMTPS" : extended_ ? "ESMTP" : "SMTP"; // RFC 3848
+    if (tls_) {
+        field.tls_cipher = tls_->cipher;
+        field.tls_protocol = tls_->protocol;
+    }
     field.id = id;
     field.recipient = recipient ? &*recipient : nullptr;
     field.date = date;
@@ -326,7 +331,8 @@ void Session::accepted(uint64_t message, size_t recipients, uint64_t size) {
                            {"size", size},
                            {"recipients", recipients},
                            {"client", connection_.client.to_string()},
-                           {"helo", helo_}});
+                           {"helo", helo_},
+                           {"tls", tls_ ? tls_->protocol : "no"}});
     say(replies::queued(name));
 }
 

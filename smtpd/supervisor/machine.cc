@@ -123,8 +123,12 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             });
             if (twice)
                 return Error{"listen on " + endpoint.to_string() + " is configured twice"};
-            all.push_back(
-                {endpoint, listen.hostname.empty() ? hostname : listen.hostname, listen.tag});
+            ipc::ListenAddress entry;
+            entry.endpoint = endpoint;
+            entry.hostname = listen.hostname.empty() ? hostname : listen.hostname;
+            entry.tag = listen.tag;
+            entry.tls = listen.tls;
+            all.push_back(std::move(entry));
         }
     }
     if (all.size() > most_listen_addresses)

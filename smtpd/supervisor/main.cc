@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/config/parse.h"
+#include "smtpd/supervisor/pki_files.h"
 #include "smtpd/supervisor/supervisor.h"
 
 namespace {
@@ -89,6 +90,19 @@ Configuration read_configuration(const Arguments& arguments) {
     return std::move(*parsed.configuration);
 }
 
+// The rest of `-n`: what the configuration names besides other configuration.
+int check_files(const Configuration& configuration) {
+    Result<Credentials> credentials = read_credentials(configuration);
+    if (!credentials) {
+        std::fprintf(stderr, "%s\n", credentials.error().message.c_str());
+        return 1;
+    }
+    for (const std::string& warning : credentials->warnings)
+        std::fprintf(stderr, "%s (warning)\n", warning.c_str());
+    std::fprintf(stderr, "configuration OK\n");
+    return 0;
+}
+
 // Descriptors 0 to 2 are open in any case, so that no socket gets their numbers.
 void open_standard_descriptors() {
     int fd;
@@ -106,10 +120,8 @@ int main(int argc, char** argv) {
     open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
     Configuration configuration = read_configuration(arguments);
-    if (arguments.check) {
-        std::fprintf(stderr, "configuration OK\n");
-        return 0;
-    }
+    if (arguments.check)
+        return check_files(configuration);
     Result<std::string> programs = find_programs();
     if (!programs) {
         std::fprintf(stderr, "smtpd: %s\n", programs.error().message.c_str());

@@ -4,6 +4,7 @@
 
 #include "common/ipc/codec.h"
 #include "common/ipc/control_settings.h"
+#include "common/ipc/keyholder_settings.h"
 #include "common/ipc/local_settings.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/queue_settings.h"
@@ -20,12 +21,23 @@ constexpr uint32_t max_local_helpers = 50; // local deliveries at once
 ipc::ListenerSettings listener(const Configuration& configuration, const Surroundings& found) {
     ipc::ListenerSettings settings;
     settings.addresses = found.listen;
+    for (const PkiFiles& pki : found.credentials.pkis)
+        settings.pkis.push_back({pki.name, {pki.certificates}});
+    for (const AuthorityFile& authority : found.credentials.authorities)
+        settings.authorities.push_back({authority.name, {authority.certificates}});
     settings.max_message_size = configuration.limits.max_message_size;
     settings.max_recipients = configuration.limits.max_recipients;
     settings.max_mails = configuration.limits.max_mails;
     settings.max_sessions = configuration.limits.max_sessions;
     settings.max_errors = configuration.limits.max_errors;
     settings.max_received_hops = configuration.limits.max_received_hops;
+    return settings;
+}
+
+ipc::KeyholderSettings keyholder(const Surroundings& found) {
+    ipc::KeyholderSettings settings;
+    for (const PkiFiles& pki : found.credentials.pkis)
+        settings.names.push_back(pki.name);
     return settings;
 }
 
@@ -108,7 +120,7 @@ std::string settings_for(ipc::Role role, const Configuration& configuration,
     case ipc::Role::local:
         return ipc::encode_bytes(ipc::LocalSettings{max_local_helpers});
     case ipc::Role::keyholder:
-        break;
+        return ipc::encode_bytes(keyholder(found));
     }
     return {};
 }

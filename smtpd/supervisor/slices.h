@@ -8,6 +8,7 @@
 #include "common/config/configuration.h"
 #include "common/ipc/listener_settings.h"
 #include "common/ipc/supervision.h"
+#include "smtpd/supervisor/pki_files.h"
 
 namespace postern {
 
@@ -18,6 +19,7 @@ struct Surroundings {
     std::vector<IpAddress> local_addresses; // of the machine's interfaces
     std::string trust_anchor;               // text
     std::string hosts;                      // text of /etc/hosts
+    Credentials credentials;
     bool root = false;                      // users can be switched
     uint32_t user_id = 0;                   // who runs us
     uint32_t cores = 1;

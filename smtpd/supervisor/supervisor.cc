@@ -84,6 +84,12 @@ Result<Surroundings> Supervisor::survey(const Configuration& configuration) cons
     if (!listen)
         return listen.error();
     found.listen = std::move(*listen);
+    Result<Credentials> credentials = read_credentials(configuration);
+    if (!credentials)
+        return credentials.error();
+    found.credentials = std::move(*credentials);
+    for (const std::string& warning : found.credentials.warnings)
+        log::warning(warning);
     return found;
 }
 
@@ -95,8 +101,8 @@ Result<void> Supervisor::choose_identities() {
             return made.error();
         empty = *made;
     }
-    for (Role role : {Role::listener, Role::resolver, Role::lookup, Role::control, Role::queue,
-                      Role::relay, Role::local}) {
+    for (Role role : {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::control,
+                      Role::queue, Role::relay, Role::local}) {
         Result<ipc::Identity> identity = identity_of(role, configuration_, root_);
         if (!identity)
             return identity.error();
@@ -221,6 +227,9 @@ ipc::Configure Supervisor::configure_message(Child& child) {
     if (role == Role::listener)
         for (const BoundSocket& socket : sockets_)
             duplicate(socket.socket);
+    if (role == Role::keyholder)
+        for (const PkiFiles& pki : surroundings_.credentials.pkis)
+            duplicate(pki.key);
     if (role == Role::queue)
         duplicate(spool_);
     if (role == Role::control)

@@ -8,19 +8,21 @@ using ipc::Role;
 
 namespace {
 
-constexpr Role start_order[] = {Role::resolver, Role::lookup,  Role::queue,   Role::relay,
-                                Role::local,    Role::control, Role::listener};
+constexpr Role start_order[] = {Role::keyholder, Role::resolver, Role::lookup,  Role::queue,
+                                Role::relay,     Role::local,    Role::control, Role::listener};
 
 constexpr std::pair<Role, Role> channels[] = {
     {Role::listener, Role::queue},
     {Role::listener, Role::lookup},
     {Role::listener, Role::resolver},
+    {Role::listener, Role::keyholder},
     {Role::queue, Role::lookup},
     {Role::queue, Role::relay},
     {Role::queue, Role::local},
     {Role::relay, Role::resolver},
     // An operator may ask everybody.
     {Role::control, Role::listener},
+    {Role::control, Role::keyholder},
     {Role::control, Role::queue},
     {Role::control, Role::relay},
     {Role::control, Role::local},
@@ -61,7 +63,7 @@ const std::vector<DrainStep>& drain_steps() {
         {{Role::listener}, 10},
         {{Role::queue}, 10},
         {{Role::relay, Role::local}, 3},
-        {{Role::control, Role::lookup, Role::resolver}, 1},
+        {{Role::control, Role::lookup, Role::resolver, Role::keyholder}, 1},
     };
     return steps;
 }

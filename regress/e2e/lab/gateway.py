@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import time
 
@@ -44,13 +45,13 @@ class Gateway:
         """Every address of the configuration greets."""
         if self.process.poll() is not None:
             raise RuntimeError(f"smtpd ended with {self.process.returncode}")
-        return all(self.greets(address, port) for address, port in self.endpoints())
+        return all(self.greets(*endpoint) for endpoint in self.endpoints())
 
     def endpoints(self):
         with open(self.configuration) as file:
             text = file.read()
-        return [(address, int(port or 25)) for address, port in
-                re.findall(r"^listen on ([0-9a-fA-F.:]+)(?: port (\d+))?", text, re.MULTILINE)]
+        return [(address, int(port or 25), "smtps" in rest.split()) for address, port, rest in
+                re.findall(r"^listen on ([0-9a-fA-F.:]+)(?: port (\d+))?(.*)", text, re.MULTILINE)]
 
     def socket(self):
         """The control socket: where the configuration says, or the default."""
@@ -58,11 +59,15 @@ class Gateway:
             match = re.search(r'^socket "([^"]*)"', file.read(), re.MULTILINE)
         return match[1] if match else DEFAULT_SOCKET
 
-    def greets(self, address, port):
+    def greets(self, address, port, encrypted):
+        """In TLS it need not go as far as the greeting: the client may have to prove itself first."""
         try:
             with self.host.connect(address, port, 2) as connection:
                 connection.settimeout(2)
-                return connection.recv(3) == b"220"
+                if not encrypted:
+                    return connection.recv(3) == b"220"
+                ssl._create_unverified_context().wrap_socket(connection).close()
+                return True
         except OSError:
             return False
 

@@ -81,6 +81,28 @@ void describe_rules(std::ostream& out, const Configuration& configuration) {
     }
 }
 
+void describe_tls(std::ostream& out, const TlsOptions& tls) {
+    static constexpr const char* modes[] = {"", " tls", " tls-require", " smtps"};
+    out << modes[static_cast<size_t>(tls.mode)] << (tls.verify ? " verify" : "");
+    for (const std::string& name : tls.pkis)
+        out << " pki " << name;
+    if (!tls.authority.empty())
+        out << " ca " << tls.authority;
+    if (!tls.ciphers.empty())
+        out << " ciphers " << tls.ciphers;
+    if (!tls.tls_1_2 || !tls.tls_1_3)
+        out << " only " << (tls.tls_1_2 ? "TLSv1.2" : "TLSv1.3");
+    if (tls.dhe)
+        out << " dhe";
+}
+
+void describe_pkis(std::ostream& out, const Configuration& configuration) {
+    for (const auto& [name, pki] : configuration.pkis)
+        out << "pki " << name << " " << pki.certificate << " " << pki.key << "\n";
+    for (const auto& [name, path] : configuration.authorities)
+        out << "ca " << name << " " << path << "\n";
+}
+
 template <class T>
 void setting(std::ostream& out, const char* name, const T& value, const T& preset) {
     if (value != preset)
@@ -121,12 +143,14 @@ void describe_settings(std::ostream& out, const Configuration& c) {
 std::string describe(const Configuration& configuration) {
     std::ostringstream out;
     describe_settings(out, configuration);
+    describe_pkis(out, configuration);
     for (const Listen& listen : configuration.listens) {
         out << listen.line << ": listen " << listen.on << " " << listen.port;
         if (!listen.hostname.empty())
             out << " hostname " << listen.hostname;
         if (!listen.tag.empty())
             out << " tag " << listen.tag;
+        describe_tls(out, listen.tls);
         out << "\n";
     }
     describe_tables(out, configuration);

@@ -10,8 +10,8 @@ namespace postern::test {
 namespace {
 
 const std::string a_directive =
-    "expected a directive: action, hostname, include, listen, listener, match, queue, relay, "
-    "resolver, smtp, socket, spool, table, user, or \"name = value\"";
+    "expected a directive: action, ca, hostname, include, listen, listener, match, pki, queue, "
+    "relay, resolver, smtp, socket, spool, table, user, or \"name = value\"";
 
 struct Snippet {
     std::string text;
@@ -57,10 +57,6 @@ TEST(Invalid, Directives) {
         {R"("foo" bar)", std::string(R"(f:1:1: found "foo", )") + a_directive},
         {"{ a }", std::string(R"(f:1:1: found "{", )") + a_directive},
         {"= x", std::string(R"(f:1:1: found "=", )") + a_directive},
-        {R"(pki mail.example.com cert "/etc/ssl/mail.example.com.crt")",
-         R"(f:1:1: "pki" is a known smtpd.conf keyword, but this version does not support it here)"},
-        {R"(ca x cert "/x")",
-         R"(f:1:1: "ca" is a known smtpd.conf keyword, but this version does not support it here)"},
         {R"(filter "rspamd" proc-exec "filter-rspamd")",
          R"(f:1:1: "filter" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"bounce warn-interval 1h",
@@ -69,6 +65,37 @@ TEST(Invalid, Directives) {
          R"(f:1:1: "srs" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"mta max-deferred 100",
          R"(f:1:1: "mta" is a known smtpd.conf keyword, but this version does not support it here)"},
+    });
+}
+
+TEST(Invalid, Tls) {
+    const std::string pair = "pki m1 cert /c\npki m1 key /k\n";
+    expect_errors({
+        {"pki", "f:1:4: found end of line, expected the name of a pki: a host name or \"*\""},
+        {"pki \"a b\" cert /c",
+         R"(f:1:5: found "a b", expected the name of a pki: a host name or "*")"},
+        {"pki m1", "f:1:7: found end of line, expected one of: cert, key, dhe"},
+        {"pki m1 cert c", R"(f:1:13: found "c", expected an absolute path)"},
+        {"pki m1 dhe maybe", R"(f:1:12: found "maybe", expected one of: none, auto, legacy)"},
+        {"pki m1 cert /c", R"(f:1:5: pki "m1" has no "key")"},
+        {"pki m1 key /k", R"(f:1:5: pki "m1" has no "cert")"},
+        {"ca staff key /k", R"(f:1:10: found "key", expected cert)"},
+        {"listen on lo tls", "f:1:11: this listener speaks TLS, but has no certificate: name one "
+                             "with \"pki\""},
+        {"listen on lo tls pki m1", R"(f:1:22: there is no pki "m1")"},
+        {pair + "listen on lo tls smtps", "f:3:18: only one of \"tls\", \"tls-require\" and "
+                                          "\"smtps\" is possible"},
+        {pair + "listen on lo tls tls", R"(f:3:18: "tls" is given twice)"},
+        {pair + "listen on lo pki m1", "f:3:11: this listener has options of TLS, but none of "
+                                       "\"tls\", \"tls-require\" and \"smtps\""},
+        {pair + "listen on lo tls ca staff", R"(f:3:21: there is no ca "staff")"},
+        {pair + "listen on lo smtps verify",
+         R"(f:3:11: "verify" needs a "ca" that clients' certificates are verified by)"},
+        {pair + "listen on lo tls protocols SSLv3",
+         "f:3:28: found \"SSLv3\", expected protocols: TLSv1.2, TLSv1.3 or both, such as "
+         "\"TLSv1.2,TLSv1.3\""},
+        {pair + "listen on lo tls ciphers \"a b\"",
+         R"(f:3:26: found "a b", expected a list of ciphers such as HIGH:!aNULL)"},
     });
 }
 
@@ -92,7 +119,8 @@ TEST(Invalid, Listen) {
          R"(f:1:11: found "port", expected an address, a host name or an interface (a keyword must be quoted to be a value))"},
         {"listen on socket tag x",
          R"(f:1:11: "socket" is a known smtpd.conf keyword, but this version does not support it here)"},
-        {"listen on 127.0.0.1 foo", R"(f:1:21: found "foo", expected one of: port, hostname, tag)"},
+        {"listen on 127.0.0.1 foo",
+         R"(f:1:21: found "foo", expected one of: port, hostname, tag, pki, ca, ciphers, protocols, tls, tls-require, smtps)"},
         {"listen on 127.0.0.1 port", "f:1:25: found end of line, expected a port: 1 to 65535, "
                                      "smtp, submission, submissions or smtps"},
         {"listen on 127.0.0.1 port 0",
@@ -104,9 +132,12 @@ TEST(Invalid, Listen) {
         {"listen on 127.0.0.1 port -1",
          R"(f:1:26: found "-1", expected a port: 1 to 65535, smtp, submission, submissions or smtps)"},
         {"listen on 127.0.0.1 port 25 port 26", R"(f:1:29: "port" is given twice)"},
-        {"listen on 127.0.0.1 25", R"(f:1:21: found "25", expected one of: port, hostname, tag)"},
+        {"listen on 127.0.0.1 25",
+         R"(f:1:21: found "25", expected one of: port, hostname, tag, pki, ca, ciphers, protocols, tls, tls-require, smtps)"},
         {"listen on 127.0.0.1 tls pki mail.example.com auth",
-         R"(f:1:21: "tls" is a known smtpd.conf keyword, but this version does not support it here)"},
+         R"(f:1:29: there is no pki "mail.example.com")"
+         "\n"
+         R"(f:1:46: "auth" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"listen on 127.0.0.1 inet4",
          R"(f:1:21: "inet4" is a known smtpd.conf keyword, but this version does not support it here)"},
         {R"(listen on 127.0.0.1 filter "dkimsign")",
@@ -161,10 +192,8 @@ TEST(Invalid, Settings) {
         {"resolver system timeout 0s",
          R"(f:1:25: found "0s", expected a time such as 30s, 5m, 4h or 1d12h)"},
         {"resolver system timeout 3s timeout 4s", R"(f:1:28: "timeout" is given twice)"},
-        {"smtp", "f:1:5: found end of line, expected one of: limit, max-message-size"},
-        {"smtp foo", R"(f:1:6: found "foo", expected one of: limit, max-message-size)"},
-        {R"(smtp ciphers "HIGH")",
-         R"(f:1:6: "ciphers" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"smtp", "f:1:5: found end of line, expected one of: limit, max-message-size, ciphers"},
+        {"smtp foo", R"(f:1:6: found "foo", expected one of: limit, max-message-size, ciphers)"},
         {R"(smtp sub-addr-delim "-")",
          R"(f:1:6: "sub-addr-delim" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"smtp max-message-size", "f:1:22: found end of line, expected a size from 1 to 4294967295 "

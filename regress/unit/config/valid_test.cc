@@ -9,8 +9,8 @@ namespace postern::test {
 namespace {
 
 struct Snippet {
-    const char* text;
-    const char* meaning;
+    std::string text;
+    std::string meaning;
 };
 
 // Every configuration needs a rule: where a snippet has none, this one is put behind it.
@@ -113,6 +113,40 @@ TEST(Valid, Settings) {
     });
 }
 
+TEST(Valid, Tls) {
+    const std::string mx = "pki mx.example.org cert \"/c\"\npki mx.example.org key \"/k\"\n";
+    const std::string any = "pki * cert /any.c\npki * key /any.k\n";
+    const std::string means_mx = "pki mx.example.org /c /k\n";
+    const std::string means_any = "pki * /any.c /any.k\n";
+    expect_meanings({
+        {mx + "listen on lo tls pki mx.example.org",
+         means_mx + "3: listen lo 25 tls pki mx.example.org\n"},
+        {mx + "listen on lo smtps pki mx.example.org",
+         means_mx + "3: listen lo 465 smtps pki mx.example.org\n"},
+        {mx + "listen on lo port 587 tls-require pki mx.example.org tag out",
+         means_mx + "3: listen lo 587 tag out tls-require pki mx.example.org\n"},
+        // Before it is defined, and several: the first is for clients that name nobody we know.
+        {"listen on lo tls pki * pki mx.example.org\n" + mx + any,
+         means_any + means_mx + "1: listen lo 25 tls pki * pki mx.example.org\n"},
+        // Without a name it is that of the host name, else any; the others are there as well.
+        {"listen on lo tls hostname mx.example.org\n" + any + mx,
+         means_any + means_mx +
+             "1: listen lo 25 hostname mx.example.org tls pki mx.example.org pki *\n"},
+        {"hostname mx.example.org\nlisten on lo tls\n" + mx,
+         "hostname mx.example.org\n" + means_mx + "2: listen lo 25 tls pki mx.example.org\n"},
+        {mx + any + "listen on lo tls hostname other.example.org",
+         means_any + means_mx +
+             "5: listen lo 25 hostname other.example.org tls pki * pki mx.example.org\n"},
+        {mx + "listen on lo tls", means_mx + "3: listen lo 25 tls pki mx.example.org\n"},
+        {mx + "ca staff cert /ca\nlisten on lo smtps verify ca staff",
+         means_mx + "ca staff /ca\n4: listen lo 465 smtps verify pki mx.example.org ca staff\n"},
+        {mx + "pki mx.example.org dhe auto\nlisten on lo tls protocols \"TLSv1.3\" ciphers HIGH",
+         means_mx + "4: listen lo 25 tls pki mx.example.org ciphers HIGH only TLSv1.3 dhe\n"},
+        {mx + "smtp ciphers \"HIGH:!aNULL\"\nlisten on lo tls protocols \"TLSv1.2,TLSv1.3\"",
+         means_mx + "4: listen lo 25 tls pki mx.example.org ciphers HIGH:!aNULL\n"},
+    });
+}
+
 TEST(Valid, Listen) {
     expect_meanings({
         {"listen on lo", "1: listen lo 25\n"},
@@ -200,7 +234,7 @@ TEST(Valid, MatchCriteria) {
         {"match from any for domain example.org action a",
          "2: from any, for domain example.org, action a\n"},
         {"match from any for domain { example.org, \"*.example.org\"\n\n example.net }\n action a",
-         nullptr}, // a line end is no blank outside of the braces
+         ""}, // a line end is no blank outside of the braces
         {"match from any for domain { example.org, *.example.org\n\n example.net } action a",
          "2: from any, for domain example.org *.example.org example.net, action a\n"},
         {"match from any for domain [192.0.2.1] action a",
@@ -224,9 +258,8 @@ TEST(Valid, MatchCriteria) {
     };
     for (const Snippet& rule : rules) {
         SCOPED_TRACE(rule.text);
-        if (rule.meaning)
-            EXPECT_EQ(meaning_of(action + rule.text),
-                      "action a relay\n" + std::string(rule.meaning));
+        if (!rule.meaning.empty())
+            EXPECT_EQ(meaning_of(action + rule.text), "action a relay\n" + rule.meaning);
         else
             EXPECT_FALSE(
                 parse_configuration("f", action + rule.text, Files().reader()).configuration);

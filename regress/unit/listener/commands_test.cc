@@ -40,7 +40,7 @@ TEST_F(Commands, AnswersThoseThatChangeNothing) {
         S: 252 2.0.0 Cannot verify, *
         C: HELP
         S: 214-2.0.0 *
-        S: 214-2.0.0 Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP
+        S: 214-2.0.0 Commands: HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP
         S: 214-2.0.0 *
         S: 214-2.0.0 *
         S: 214-2.0.0 *

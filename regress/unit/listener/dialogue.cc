@@ -94,6 +94,8 @@ void Dialogue::connect() {
     connection.client = client_address;
     connection.settings = settings;
     connection.spoke_early = spoke_early;
+    if (encryption)
+        connection.encryption = std::make_unique<FakeEncryption>(*theirs, *encryption);
     session = std::make_unique<Session>(services_, static_cast<SessionOwner&>(*this),
                                         std::move(connection), std::move(theirs));
     session->start();

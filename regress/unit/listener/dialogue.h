@@ -60,6 +60,7 @@ class Dialogue : public testing::Test, SessionOwner {
     std::shared_ptr<ipc::ListenerSettings> settings = std::make_shared<ipc::ListenerSettings>();
     IpAddress client_address = *IpAddress::parse("192.0.2.7");
     bool spoke_early = false;
+    std::optional<FakeEncryption::Behaviour> encryption; // none: there is no TLS
 
     std::unique_ptr<MemoryStream> client;
     std::unique_ptr<Session> session;

@@ -93,6 +93,20 @@ Task<ipc::ResolveAnswer> FakeResolver::resolve(ipc::ResolveQuery query, Duration
     co_return answer;
 }
 
+Task<Result<TlsFacts>> FakeEncryption::begin(std::string go_ahead, Duration limit) {
+    stream_.hold_input(true);
+    stream_.write(go_ahead);
+    if (behaviour_.delay > Duration(0))
+        co_await stream_.executor().sleep(std::min(behaviour_.delay, limit));
+    if (!behaviour_.failure.empty())
+        co_return Error{behaviour_.failure};
+    stream_.hold_input(false);
+    TlsFacts facts;
+    facts.protocol = "TLSv1.3";
+    facts.cipher = "TLS_AES_128_GCM_SHA256";
+    co_return facts;
+}
+
 ipc::Refused refused(uint16_t code, const char* enhanced, const char* text) {
     ipc::Refused refusal;
     refusal.code = code;

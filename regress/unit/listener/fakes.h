@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/file_descriptor.h"
+#include "common/net/stream.h"
 #include "smtpd/listener/collaborators.h"
 
 namespace postern::listener::test {
@@ -90,6 +91,25 @@ class FakeResolver final : public Resolver {
 
   private:
     Executor& executor_;
+};
+
+// Encrypts nothing, but takes its time over it.
+class FakeEncryption final : public Encryption {
+  public:
+    struct Behaviour {
+        bool available = true;
+        std::string failure; // empty: it succeeds
+        Duration delay{0};
+    };
+    FakeEncryption(Stream& stream, const Behaviour& behaviour)
+        : stream_(stream), behaviour_(behaviour) {}
+
+    bool available() const override { return behaviour_.available; }
+    Task<Result<TlsFacts>> begin(std::string go_ahead, Duration limit) override;
+
+  private:
+    Stream& stream_;
+    const Behaviour& behaviour_;
 };
 
 ipc::Refused refused(uint16_t code, const char* enhanced, const char* text);

@@ -89,7 +89,8 @@ class ListenerTest : public testing::Test {
     FakeQueue queue{loop};
     FakeLookup lookup{loop};
     FakeResolver resolver{loop};
-    Listener listener{loop, queue, lookup, resolver};
+    KeyholderClient keyholder{loop};
+    Listener listener{loop, queue, lookup, resolver, keyholder};
     uint16_t port = 0;
 };
 

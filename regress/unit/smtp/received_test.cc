@@ -40,6 +40,20 @@ TEST(Received, WithAndWithoutRecipient) {
                               "\tMon, 23 Nov 2026 17:35:30 +0000\r\n");
 }
 
+TEST(Received, OfAnEncryptedSession) {
+    ReceivedField field = example();
+    const Mailbox recipient("b", "dest.example");
+    field.recipient = &recipient;
+    field.protocol = "ESMTPS";
+    field.tls_cipher = "TLS_AES_256_GCM_SHA384";
+    field.tls_protocol = "TLSv1.3";
+    EXPECT_EQ(written(field), "Received: from client.example (host.client.example [192.0.2.1])\r\n"
+                              "\tby mx.example with ESMTPS id 0123456789abcdef\r\n"
+                              "\tfor <b@dest.example>\r\n"
+                              "\ttls TLS_AES_256_GCM_SHA384 (TLSv1.3);\r\n"
+                              "\tMon, 23 Nov 2026 17:35:30 +0000\r\n");
+}
+
 TEST(Received, WhatIsNotKnown) {
     ReceivedField field = example();
     field.reverse_name = "";

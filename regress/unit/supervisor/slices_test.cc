@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "common/ipc/codec.h"
+#include "common/ipc/keyholder_settings.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
@@ -16,8 +17,10 @@ Surroundings example() {
     found.cores = 4;
     found.local_addresses = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("192.0.2.1"),
                              *IpAddress::parse("2001:db8::1")};
-    found.listen = {{{*IpAddress::parse("0.0.0.0"), 25}, "mx.example", ""},
-                    {{*IpAddress::parse("127.0.0.1"), 2525}, "inside.example", "inside"}};
+    found.listen = {{{*IpAddress::parse("0.0.0.0"), 25}, "mx.example", "", {}},
+                    {{*IpAddress::parse("127.0.0.1"), 2525}, "inside.example", "inside", {}}};
+    found.credentials.pkis.push_back({"mx.example", "the certificates", {}});
+    found.credentials.authorities.push_back({"staff", "the authority"});
     return found;
 }
 
@@ -36,6 +39,17 @@ TEST(Slices, ARelayKnowsWhereItWouldMeetItself) {
     // The unspecified address stands for all of its family.
     EXPECT_EQ(endpoints,
               (std::vector<std::string>{"127.0.0.1:25", "192.0.2.1:25", "127.0.0.1:2525"}));
+}
+
+TEST(Slices, AListenerHasCertificatesAndTheKeyholderTheNamesOfItsKeys) {
+    auto listener = settings<ipc::ListenerSettings>(ipc::Role::listener, Configuration());
+    ASSERT_EQ(listener.pkis.size(), 1u);
+    EXPECT_EQ(listener.pkis[0].name, "mx.example");
+    EXPECT_EQ(listener.pkis[0].certificates.bytes, "the certificates");
+    ASSERT_EQ(listener.authorities.size(), 1u);
+    EXPECT_EQ(listener.authorities[0].certificates.bytes, "the authority");
+    auto keyholder = settings<ipc::KeyholderSettings>(ipc::Role::keyholder, Configuration());
+    EXPECT_EQ(keyholder.names, std::vector<std::string>{"mx.example"});
 }
 
 TEST(Slices, LookupKnowsWhatIsLocal) {

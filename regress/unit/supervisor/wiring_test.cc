@@ -34,12 +34,14 @@ TEST(Wiring, AListenerForEachCoreAndARelayForEachTwo) {
 // The isolation that the design promises, as a table: there is no other channel.
 TEST(Wiring, WhoTalksToWhom) {
     const std::map<Role, std::vector<Role>> expected = {
-        {Role::listener, {Role::resolver, Role::lookup, Role::control, Role::queue}},
-        {Role::keyholder, {}},
+        {Role::listener,
+         {Role::keyholder, Role::resolver, Role::lookup, Role::control, Role::queue}},
+        {Role::keyholder, {Role::listener, Role::control}},
         {Role::resolver, {Role::listener, Role::control, Role::relay}},
         {Role::lookup, {Role::listener, Role::control, Role::queue}},
         {Role::control,
-         {Role::listener, Role::resolver, Role::lookup, Role::queue, Role::relay, Role::local}},
+         {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::queue, Role::relay,
+          Role::local}},
         {Role::queue, {Role::listener, Role::lookup, Role::control, Role::relay, Role::local}},
         {Role::relay, {Role::resolver, Role::control, Role::queue}},
         {Role::local, {Role::control, Role::queue}},

@@ -1,0 +1,17 @@
+// What the two ends of an encrypted connection know of each other.
+#pragma once
+
+#include <string>
+
+namespace postern {
+
+// What was agreed on, for the log and for trace fields.
+struct TlsFacts {
+    std::string protocol;       // "TLSv1.3"
+    std::string cipher;         // its IANA name, "TLS_AES_256_GCM_SHA384"
+    std::string server_name;    // that the client asked for (RFC 6066 3); empty: none
+    std::string client_subject; // of the client's certificate, if it was verified; else empty
+    bool resumed = false;
+};
+
+} // namespace postern

@@ -1,0 +1,137 @@
+// The whole process but for its main: listeners ask over channels.
+#include "smtpd/keyholder/service.h"
+
+#include <gtest/gtest.h>
+
+#include "common/tls/certificate.h"
+#include "regress/support/test_certificate.h"
+#include "regress/unit/listener/loop_support.h"
+
+namespace postern::keyholder::test {
+namespace {
+
+using namespace std::chrono_literals;
+using listener::test::run_until;
+using postern::test::make_certificate;
+using postern::test::TestCertificate;
+
+// A listener's end.
+struct Listener {
+    using Channel = ipc::Channel<ipc::KeyholderToListener, ipc::ListenerToKeyholder>;
+
+    Listener(EventLoop& loop, Service& service, uint32_t index) : loop(loop) {
+        auto [ours, theirs] = ipc::make_pair();
+        service.connect(index, std::move(theirs));
+        channel = std::make_unique<Channel>(
+            loop, std::move(ours),
+            [this](ipc::KeyholderToListener&& message) {
+                if (auto* keys = std::get_if<ipc::TicketKeys>(&message))
+                    tickets.push_back(std::move(*keys));
+                else
+                    answers.push_back(std::get<ipc::Signature>(std::move(message)));
+            },
+            [this](const std::string&) { closed = true; });
+    }
+    void ask(const TestCertificate& own, uint32_t request) {
+        ipc::SignQuery query;
+        query.request = request;
+        query.key_id = key_id_of(*own.key);
+        query.scheme = ipc::SignatureScheme::ecdsa_sha256;
+        query.content = std::string(64, ' ') + "TLS 1.3, server CertificateVerify" + '\0' +
+                        std::string(32, 'h');
+        channel->send(std::move(query));
+    }
+    bool answered(size_t count) {
+        return run_until(loop, [&] { return answers.size() >= count; });
+    }
+
+    EventLoop& loop;
+    std::unique_ptr<Channel> channel;
+    std::vector<ipc::Signature> answers;
+    std::vector<ipc::TicketKeys> tickets;
+    bool closed = false;
+};
+
+Keys keys_with(std::initializer_list<const TestCertificate*> all) {
+    Keys keys;
+    for (const TestCertificate* own : all)
+        EXPECT_TRUE(keys.add(own->key_pem()));
+    return keys;
+}
+
+struct KeyholderServiceTest : testing::Test {
+    TestCertificate own = make_certificate(), next = make_certificate(), last = make_certificate();
+    EventLoop loop;
+    Service service{loop};
+};
+
+TEST_F(KeyholderServiceTest, SignsAndCounts) {
+    service.set_keys(keys_with({&own}));
+    Listener listener(loop, service, 0);
+    listener.ask(own, 7);
+    ASSERT_TRUE(listener.answered(1));
+    EXPECT_EQ(listener.answers[0].request, 7u);
+    EXPECT_FALSE(listener.answers[0].signature.empty());
+    EXPECT_EQ(service.totals().signatures, 1u);
+}
+
+TEST_F(KeyholderServiceTest, AllListenersGetTheSameTicketKeys) {
+    Listener one(loop, service, 0), other(loop, service, 1);
+    ASSERT_TRUE(run_until(loop, [&] { return one.tickets.size() + other.tickets.size() == 2; }));
+    ASSERT_EQ(one.tickets[0].keys.size(), 1u);
+    EXPECT_EQ(one.tickets[0].keys[0].name, other.tickets[0].keys[0].name);
+    EXPECT_EQ(one.tickets[0].keys[0].encryption, other.tickets[0].keys[0].encryption);
+}
+
+TEST_F(KeyholderServiceTest, AHandshakeThatBeganBeforeAReloadIsStillSigned) {
+    service.set_keys(keys_with({&own}));
+    service.set_keys(keys_with({&next}));
+    Listener listener(loop, service, 0);
+    listener.ask(own, 1);
+    listener.ask(next, 2);
+    ASSERT_TRUE(listener.answered(2));
+    EXPECT_FALSE(listener.answers[0].signature.empty());
+    EXPECT_FALSE(listener.answers[1].signature.empty());
+}
+
+TEST_F(KeyholderServiceTest, AListenerThatIsAheadOfAReloadWaitsForTheKey) {
+    service.set_keys(keys_with({&own}));
+    Listener listener(loop, service, 0);
+    listener.ask(next, 1);
+    listener.ask(own, 2);
+    ASSERT_TRUE(listener.answered(1));
+    EXPECT_EQ(listener.answers[0].request, 2u) << "nobody else waits";
+    service.set_keys(keys_with({&next}));
+    ASSERT_TRUE(listener.answered(2));
+    EXPECT_EQ(listener.answers[1].request, 1u);
+    EXPECT_FALSE(listener.answers[1].signature.empty());
+}
+
+TEST_F(KeyholderServiceTest, AKeyThatDoesNotComeIsRefused) {
+    Listener listener(loop, service, 0);
+    // The questions beyond a listener's credit wait for nothing, the first one for its patience.
+    for (uint32_t i = 0; i <= ipc::signing_credit; ++i)
+        listener.ask(last, i);
+    ASSERT_TRUE(listener.answered(1));
+    EXPECT_EQ(listener.answers[0].request, ipc::signing_credit);
+    EXPECT_TRUE(listener.answers[0].signature.empty());
+    ASSERT_TRUE(listener.answered(ipc::signing_credit + 1));
+    EXPECT_TRUE(listener.answers.back().signature.empty());
+    EXPECT_EQ(service.totals().refused, ipc::signing_credit + 1);
+}
+
+TEST_F(KeyholderServiceTest, AListenerThatAsksForMailToBeSignedIsRefused) {
+    service.set_keys(keys_with({&own}));
+    Listener listener(loop, service, 0);
+    ipc::SignQuery query;
+    query.key_id = key_id_of(*own.key);
+    query.scheme = ipc::SignatureScheme::ecdsa_sha256;
+    query.content = "from:postmaster@example.org\r\n";
+    listener.channel->send(std::move(query));
+    ASSERT_TRUE(listener.answered(1));
+    EXPECT_TRUE(listener.answers[0].signature.empty());
+    EXPECT_EQ(service.totals().refused, 1u);
+}
+
+} // namespace
+} // namespace postern::keyholder::test

@@ -1,0 +1,27 @@
+// The private keys. They come in as PEM and never go out.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "common/ipc/signing.h"
+#include "common/tls/openssl.h"
+
+namespace postern::keyholder {
+
+class Keys {
+  public:
+    Result<void> add(std::string_view pem);
+    bool has(const std::string& key_id) const { return keys_.contains(key_id); }
+    size_t size() const { return keys_.size(); }
+
+    // An error where there is no such key, or it does not sign this way or this content.
+    Result<std::string> sign(const ipc::SignQuery& query) const;
+
+  private:
+    std::map<std::string, EvpKey> keys_; // by key id
+};
+
+} // namespace postern::keyholder

@@ -1,0 +1,82 @@
+// postern-keyholder: has the private keys, and signs handshakes with them.
+//
+// It receives the keys as memory files from the supervisor, which does not look into them, and
+// channels to the listeners and control. It can reach neither network nor files.
+#include <openssl/crypto.h>
+#include <sys/prctl.h>
+
+#include "common/ipc/keyholder_settings.h"
+#include "common/process/operator_port.h"
+#include "common/process/process.h"
+#include "smtpd/keyholder/service.h"
+
+using namespace postern;
+
+namespace {
+
+Result<keyholder::Keys> load_keys(const ipc::Configure& configure) {
+    auto settings = read_settings<ipc::KeyholderSettings>(configure);
+    if (!settings)
+        return settings.error();
+    if (settings->names.size() != configure.files.size())
+        return Error{"keys and their names differ in number"};
+    keyholder::Keys keys;
+    for (size_t i = 0; i < configure.files.size(); ++i) {
+        Result<std::string> pem = read_memory_file(configure.files[i]);
+        if (!pem)
+            return pem.error();
+        Result<void> added = keys.add(*pem);
+        OPENSSL_cleanse(pem->data(), pem->size());
+        if (!added)
+            return Error{"pki " + settings->names[i] + ": " + added.error().message};
+    }
+    return keys;
+}
+
+// False: the former keys stay.
+bool take_keys(keyholder::Service& service, const ipc::Configure& configure) {
+    Result<keyholder::Keys> keys = load_keys(configure);
+    if (!keys) {
+        log::error("bad settings", {{"error", keys.error().message}});
+        return false;
+    }
+    service.set_keys(*std::move(keys));
+    return true;
+}
+
+} // namespace
+
+int main() {
+    // No core file, and no debugger of the same user.
+    prctl(PR_SET_DUMPABLE, 0);
+    Process process(ipc::Role::keyholder);
+    ipc::Configure first = process.first_configure();
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+    process.lock_in(first.identity, Sandbox{});
+
+    EventLoop& loop = process.loop();
+    keyholder::Service service(loop);
+    Counters counters;
+    OperatorPort operator_port(loop, counters, [&](Counters& current) {
+        current["keyholder.keys"] = service.keys();
+        current["keyholder.signatures"] = service.totals().signatures;
+        current["keyholder.refused"] = service.totals().refused;
+    });
+
+    if (!take_keys(service, first))
+        return 78; // EX_CONFIG
+    first = {};
+
+    Process::Handlers handlers;
+    handlers.configure = [&](ipc::Configure again) { take_keys(service, again); };
+    handlers.connect = [&](ipc::Connect peer) {
+        if (peer.role == ipc::Role::listener)
+            service.connect(peer.index, std::move(peer.channel));
+        else if (peer.role == ipc::Role::control)
+            operator_port.connect(std::move(peer.channel));
+        else
+            log::warning("a channel to nobody we know", {{"role", ipc::role_name(peer.role)}});
+    };
+    handlers.drain = [&](std::chrono::seconds) { process.quit(); };
+    return process.run(std::move(handlers));
+}

@@ -1,0 +1,106 @@
+#include "smtpd/keyholder/service.h"
+
+#include <stdexcept>
+
+#include "common/base/log.h"
+
+namespace postern::keyholder {
+
+namespace {
+
+constexpr Duration look_again = std::chrono::milliseconds(20);
+// Questions are answered as they come, so what a listener has open is what it has not read yet:
+// with its credit, no more than so many answers of this size (bytes).
+constexpr size_t largest_answer = 1024;
+constexpr size_t unread_limit = ipc::signing_credit * largest_answer;
+
+} // namespace
+
+Service::Service(EventLoop& loop) : loop_(loop) {
+    if (Result<void> made = tickets_.rotate(); !made)
+        throw std::runtime_error(made.error().message);
+    tasks_.spawn(rotate_tickets());
+}
+
+void Service::set_keys(Keys keys) {
+    former_ = std::move(present_);
+    present_ = std::move(keys);
+}
+
+void Service::connect(uint32_t listener, FileDescriptor channel) {
+    clients_.erase(listener);
+    Client& client = clients_[listener];
+    client.channel =
+        std::make_unique<ipc::Channel<ipc::ListenerToKeyholder, ipc::KeyholderToListener>>(
+            loop_, std::move(channel),
+            [this, &client](ipc::ListenerToKeyholder&& message) {
+                std::visit([&](ipc::SignQuery& query) { on_query(client, std::move(query)); },
+                           message);
+            },
+            [this, listener](const std::string& reason) {
+                ipc::log_closed_channel("listener", reason);
+                clients_.erase(listener);
+            });
+    client.channel->send(tickets_.keys());
+}
+
+bool Service::knows(const std::string& key_id) const {
+    return present_.has(key_id) || former_.has(key_id);
+}
+
+void Service::on_query(Client& client, ipc::SignQuery&& query) {
+    // More questions than a listener may have open: the surplus is refused at once, so that what it
+    // can make us keep has a bound.
+    if (knows(query.key_id) || client.waiting.size() >= ipc::signing_credit)
+        return answer(client, query);
+    client.waiting.spawn(answer_later(client, std::move(query)));
+}
+
+void Service::answer(Client& client, const ipc::SignQuery& query) {
+    if (!client.channel)
+        return;
+    const Keys& keys = present_.has(query.key_id) ? present_ : former_;
+    Result<std::string> signature = keys.sign(query);
+    ipc::Signature reply;
+    reply.request = query.request;
+    if (signature) {
+        ++totals_.signatures;
+        reply.signature = std::move(*signature);
+    } else {
+        refused(signature.error());
+    }
+    client.channel->send(std::move(reply));
+    if (client.channel->unsent() <= unread_limit)
+        return;
+    log::error("a listener does not read its answers");
+    client.channel.reset();
+}
+
+// A listener that somebody has taken over must not fill the log as well.
+void Service::refused(const Error& why) {
+    ++totals_.refused;
+    if (loop_.now() < quiet_until_)
+        return;
+    quiet_until_ = loop_.now() + std::chrono::seconds(1);
+    log::warning("a signature was refused", {{"reason", why.message}, {"so_far", totals_.refused}});
+}
+
+Task<void> Service::answer_later(Client& client, ipc::SignQuery query) {
+    const TimePoint end = loop_.now() + unknown_key_patience;
+    while (!knows(query.key_id) && loop_.now() < end)
+        co_await loop_.sleep(look_again);
+    answer(client, query);
+}
+
+Task<void> Service::rotate_tickets() {
+    for (;;) {
+        co_await loop_.sleep(ticket_key_life);
+        if (Result<void> rotated = tickets_.rotate(); !rotated)
+            log::error(rotated.error().message);
+        for (auto& [index, client] : clients_)
+            if (client.channel)
+                client.channel->send(tickets_.keys());
+    }
+}
+
+} // namespace postern::keyholder

@@ -1,0 +1,63 @@
+// What the keyholder does: it signs for listeners, and gives them the keys of session tickets.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+
+#include "common/ipc/channel.h"
+#include "common/loop/event_loop.h"
+#include "common/loop/task.h"
+#include "smtpd/keyholder/keys.h"
+#include "smtpd/keyholder/ticket_keys.h"
+
+namespace postern::keyholder {
+
+// A listener may have taken the certificate of a reload before we have its key: the question waits
+// for so long.
+inline constexpr Duration unknown_key_patience = std::chrono::seconds(5);
+
+class Service {
+  public:
+    struct Totals {
+        uint64_t signatures = 0;
+        uint64_t refused = 0;
+    };
+
+    // Throws without randomness: there is nothing to be served then.
+    explicit Service(EventLoop& loop);
+
+    // The keys from now on. Those of before stay for handshakes that have begun, until the next
+    // call.
+    void set_keys(Keys keys);
+    // Takes the channel of a listener, in place of its former.
+    void connect(uint32_t listener, FileDescriptor channel);
+
+    const Totals& totals() const { return totals_; }
+    size_t keys() const { return present_.size(); }
+
+  private:
+    struct Client {
+        std::unique_ptr<ipc::Channel<ipc::ListenerToKeyholder, ipc::KeyholderToListener>> channel;
+        TaskGroup waiting; // questions about keys that are unknown so far
+    };
+
+    void on_query(Client& client, ipc::SignQuery&& query);
+    bool knows(const std::string& key_id) const;
+    void answer(Client& client, const ipc::SignQuery& query);
+    void refused(const Error& why);
+    Task<void> answer_later(Client& client, ipc::SignQuery query);
+    Task<void> rotate_tickets();
+
+    EventLoop& loop_;
+    Keys present_;
+    Keys former_;
+    TicketKeyRing tickets_;
+    Totals totals_;
+    TimePoint quiet_until_; // nothing is logged of refusals
+    std::map<uint32_t, Client> clients_;
+    TaskGroup tasks_; // last: it uses the above
+};
+
+} // namespace postern::keyholder

@@ -1,0 +1,36 @@
+// The files that `pki` and `ca` name, read at the start and at a reload.
+//
+// Keys are copied into memory files without being looked at; whether they are good is found out in
+// a child process that ends at once, so that no key stays in this process's memory.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/file_descriptor.h"
+#include "common/base/result.h"
+#include "common/config/configuration.h"
+
+namespace postern {
+
+struct PkiFiles {
+    std::string name;
+    std::string certificates; // PEM
+    FileDescriptor key;       // a sealed memory file, PEM
+};
+struct AuthorityFile {
+    std::string name;
+    std::string certificates; // PEM
+};
+
+struct Credentials {
+    std::vector<PkiFiles> pkis;
+    std::vector<AuthorityFile> authorities;
+    std::vector<std::string> warnings;
+};
+
+// All of them, or what is wrong with the first bad one: it cannot be read, others than its owner
+// and group may read the key, certificate and key do not belong together, and so on.
+Result<Credentials> read_credentials(const Configuration& configuration);
+
+} // namespace postern
