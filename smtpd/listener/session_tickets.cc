@@ -4,6 +4,7 @@
 #include <cstring>
 #include <openssl/core_names.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 namespace postern::listener {
 
@@ -11,7 +12,6 @@ namespace {
 
 constexpr size_t name_size = 16;
 constexpr size_t key_size = 32;
-constexpr unsigned char session_context[] = "postern";
 
 int tickets_index() {
     static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -87,9 +87,11 @@ const ipc::TicketKey* SessionTickets::find(std::string_view name) const {
     return found == keys_.keys.end() ? nullptr : &*found;
 }
 
-void SessionTickets::attach(SSL_CTX* context) const {
+void SessionTickets::attach(SSL_CTX* context, std::string_view proof) const {
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    SHA256(reinterpret_cast<const unsigned char*>(proof.data()), proof.size(), digest);
+    SSL_CTX_set_session_id_context(context, digest, sizeof digest);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_session_id_context(context, session_context, sizeof session_context - 1);
     SSL_CTX_set_timeout(context, ticket_life.count());
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_ex_data(context, tickets_index(), const_cast<SessionTickets*>(this));

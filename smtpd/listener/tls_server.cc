@@ -65,7 +65,9 @@ Result<SslContext> make_context(const TlsOptions& options, const ipc::ListenerSe
     if (!options.authority.empty())
         if (Result<void> asked = ask_for_certificates(*context, options, settings); !asked)
             return asked.error();
-    tickets.attach(context.get());
+    const ipc::NamedCertificates* authority = find_named(settings.authorities, options.authority);
+    tickets.attach(context.get(), (options.verify ? "demanded" : "asked for") +
+                                      (authority ? authority->certificates.bytes : std::string()));
     return context;
 }
 

@@ -196,6 +196,25 @@ TEST_F(TlsServerTest, ATicketOfAForgottenKeyLeadsToAFullHandshake) {
     EXPECT_FALSE(second.facts.resumed);
 }
 
+// A session that began where nobody is asked for a certificate proves nothing where one is
+// demanded.
+TEST_F(TlsServerTest, ATicketIsGoodOnlyWhereClientsProveTheSame) {
+    const auto asking_nobody = make();
+    options.authority = "staff";
+    options.verify = true;
+    const auto demanding = make();
+    const Outcome first = meet(*asking_nobody);
+    ASSERT_TRUE(first.done) << first.error;
+    for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        Outcome ticket =
+            meet(*asking_nobody, [&](SSL* client) { SSL_set_max_proto_version(client, version); });
+        EXPECT_FALSE(meet(*demanding, [&](SSL* client) {
+                         SSL_set_max_proto_version(client, version);
+                         SSL_set_session(client, ticket.ticket.get());
+                     }).done);
+    }
+}
+
 TEST_F(TlsServerTest, KeysOfAnotherShapeAreNotTaken) {
     SessionTickets empty;
     EXPECT_FALSE(empty.usable());
