@@ -72,6 +72,8 @@ int main() {
     Peers peers(process.loop(), queue, operators);
     Watch commits(process.loop(), spool->completion_fd(), [&queue](short) { queue.collect(); });
     commits.want(Watch::readable);
+    queue.scheduler().pause_relays(first.orders.mta_paused);
+    queue.scheduler().pause_local(first.orders.mda_paused);
     queue.load();
 
     return process.run({

@@ -24,4 +24,18 @@ const char* role_name(Role role) {
     return "unknown";
 }
 
+void Orders::heed(const Pause& order) {
+    switch (order.subsystem) {
+    case Subsystem::mta:
+        mta_paused = order.paused;
+        break;
+    case Subsystem::mda:
+        mda_paused = order.paused;
+        break;
+    case Subsystem::smtp:
+        smtp_paused = order.paused;
+        break;
+    }
+}
+
 } // namespace postern::ipc

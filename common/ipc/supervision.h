@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/file_descriptor.h"
+#include "common/ipc/administration.h"
 #include "common/ipc/codec.h"
 
 namespace postern::ipc {
@@ -32,16 +33,31 @@ struct Identity {
     }
 };
 
+// What operators have ordered with smtpctl. It holds until they order otherwise, for processes that
+// are started later as well.
+struct Orders {
+    bool verbose = false;
+    bool mta_paused = false; // relays
+    bool mda_paused = false; // local
+    bool smtp_paused = false;
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.verbose, m.mta_paused, m.mda_paused, m.smtp_paused);
+    }
+
+    void heed(const Pause& order);
+    void heed(const LogLevel& order) { verbose = order.verbose; }
+};
+
 // The first message, and one more with each reload. The settings are one of *_settings.h, encoded
 // (encode_bytes) in a sealed memory file, because they can be larger than a packet.
 struct Configure {
     Identity identity;   // heeded once
     bool syslog = false; // log there; else on standard error
-    bool verbose = false;
+    Orders orders;       // heeded once: later ones come from control
     FileDescriptor settings;
     std::vector<FileDescriptor> files; // what the settings refer to, as each *_settings.h says
     static constexpr auto fields(auto& m) {
-        return std::tie(m.identity, m.syslog, m.verbose, m.settings, m.files);
+        return std::tie(m.identity, m.syslog, m.orders, m.settings, m.files);
     }
 };
 
@@ -97,6 +113,7 @@ struct Exited {
 };
 
 using FromSupervisor = std::variant<Configure, Connect, Drain, Exited>;
-using ToSupervisor = std::variant<Ready, Spawn, Kill>;
+// Pause and LogLevel: control only, to be kept in Orders; not answered.
+using ToSupervisor = std::variant<Ready, Spawn, Kill, Pause, LogLevel>;
 
 } // namespace postern::ipc

@@ -74,7 +74,7 @@ ipc::Configure Process::first_configure() {
     if (!received)
         std::exit(environment_failed);
     log::open(std::string("postern-") + ipc::role_name(role_), first.syslog);
-    log::set_verbose(first.verbose);
+    log::set_verbose(first.orders.verbose);
     return first;
 }
 
@@ -112,7 +112,6 @@ void Process::dispatch(ipc::FromSupervisor&& message) {
     std::visit(
         ipc::Overloaded{
             [this](ipc::Configure& configure) {
-                log::set_verbose(configure.verbose);
                 if (handlers_.configure)
                     handlers_.configure(std::move(configure));
             },

@@ -85,12 +85,26 @@ Task<void> Desk::answer(Operator& to, ipc::Question question) {
 Task<ipc::Answer> Desk::work_out(ipc::Question question) {
     if (auto* stats = std::get_if<ipc::StatsQuery>(&question))
         co_return co_await total(*stats);
-    if (std::holds_alternative<ipc::LogLevel>(question))
-        co_return co_await command(peers_.all(), std::move(question));
-    if (auto* pause = std::get_if<ipc::Pause>(&question);
-        pause && pause->subsystem == ipc::Subsystem::smtp)
-        co_return co_await command(peers_.of(Role::listener), std::move(question));
+    if (auto* level = std::get_if<ipc::LogLevel>(&question))
+        co_return co_await set_log_level(*level);
+    if (auto* order = std::get_if<ipc::Pause>(&question))
+        co_return co_await pause(*order);
     co_return co_await ask_queue(std::move(question));
+}
+
+// Kept first: whoever is started meanwhile knows it, or is asked here.
+Task<ipc::Answer> Desk::pause(ipc::Pause pause) {
+    keep_(pause);
+    const Role role = pause.subsystem == ipc::Subsystem::smtp ? Role::listener : Role::queue;
+    ipc::Question question = pause;
+    co_return co_await command(peers_.of(role), std::move(question));
+}
+
+Task<ipc::Answer> Desk::set_log_level(ipc::LogLevel level) {
+    keep_(level);
+    log::set_verbose(level.verbose);
+    ipc::Question question = level;
+    co_return co_await command(peers_.all(), std::move(question));
 }
 
 Task<ipc::Answer> Desk::total(ipc::StatsQuery query) {
@@ -114,13 +128,17 @@ Task<ipc::Answer> Desk::total(ipc::StatsQuery query) {
 }
 
 Task<ipc::Answer> Desk::command(std::vector<Peer*> peers, ipc::Question question) {
+    constexpr const char* away =
+        "not all processes could be reached; those that start from now on heed it";
     ipc::Done result;
+    if (peers.empty())
+        result = refusal(away);
     for (Peer* peer : peers) {
         std::optional<ipc::Answer> answer = co_await peer->ask(question);
         auto* done = answer ? std::get_if<ipc::Done>(&*answer) : nullptr;
         if (!done) {
             result.ok = false;
-            result.error = "not all processes could be reached";
+            result.error = away;
             continue;
         }
         result.affected += done->affected;

@@ -1,12 +1,14 @@
 // Answers operators: one question after the other from each smtpctl, passed on to those who know.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
 
 #include "common/ipc/administration.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/supervision.h"
 #include "common/loop/event_loop.h"
 #include "common/loop/task.h"
 #include "common/net/socket.h"
@@ -18,7 +20,11 @@ inline constexpr size_t max_operators = 64; // connections of smtpctl at once
 
 class Desk {
   public:
-    Desk(EventLoop& loop, Peers& peers) : loop_(loop), peers_(peers) {}
+    // Keeps an order for processes that are started later.
+    using Keep = std::function<void(ipc::ToSupervisor)>;
+
+    Desk(EventLoop& loop, Peers& peers, Keep keep)
+        : loop_(loop), peers_(peers), keep_(std::move(keep)) {}
 
     // Serves the control socket from now on, for root and `allowed_user`.
     void open(FileDescriptor listening, uint32_t allowed_user);
@@ -40,9 +46,12 @@ class Desk {
     // Asks them all the same command: how it went together.
     Task<ipc::Answer> command(std::vector<Peer*> peers, ipc::Question question);
     Task<ipc::Answer> ask_queue(ipc::Question question);
+    Task<ipc::Answer> pause(ipc::Pause pause);
+    Task<ipc::Answer> set_log_level(ipc::LogLevel level);
 
     EventLoop& loop_;
     Peers& peers_;
+    Keep keep_;
     FileDescriptor listening_;
     std::unique_ptr<Watch> watch_;
     uint32_t allowed_user_ = 0;

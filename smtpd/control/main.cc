@@ -11,7 +11,8 @@ int main() {
     using namespace postern;
     Process process(ipc::Role::control);
     Peers peers(process.loop());
-    Desk desk(process.loop(), peers);
+    Desk desk(process.loop(), peers,
+              [&process](ipc::ToSupervisor order) { process.send(std::move(order)); });
 
     auto configure = [&](ipc::Configure message) {
         Result<ipc::ControlSettings> settings = read_settings<ipc::ControlSettings>(message);

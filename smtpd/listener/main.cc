@@ -55,6 +55,7 @@ int main() {
         loop, counters, [&](Counters& current) { listener.counters().publish(current); },
         [&](ipc::Question& question) { return listener.answer(question); });
 
+    listener.pause(first.orders.smtp_paused);
     if (!take_settings(listener, std::move(first)))
         return 78; // EX_CONFIG
 

@@ -63,7 +63,9 @@ Supervisor::Supervisor(EventLoop& loop, SupervisorOptions options, Configuration
       local_delivery_(programs_, root_, [this](ipc::Exited exited) {
           if (Child* local = find(Role::local))
               local->send(std::move(exited));
-      }) {}
+      }) {
+    orders_.verbose = options_.verbose;
+}
 
 Supervisor::~Supervisor() = default;
 
@@ -215,7 +217,7 @@ ipc::Configure Supervisor::configure_message(Child& child) {
     Role role = child.name().role;
     message.identity = identities_[role];
     message.syslog = options_.syslog;
-    message.verbose = options_.verbose;
+    message.orders = orders_;
     std::string bytes = settings_for(role, configuration_, surroundings_);
     Result<FileDescriptor> settings = make_memory_file("postern-settings", bytes);
     if (!settings)
@@ -237,6 +239,13 @@ ipc::Configure Supervisor::configure_message(Child& child) {
     return message;
 }
 
+template <class Order> void Supervisor::on_order(Child& child, const Order& order) {
+    if (child.name().role != Role::control)
+        return child.signal(SIGKILL);
+    orders_.heed(order);
+    log::set_verbose(orders_.verbose);
+}
+
 void Supervisor::on_message(Child& child, ipc::ToSupervisor&& message) {
     bool is_local = child.name().role == Role::local;
     std::visit(
@@ -256,6 +265,8 @@ void Supervisor::on_message(Child& child, ipc::ToSupervisor&& message) {
                 else
                     child.signal(SIGKILL);
             },
+            [&](ipc::Pause& pause) { on_order(child, pause); },
+            [&](ipc::LogLevel& level) { on_order(child, level); },
         },
         message);
 }

@@ -47,6 +47,7 @@ class Supervisor {
     void connect(Child& one, Child& other);
     ipc::Configure configure_message(Child& child);
     void on_message(Child& child, ipc::ToSupervisor&& message);
+    template <class Order> void on_order(Child& child, const Order& order);
     void on_child_signal();
     void on_child_end(Child& child, int status);
     void reload();
@@ -65,6 +66,7 @@ class Supervisor {
     bool root_;
     bool draining_ = false;
     bool hurried_ = false;
+    ipc::Orders orders_; // of operators
     std::vector<BoundSocket> sockets_;
     FileDescriptor control_socket_;
     FileDescriptor spool_;

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <thread>
 
+#include "common/base/log.h"
 #include "smtpd/control/desk.h"
 #include "smtpd/smtpctl/client.h"
 
@@ -40,7 +41,15 @@ struct FakeProcess {
 };
 
 struct ControlDesk : testing::Test {
-    ControlDesk() : peers(loop), desk(loop, peers) {
+    ControlDesk()
+        : peers(loop), desk(loop, peers, [this](ipc::ToSupervisor order) {
+              std::visit(ipc::Overloaded{
+                             [this](ipc::Pause& pause) { orders.heed(pause); },
+                             [this](ipc::LogLevel& level) { orders.heed(level); },
+                             [](auto&) { ADD_FAILURE() << "not an order"; },
+                         },
+                         order);
+          }) {
         char name[] = "/tmp/postern-test-XXXXXX";
         folder = mkdtemp(name);
         sockaddr_un address{};
@@ -76,6 +85,7 @@ struct ControlDesk : testing::Test {
 
     EventLoop loop;
     Peers peers;
+    ipc::Orders orders; // as the supervisor keeps them
     Desk desk;
     std::string folder;
     std::atomic<bool> done = false;
@@ -143,6 +153,36 @@ TEST_F(ControlDesk, EachCommandGoesWhereItBelongs) {
     EXPECT_EQ(relay.asked.size(), 0u);
     EXPECT_TRUE(ask(ipc::LogLevel()));
     EXPECT_EQ(listener.asked.size() + relay.asked.size() + queue.asked.size(), 2u + 1u + 3u);
+}
+
+TEST_F(ControlDesk, WhatIsOrderedIsKeptForProcessesThatAreStartedLater) {
+    FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) { return done_well(0); });
+    FakeProcess listener(loop, peers, Role::listener, 0, [](auto&) { return done_well(0); });
+    auto pause = [&](ipc::Subsystem subsystem, bool paused) {
+        ipc::Pause order;
+        order.subsystem = subsystem;
+        order.paused = paused;
+        return std::get<ipc::Done>(*ask(order)).ok;
+    };
+    EXPECT_TRUE(pause(ipc::Subsystem::mta, true));
+    EXPECT_TRUE(orders.mta_paused && !orders.mda_paused && !orders.smtp_paused);
+    EXPECT_TRUE(pause(ipc::Subsystem::mda, true));
+    EXPECT_TRUE(pause(ipc::Subsystem::smtp, true));
+    EXPECT_TRUE(pause(ipc::Subsystem::mta, false));
+    EXPECT_TRUE(!orders.mta_paused && orders.mda_paused && orders.smtp_paused);
+    ipc::LogLevel verbose;
+    verbose.verbose = true;
+    EXPECT_TRUE(std::get<ipc::Done>(*ask(verbose)).ok);
+    EXPECT_TRUE(orders.verbose);
+    log::set_verbose(false);
+}
+
+TEST_F(ControlDesk, AnOrderIsKeptAlsoWhenNobodyIsThereToHeedIt) {
+    ipc::Pause order;
+    ipc::Done done = std::get<ipc::Done>(*ask(order));
+    EXPECT_FALSE(done.ok);
+    EXPECT_NE(done.error.find("could be reached"), std::string::npos);
+    EXPECT_TRUE(orders.mta_paused);
 }
 
 TEST_F(ControlDesk, WithoutAQueueTheOperatorIsToldSo) {

@@ -34,7 +34,7 @@ class World {
         std::filesystem::remove_all(directory_);
     }
 
-    void start() {
+    void start(ipc::Orders orders = {}) {
         auto [ours, theirs] = ipc::make_pair();
         pid_ = fork();
         if (pid_ == 0) {
@@ -49,6 +49,7 @@ class World {
             loop, std::move(ours), [this](ipc::ToSupervisor&&) { ready = true; },
             [this](const std::string&) { gone = true; });
         ipc::Configure configure;
+        configure.orders = orders;
         ipc::QueueSettings settings;
         settings.hostname = "gateway.example";
         settings.ttl = 1h;
@@ -209,6 +210,29 @@ TEST(QueueProcess, AMessageSurvivesIt) {
     world.submit(2); // in the queue behind whatever was there
     ASSERT_TRUE(world.until([&] { return world.handed.size() == 1; }));
     EXPECT_NE(world.handed[0].message, id) << "what was delivered is gone";
+}
+
+TEST(QueueProcess, WhatWasPausedIsPausedFromTheStart) {
+    World world;
+    ipc::Orders orders;
+    orders.mta_paused = true;
+    world.start(orders);
+    world.connect_everybody();
+    world.submit(1);
+    ipc::QueueQuery query;
+    auto state = [&] {
+        for (const ipc::Answer& report : std::exchange(world.reports, {}))
+            for (const auto& entry : std::get<ipc::QueuePage>(report).entries)
+                return std::optional(entry.state);
+        world.control->send(query);
+        return std::optional<ipc::RecipientState>();
+    };
+    ASSERT_TRUE(world.until([&] { return state() == ipc::RecipientState::paused; }));
+    EXPECT_TRUE(world.handed.empty());
+    ipc::Pause resume;
+    resume.paused = false;
+    world.control->send(resume);
+    ASSERT_TRUE(world.until([&] { return world.handed.size() == 1; }));
 }
 
 TEST(QueueProcess, WhoBreaksTheProtocolIsCutOffAndOthersAreServed) {
