@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/ipc/channel.h"
-#include "queue/names.h"
 
 namespace postern {
 
@@ -101,6 +100,16 @@ ipc::EnvelopeEntry Admin::entry(const QueuedMessage& message, const StoredMessag
     return entry;
 }
 
+ipc::EnvelopeEntry Admin::unread_entry(uint64_t id, const Loader::Unread& unread) {
+    ipc::EnvelopeEntry entry;
+    entry.message = id;
+    entry.state = ipc::RecipientState::unreadable;
+    entry.accepted_at = static_cast<int64_t>(id / 1'000'000); // ids begin as microseconds
+    entry.next_attempt = unread.lasting ? 0 : queue_.loader().next_attempt();
+    entry.last_error = describe(queue_.table().errors.get(unread.error));
+    return entry;
+}
+
 bool Admin::add_entries(const QueuedMessage& message, int64_t after, size_t limit, size_t& room,
                         std::vector<ipc::EnvelopeEntry>& entries) {
     const StoredMessage stored = message.read();
@@ -131,11 +140,23 @@ ipc::Answer Admin::list(const ipc::QueueQuery& query) {
         message = table.after(query.after_message);
         after = -1;
     }
-    for (; message; message = table.after(message->id), after = -1) {
-        if (message->unfinished && !add_entries(*message, after, limit, room, page.entries)) {
-            page.last = false;
-            break;
+    auto unread = queue_.loader().unread().upper_bound(query.after_message);
+    const auto unread_end = queue_.loader().unread().end();
+    for (; message || unread != unread_end; after = -1) {
+        if (unread != unread_end && (!message || unread->first < message->id)) {
+            ipc::EnvelopeEntry next = unread_entry(unread->first, unread->second);
+            page.last = page.entries.size() < limit && room >= room_of(next);
+            if (!page.last)
+                break;
+            room -= room_of(next);
+            page.entries.push_back(std::move(next));
+            ++unread;
+            continue;
         }
+        page.last = !message->unfinished || add_entries(*message, after, limit, room, page.entries);
+        if (!page.last)
+            break;
+        message = table.after(message->id);
     }
     return page;
 }
@@ -143,6 +164,12 @@ ipc::Answer Admin::list(const ipc::QueueQuery& query) {
 ipc::Answer Admin::show(const ipc::MessageQuery& query) {
     ipc::MessagePart part;
     part.request = query.request;
+    if (auto unread = queue_.loader().unread().find(query.message);
+        unread != queue_.loader().unread().end()) {
+        part.found = true;
+        part.entries.push_back(unread_entry(unread->first, unread->second));
+        return part;
+    }
     QueuedMessage* message = queue_.table().find(query.message);
     if (!message || !message->unfinished)
         return part;
@@ -173,7 +200,11 @@ ipc::Answer Admin::show(const ipc::MessageQuery& query) {
 ipc::Answer Admin::schedule(const ipc::Schedule& query) {
     uint32_t affected = 0;
     MailTable& table = queue_.table();
-    if (query.message) {
+    const auto& unread = queue_.loader().unread();
+    if (query.message && unread.contains(*query.message)) {
+        affected = 1;
+        queue_.loader().try_again_now();
+    } else if (query.message) {
         QueuedMessage* message = table.find(*query.message);
         if (!message || !message->unfinished)
             return failed(query.request, "no such message in the queue");
@@ -182,6 +213,8 @@ ipc::Answer Admin::schedule(const ipc::Schedule& query) {
         // Not urgent: with a dead destination, each would end the hold that the one before caused.
         for (QueuedMessage* one = table.after(0); one; one = table.after(one->id))
             affected += schedule_message(*one, std::nullopt, false);
+        affected += static_cast<uint32_t>(unread.size());
+        queue_.loader().try_again_now();
         queue_.scheduler().lift_all();
     }
     queue_.wake();
@@ -217,7 +250,23 @@ uint32_t Admin::schedule_message(QueuedMessage& message, std::optional<uint32_t>
     return affected;
 }
 
+std::optional<ipc::Answer> Admin::remove_unread(const ipc::Remove& query) {
+    Result<Ticket> ticket = queue_.spool().append_removed(query.message, Durability::Durable);
+    if (!ticket)
+        return failed(query.request, "not removed: " + ticket.error().message);
+    queue_.loader().forget(query.message);
+    queue_.recorder().await(*ticket, [this, request = query.request](const Result<void>& result) {
+        if (result)
+            answer_(done(request, 1));
+        else
+            answer_(failed(request, "removed, but not recorded: " + result.error().message));
+    });
+    return std::nullopt;
+}
+
 std::optional<ipc::Answer> Admin::remove(const ipc::Remove& query) {
+    if (queue_.loader().unread().contains(query.message))
+        return remove_unread(query);
     QueuedMessage* message = queue_.table().find(query.message);
     if (!message || !message->unfinished)
         return failed(query.request, "no such message in the queue");

@@ -34,6 +34,9 @@ class Admin {
     // `room` are used up; false if it stopped before the end.
     bool add_entries(const QueuedMessage& message, int64_t after, size_t limit, size_t& room,
                      std::vector<ipc::EnvelopeEntry>& entries);
+    // A message that could not be read.
+    ipc::EnvelopeEntry unread_entry(uint64_t id, const Loader::Unread& unread);
+    std::optional<ipc::Answer> remove_unread(const ipc::Remove& remove);
     ipc::EnvelopeEntry entry(const QueuedMessage& message, const StoredMessage& stored,
                              uint32_t index, const Job* job);
 

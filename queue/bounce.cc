@@ -6,7 +6,7 @@
 #include "common/base/log.h"
 #include "common/ipc/submission.h"
 #include "common/mail/delivery_status.h"
-#include "queue/names.h"
+#include "common/mail/message_id.h"
 
 namespace postern {
 
@@ -41,8 +41,8 @@ Bounce write_bounce(uint64_t id, uint64_t original_id, const StoredMessage& orig
     DeliveryStatusReport report;
     report.reporting_mta = hostname;
     report.to = original.envelope.reverse_path;
-    report.unique = message_name(id);
-    report.original_id = message_name(original_id);
+    report.unique = to_string(MessageId{id});
+    report.original_id = to_string(MessageId{original_id});
     report.now = to_time(now);
     report.arrival = to_time(original.envelope.accepted_at);
     report.original_content = header;
@@ -81,7 +81,7 @@ bool Bouncer::report(QueuedMessage& message, const StoredMessage& original, Fail
     QueuedRecipient& recipient = message.recipients[failure.index];
     if (original.envelope.reverse_path.empty()) {
         log::warning("a notification cannot be delivered and is dropped",
-                     {{"message", message_name(message.id)},
+                     {{"message", to_string(MessageId{message.id})},
                       {"to", failure.recipient},
                       {"reason", failure.error.diagnostic}});
         table_.finish(message, failure.index);
@@ -122,8 +122,9 @@ void Bouncer::write(QueuedMessage& message, Failures failures) {
     if (Result<std::string> read = spool_.read_content(message.id, 0, wanted))
         header = std::move(*read);
     else
-        log::error("a bounce goes without the header of its cause",
-                   {{"message", message_name(message.id)}, {"reason", read.error().message}});
+        log::error(
+            "a bounce goes without the header of its cause",
+            {{"message", to_string(MessageId{message.id})}, {"reason", read.error().message}});
 
     const uint64_t id = spool_.next_id();
     Bounce bounce = write_bounce(id, message.id, original, header, failures, hostname_,
@@ -160,8 +161,8 @@ Result<Ticket> Bouncer::append(uint64_t id, std::string_view payload, const std:
 void Bouncer::written(uint64_t cause, Failures failures, uint64_t id, std::string payload,
                       StoredMessage bounce, uint64_t size) {
     ++written_;
-    log::info("bounce", {{"message", message_name(cause)},
-                         {"bounce", message_name(id)},
+    log::info("bounce", {{"message", to_string(MessageId{cause})},
+                         {"bounce", to_string(MessageId{id})},
                          {"to", bounce.envelope.recipients.front()},
                          {"recipients", failures.size()}});
     accept_(id, std::move(payload), std::move(bounce), size);
@@ -175,7 +176,7 @@ void Bouncer::written(uint64_t cause, Failures failures, uint64_t id, std::strin
 
 void Bouncer::again_later(uint64_t cause, Failures failures, const Error& error) {
     log::error("a bounce cannot be stored, trying again",
-               {{"message", message_name(cause)}, {"reason", error.message}});
+               {{"message", to_string(MessageId{cause})}, {"reason", error.message}});
     Failures& waiting = refused_[cause];
     waiting.insert(waiting.end(), failures.begin(), failures.end());
     if (!retry_.armed())

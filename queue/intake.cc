@@ -4,7 +4,6 @@
 
 #include "common/base/log.h"
 #include "common/ipc/channel.h"
-#include "queue/names.h"
 
 namespace postern {
 

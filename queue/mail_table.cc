@@ -1,9 +1,14 @@
 #include "queue/mail_table.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
 namespace postern {
+
+uint32_t to_seconds(WallTime when) {
+    return static_cast<uint32_t>(std::clamp<WallTime>(when, 0, UINT32_MAX));
+}
 
 StoredMessage QueuedMessage::read() const {
     Result<StoredMessage> message = decode_message(payload());
@@ -31,7 +36,7 @@ QueuedMessage& MailTable::add(uint64_t id, std::string_view payload, const Store
     queued.count = static_cast<uint32_t>(message.envelope.recipients.size());
     queued.unfinished = queued.count;
     queued.recipients = std::make_unique<QueuedRecipient[]>(queued.count);
-    queued.accepted_at = static_cast<uint32_t>(message.envelope.accepted_at);
+    queued.accepted_at = to_seconds(message.envelope.accepted_at);
     unfinished_ += queued.count;
     by_stage_[static_cast<size_t>(Stage::waiting)] += queued.count;
     return queued;
@@ -111,12 +116,14 @@ uint32_t MailTable::prune(Job& job) {
 
 void MailTable::drop(Job& job) {
     assert(!job.listed && !job.has_slot && !job.has_credit);
-    Job** place = &job.message->jobs;
+    QueuedMessage& message = *job.message;
+    Job** place = &message.jobs;
     while (*place != &job)
         place = &(*place)->sibling;
     *place = job.sibling;
     routes.release(job.route);
     delete &job;
+    release(message);
 }
 
 } // namespace postern

@@ -23,6 +23,8 @@
 namespace postern {
 
 using WallTime = int64_t; // seconds since the epoch
+// As the table keeps it: 32 bits without sign. What lies outside is brought to the nearest.
+uint32_t to_seconds(WallTime when);
 
 enum class Stage : uint8_t {
     waiting,   // until next_attempt, in the scheduler's heap
@@ -59,7 +61,7 @@ struct QueuedMessage {
     uint32_t heap_position = UINT32_MAX;
     uint32_t accepted_at = 0;
     bool changed = false; // since its last record; see Recorder
-    bool durable = false; // ... and the record is waited for
+    bool checked = false; // its content was compared with its checksum; see ContentCheck
 
     std::string_view payload() const { return {stored.get(), stored_size}; }
     // The stored envelope, whole.
@@ -114,7 +116,7 @@ class MailTable {
     static void add_to(Job& job, uint32_t index);
     // Leaves only recipients that are not finished in the job. How many they are.
     static uint32_t prune(Job& job);
-    // The job is in no list any more.
+    // The job is in no list any more. Forgets the message with it if nothing else refers to that.
     void drop(Job& job);
 
     size_t messages() const { return messages_.size(); }

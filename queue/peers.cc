@@ -97,21 +97,33 @@ void Peers::lose_deliverer(uint16_t number, const std::string& reason) {
 }
 
 void Peers::connect_lookup(FileDescriptor channel) {
-    queue_.disconnect_lookup();
+    queue_.routing().disconnect();
     lookup_ = std::make_unique<Lookup>(
         loop_, std::move(channel),
         [this](ipc::FromLookup&& message) {
-            if (!queue_.routed(std::move(std::get<ipc::RouteAnswer>(message))))
+            if (!from_lookup(std::move(message)))
                 lose_lookup(protocol_broken);
         },
         [this](const std::string& reason) { lose_lookup(reason); });
-    queue_.connect_lookup(
+    queue_.routing().connect(
         [&channel = *lookup_](ipc::RouteQuery query) { channel.send(std::move(query)); });
+}
+
+bool Peers::from_lookup(ipc::FromLookup&& message) {
+    return std::visit(
+        ipc::Overloaded{
+            [&](ipc::RouteAnswer& answer) { return queue_.routing().answer(std::move(answer)); },
+            [&](ipc::RoutesChanged&) {
+                queue_.routing().changed();
+                return true;
+            },
+        },
+        message);
 }
 
 void Peers::lose_lookup(const std::string& reason) {
     ipc::log_closed_channel("lookup", reason);
-    queue_.disconnect_lookup();
+    queue_.routing().disconnect();
     lookup_.reset();
 }
 

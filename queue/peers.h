@@ -31,6 +31,7 @@ class Peers {
     void connect_listener(uint32_t index, FileDescriptor channel);
     void connect_deliverer(uint16_t number, FileDescriptor channel);
     void connect_lookup(FileDescriptor channel);
+    bool from_lookup(ipc::FromLookup&& message);
     bool from_deliverer(uint16_t number, ipc::DelivererToQueue&& message);
     void lose_listener(uint32_t index, const std::string& reason);
     void lose_deliverer(uint16_t number, const std::string& reason);

@@ -4,16 +4,12 @@
 #include <map>
 
 #include "common/base/log.h"
-#include "queue/names.h"
+#include "common/mail/message_id.h"
 
 namespace postern {
 
 namespace {
 
-// A route is asked for anew when it has become older than this before it could be used.
-constexpr auto route_lifetime = std::chrono::seconds(60);
-// Recipients of one delivery: what every SMTP server takes (RFC 5321 4.5.3.1.8).
-constexpr uint32_t recipients_per_delivery = 100;
 // However long a destination has been away: to try it costs a connection, and mail that was
 // accepted today waits for it.
 constexpr auto longest_hold = std::chrono::minutes(30);
@@ -24,7 +20,6 @@ constexpr WallTime clock_tolerance = 60;
 // A job whose deliverers die again and again may be what they die of: then it is put off like one
 // that failed, so that the others get through, and expires.
 constexpr uint8_t losses_limit = 3;
-constexpr size_t loaded_per_turn = 500;
 constexpr uint32_t capacity_limit = 10'000;
 
 SchedulerSettings scheduler_settings(const ipc::QueueSettings& settings) {
@@ -66,11 +61,13 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
                    accept(id, payload, message, size);
                }),
       settlement_(executor, table_, recorder_, bouncer_, counters),
-      router_(executor, table_,
-              {[this](Job& job, std::vector<RoutedRecipient> recipients) {
-                   job_routed(job, std::move(recipients));
-               },
-               [this](Job& job) { job_unrouted(job); }}),
+      loader_(executor, spool, table_, recorder_,
+              {[this] { schedule_all(); }, [this](QueuedMessage& message) { reschedule(message); },
+               [this](QueuedMessage& message, uint32_t index) { remove(message, index); }}),
+      routing_(executor, table_, scheduler_, settlement_, random_, [this] { wake(); }),
+      content_check_(
+          executor, spool,
+          [this](Job& job, const Result<void>& result) { content_checked(job, result); }),
       dispatch_(spool, table_,
                 {[this](Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes) {
                      job_settled(job, down, std::move(outcomes));
@@ -86,79 +83,18 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
 
 void Queue::configure(const ipc::QueueSettings& settings) {
     settings_ = settings;
-    routes_good_since_ = executor_.now();
     scheduler_.configure(scheduler_settings(settings));
     settlement_.configure({settings.retry_delay, settings.retry_max});
     bouncer_.set_hostname(settings.hostname);
     intake_.set_size_limit(settings.max_message_size);
-    wake();
+    loader_.set_longest_wait(settings.retry_max);
+    routing_.set_ttl(settings.ttl);
+    routing_.changed();
 }
 
-// -- Start-up.
-
-void Queue::load() { loading_.arm(executor_, executor_.now()); }
-
-void Queue::load_some() {
-    const size_t left = spool_.load(
-        loaded_per_turn, [this](RecoveredMessage&& found) { recover(std::move(found)); });
-    if (left == 0)
-        return finish_loading();
-    // A nanosecond later is the next turn of the loop: what else is ready comes first.
-    loading_.arm(executor_, executor_.now() + Duration(1));
-}
-
-void Queue::recover(RecoveredMessage&& found) {
-    Result<StoredMessage> message = decode_message(found.envelope);
-    if (!message) {
-        // It stays in the spool, for a version that understands it.
-        ++unreadable_;
-        log::error("a message in the spool cannot be read",
-                   {{"message", message_name(found.id)}, {"reason", message.error().message}});
-        return;
-    }
-    QueuedMessage& queued = table_.add(found.id, found.envelope, *message, found.content_length);
-    if (message->cause)
-        causes_.push_back(std::move(*message->cause));
-    if (!found.has_progress)
-        return;
-    Result<StoredProgress> progress = decode_progress(found.progress, queued.count);
-    if (!progress) {
-        log::error("what happened to a message is unreadable: it is sent to all its recipients",
-                   {{"message", message_name(found.id)}, {"reason", progress.error().message}});
-        return;
-    }
-    for (const RecipientProgress& one : progress->recipients) {
-        QueuedRecipient& recipient = queued.recipients[one.index];
-        recipient.attempts = static_cast<uint16_t>(std::min<uint32_t>(one.attempts, UINT16_MAX));
-        // No later than a fresh failure would have it: the clock may have been wrong.
-        recipient.next_attempt = to_seconds(std::min<WallTime>(
-            one.next_attempt, executor_.wall_seconds() + settings_.retry_max.count()));
-        if (one.error)
-            table_.set_error(recipient, progress->errors[one.error - 1]);
-    }
-    for (uint32_t index = 0; index < queued.count; ++index)
-        if (progress->is_finished(index))
-            table_.finish(queued, index);
-    if (!queued.unfinished)
-        recorder_.changed(queued);
-}
-
-void Queue::finish_loading() {
-    for (const BounceCause& cause : std::exchange(causes_, {})) {
-        QueuedMessage* message = table_.find(cause.message);
-        if (!message)
-            continue;
-        for (uint32_t index : cause.recipients)
-            if (index < message->count)
-                table_.finish(*message, index);
-        recorder_.changed(*message);
-    }
+void Queue::schedule_all() {
     for (QueuedMessage* message = table_.after(0); message; message = table_.after(message->id))
         scheduler_.update(*message);
-    loaded_ = true;
-    log::info("the spool is loaded", {{"messages", table_.messages()},
-                                      {"recipients", table_.recipients()},
-                                      {"unreadable", unreadable_}});
     wake();
 }
 
@@ -183,7 +119,7 @@ void Queue::turn() {
     for (uint32_t destination : scheduler_.release_holds(now))
         expire_held(destination, now);
     if (!draining_) {
-        start_routing(now);
+        routing_.start(now);
         hand_out(now);
     }
     arm_alarm(now);
@@ -221,168 +157,57 @@ void Queue::follow_clock(WallTime now) {
     scheduler_.lift_all();
 }
 
-void Queue::start_routing(WallTime now) {
-    while (!ask_again_.empty() && router_.room() >= recipients_per_delivery) {
-        Job& job = *ask_again_.front();
-        ask_again_.pop_front();
-        ask_again(job);
-    }
-    while (size_t room = ask_again_.empty() ? router_.room() : 0) {
-        QueuedMessage* message = scheduler_.due(now);
-        if (!message)
-            break;
-        Job& job = table_.make_job(*message);
-        for (uint32_t i = message->count; i-- > 0 && room > 0;) {
-            QueuedRecipient& recipient = message->recipients[i];
-            if (recipient.stage != Stage::waiting || recipient.next_attempt > now)
-                continue;
-            table_.set_stage(recipient, Stage::routing);
-            MailTable::add_to(job, i);
-            --room;
-        }
-        scheduler_.update(*message);
-        router_.route(job);
-    }
-}
-
-// False: nobody is left in the job, and it is gone.
-bool Queue::ask_again(Job& job) {
-    if (!MailTable::prune(job)) {
-        scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
-        drop(job);
-        return false;
-    }
-    router_.route(job);
-    return true;
-}
-
-// Lookup has died: its questions are asked again when there is a new one.
-void Queue::job_unrouted(Job& job) {
-    if (job.has_slot) {
-        ask_again_.push_back(&job);
-        return;
-    }
-    QueuedMessage& message = *job.message;
-    for_each_recipient(job, [&](uint32_t index) {
-        if (message.recipients[index].stage == Stage::routing)
-            table_.set_stage(message.recipients[index], Stage::waiting);
-    });
-    scheduler_.update(message);
-    drop(job);
-}
-
-void Queue::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
-    QueuedMessage& message = *job.message;
-    const StoredMessage stored = message.read();
-    const uint64_t random = random_();
-    std::vector<RoutedRecipient> accepted;
-    for (RoutedRecipient& recipient : recipients) {
-        if (message.recipients[recipient.index].stage == Stage::finished)
-            table_.routes.release(recipient.route); // removed meanwhile
-        else if (recipient.verdict == ipc::RouteVerdict::accepted)
-            accepted.push_back(std::move(recipient));
-        else
-            not_routed(message, stored, recipient, random);
-    }
-    enqueue_routed(message, stored, accepted, job);
-    scheduler_.update(message);
-    // After enqueueing: a destination that has nothing is forgotten, with its hold.
-    scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
-    drop(job);
-    wake();
-}
-
-void Queue::enqueue_routed(QueuedMessage& message, const StoredMessage& stored,
-                           std::vector<RoutedRecipient>& recipients, const Job& from) {
-    struct Group {
-        Job* job;
-        Place place;
-        uint32_t count;
-    };
-    std::vector<Group> groups;
-    std::map<uint32_t, size_t> open; // route → the group of it that has room
-    for (size_t i = recipients.size(); i-- > 0;) {
-        RoutedRecipient& recipient = recipients[i];
-        auto [place, added] = open.try_emplace(recipient.route, groups.size());
-        // A mailbox has its own delivery: the next recipient's may take long.
-        if (added || recipient.place.local ||
-            groups[place->second].count == recipients_per_delivery) {
-            place->second = groups.size();
-            Job& job = table_.make_job(message);
-            job.route = recipient.route;
-            job.routed_at = executor_.now();
-            job.losses = from.losses;
-            const auto ttl = table_.routes.get(job.route).ttl.value_or(settings_.ttl);
-            job.expires_at = to_seconds(stored.envelope.accepted_at + ttl.count());
-            groups.push_back({&job, std::move(recipient.place), 0});
-        } else {
-            table_.routes.release(recipient.route);
-        }
-        Group& group = groups[place->second];
-        ++group.count;
-        QueuedRecipient& queued = message.recipients[recipient.index];
-        table_.set_stage(queued, Stage::ready);
-        MailTable::add_to(*group.job, recipient.index);
-        queued.urgent = false;
-    }
-    for (Group& group : groups)
-        scheduler_.enqueue(*group.job, group.place.destination, group.place.local, from.has_slot);
-}
-
-void Queue::not_routed(QueuedMessage& message, const StoredMessage& stored,
-                       const RoutedRecipient& recipient, uint64_t random) {
-    const Settlement::Attempted attempted{
-        message, stored, stored.envelope.accepted_at + settings_.ttl.count(), random};
-    switch (recipient.verdict) {
-    case ipc::RouteVerdict::accepted:
-        break; // not here
-    case ipc::RouteVerdict::refused:
-        return settlement_.failed(attempted, recipient.index,
-                                  own_error("5.7.1", "a rule refuses this recipient"));
-    case ipc::RouteVerdict::no_mailbox:
-        return settlement_.failed(attempted, recipient.index,
-                                  own_error("5.1.1", "there is no such mailbox here"));
-    case ipc::RouteVerdict::no_rule:
-        // The configuration may have changed since it was accepted, and may change back.
-        return settlement_.deferred(attempted, recipient.index,
-                                    own_error("4.4.4", "no rule says where it goes"));
-    case ipc::RouteVerdict::temporary:
-        return settlement_.deferred(
-            attempted, recipient.index,
-            own_error("4.4.3", "where it goes cannot be found out at present"));
-    }
-}
-
 void Queue::hand_out(WallTime now) {
     for (uint16_t deliverer = 0; deliverer < scheduler_.deliverers(); ++deliverer) {
         if (!dispatch_.connected(deliverer))
             continue;
-        while (Job* job = scheduler_.next(deliverer)) {
-            if (!MailTable::prune(*job)) {
-                scheduler_.settle(*job, Attempt::none, {}, now, 0);
-                drop(*job);
-            } else if (job->routed_at <
-                       std::max<TimePoint>(executor_.now() - route_lifetime, routes_good_since_)) {
-                for_each_recipient(*job, [&](uint32_t index) {
-                    table_.set_stage(job->message->recipients[index], Stage::routing);
-                });
-                scheduler_.return_credit(*job);
-                ask_again_.push_back(job);
-            } else {
-                hand_over(*job);
-            }
-        }
+        while (Job* job = scheduler_.next(deliverer))
+            hand_over(*job, now);
     }
-    if (!ask_again_.empty() && router_.room() >= recipients_per_delivery)
-        wake();
 }
 
-void Queue::hand_over(Job& job) {
-    Result<void> handed = dispatch_.deliver(job);
-    if (handed)
-        return;
+// The job, which has a slot and credit, to its deliverer.
+void Queue::hand_over(Job& job, WallTime now) {
+    if (!MailTable::prune(job)) {
+        scheduler_.settle(job, Attempt::none, {}, now, 0);
+        return table_.drop(job);
+    }
+    if (!routing_.fresh(job))
+        return routing_.again(job);
+    if (ContentCheck::needed(*job.message)) {
+        for_each_recipient(job, [&](uint32_t index) {
+            table_.set_stage(job.message->recipients[index], Stage::in_flight);
+        });
+        return content_check_.check(job);
+    }
+    if (Result<void> handed = dispatch_.deliver(job); !handed)
+        content_unreadable(job, handed.error());
+}
+
+void Queue::content_checked(Job& job, const Result<void>& result) {
+    if (!result)
+        content_unreadable(job, result.error());
+    else if (draining_ || !dispatch_.connected(job.deliverer))
+        put_back(job);
+    else
+        hand_over(job, executor_.wall_seconds());
+    wake();
+}
+
+void Queue::content_unreadable(Job& job, const Error& error) {
     log::error("the content of a message cannot be read",
-               {{"message", message_name(job.message->id)}, {"reason", handed.error().message}});
+               {{"message", to_string(MessageId{job.message->id})}, {"reason", error.message}});
+    if (error.code == EBADMSG) {
+        Result<std::string> aside = spool_.set_content_aside(job.message->id);
+        if (aside) {
+            log::error("a damaged message is set aside, its sender is told",
+                       {{"message", to_string(MessageId{job.message->id})}, {"file", *aside}});
+            return fail(job, own_error("5.3.0", "the message was damaged in the server's storage"));
+        }
+        log::error("a damaged message cannot be set aside",
+                   {{"message", to_string(MessageId{job.message->id})},
+                    {"reason", aside.error().message}});
+    }
     defer(job, own_error("4.3.0", "the content cannot be read at present"));
 }
 
@@ -391,10 +216,21 @@ void Queue::defer(Job& job, const AttemptError& error) {
     QueuedMessage& message = *job.message;
     const StoredMessage stored = message.read();
     const Settlement::Attempted attempted{message, stored, job.expires_at, random_()};
+    MailTable::prune(job);
     for_each_recipient(job, [&](uint32_t index) { settlement_.deferred(attempted, index, error); });
     scheduler_.update(message);
     scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
-    drop(job);
+    table_.drop(job);
+}
+
+// The same, for good.
+void Queue::fail(Job& job, const AttemptError& error) {
+    const StoredMessage stored = job.message->read();
+    const Settlement::Attempted attempted{*job.message, stored, job.expires_at, 0};
+    MailTable::prune(job);
+    for_each_recipient(job, [&](uint32_t index) { settlement_.failed(attempted, index, error); });
+    scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
+    table_.drop(job);
 }
 
 // -- What deliverers say.
@@ -420,7 +256,7 @@ void Queue::job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> 
             settlement_.failed(attempted, outcome.index, error_of(outcome));
     }
     scheduler_.update(message);
-    drop(job);
+    table_.drop(job);
     if (held) {
         const Scheduler::Hold* hold = scheduler_.hold(destination);
         log::warning("a destination is held", {{"destination", hold->destination},
@@ -448,47 +284,34 @@ void Queue::expire_held(uint32_t destination, WallTime now) {
         for_each_recipient(*job,
                            [&](uint32_t index) { settlement_.deferred(attempted, index, error); });
         scheduler_.update(message); // should the clock say by now that it has not expired
-        drop(*job);
+        table_.drop(*job);
     }
 }
 
 void Queue::job_lost(Job& job) {
     if (!MailTable::prune(job)) {
         scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
-        return drop(job);
+        return table_.drop(job);
     }
     if (++job.losses >= losses_limit) {
         log::warning("deliveries of a message end with their process, it is put off",
-                     {{"message", message_name(job.message->id)}});
+                     {{"message", to_string(MessageId{job.message->id})}});
         return defer(job,
                      own_error("4.3.0", "the process that delivered it ended before it was done"));
     }
+    put_back(job);
+}
+
+// The job was not tried: it is the next of its destination.
+void Queue::put_back(Job& job) {
+    MailTable::prune(job);
     for_each_recipient(job, [&](uint32_t index) {
         table_.set_stage(job.message->recipients[index], Stage::ready);
     });
     scheduler_.put_back(job);
 }
 
-void Queue::drop(Job& job) {
-    QueuedMessage& message = *job.message;
-    table_.drop(job);
-    table_.release(message);
-}
-
 // -- Peers.
-
-void Queue::connect_lookup(Router::Ask ask) {
-    router_.connect(std::move(ask));
-    wake();
-}
-
-void Queue::disconnect_lookup() { router_.disconnect(); }
-
-bool Queue::routed(ipc::RouteAnswer answer) {
-    const bool sane = router_.answer(std::move(answer));
-    wake();
-    return sane;
-}
 
 void Queue::connect_deliverer(uint16_t deliverer, Dispatch::Send send) {
     scheduler_.set_capacity(deliverer, 0);
@@ -514,13 +337,14 @@ bool Queue::outcome(uint16_t deliverer, ipc::Outcome outcome) {
 
 void Queue::reschedule(QueuedMessage& message) {
     // While the spool loads, what it found is not scheduled yet.
-    if (loaded_ || message.heap_position != UINT32_MAX)
+    if (loaded() || message.heap_position != UINT32_MAX)
         scheduler_.update(message);
     wake();
 }
 
 void Queue::remove(QueuedMessage& message, uint32_t index) {
     table_.finish(message, index);
+    recorder_.changed(message); // before its jobs go: the message stays
     for (Job* job = message.jobs; job;) {
         Job* next = job->sibling;
         // Others are dropped when the router or the deliverer gives them back.
@@ -532,7 +356,6 @@ void Queue::remove(QueuedMessage& message, uint32_t index) {
     }
     if (message.heap_position != UINT32_MAX)
         scheduler_.update(message);
-    recorder_.changed(message);
     wake();
 }
 
@@ -546,7 +369,8 @@ void Queue::drain(Duration limit, std::function<void()> drained) {
 }
 
 void Queue::check_drained() {
-    if (draining_ && dispatch_.open() == 0 && recorder_.waiting() == 0)
+    if (draining_ && dispatch_.open() == 0 && content_check_.open() == 0 &&
+        recorder_.waiting() == 0)
         finish_drain();
 }
 
@@ -570,7 +394,7 @@ void Queue::refresh_counters() {
     counters_["queue.destinations"] = scheduler_.destinations();
     counters_["queue.refused"] = intake_.refused();
     counters_["queue.bounces"] = bouncer_.written();
-    counters_["queue.unreadable"] = unreadable_;
+    counters_["queue.unreadable"] = loader_.unread().size();
     counters_["queue.deferred"] = table_.recipients(Stage::waiting);
     counters_["queue.ready"] = table_.recipients(Stage::ready);
     const SpoolStatistics spool = spool_.statistics();

@@ -4,27 +4,29 @@
 // sockets nor a real clock: peers are functions to send through, and a test drives it in simulated
 // time.
 //
-//     intake → spool → table → router → scheduler → dispatch → settlement → recorder → spool
-//                        ↑                                         │
-//                        └──────────────── bouncer ←───────────────┘
+//     intake → spool → table → routing → scheduler → dispatch → settlement → recorder → spool
+//              loader ───↑                                          │
+//                        └──────────────── bouncer ←────────────────┘
 //
 // Promises: every message in the spool is in the table exactly once; what is handed out comes back,
 // if only because its deliverer died; nothing waits without a timer or a peer that will wake it.
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "common/ipc/queue_settings.h"
 #include "common/loop/executor.h"
 #include "common/process/operator_port.h"
 #include "queue/bounce.h"
+#include "queue/content_check.h"
 #include "queue/dispatch.h"
 #include "queue/intake.h"
+#include "queue/loader.h"
 #include "queue/mail_table.h"
 #include "queue/recorder.h"
-#include "queue/router.h"
+#include "queue/routing.h"
 #include "queue/scheduler.h"
 #include "queue/settlement.h"
 #include "queue/spool/spool.h"
@@ -33,7 +35,7 @@ namespace postern {
 
 class Queue {
   public:
-    using Random = std::function<uint64_t()>;
+    using Random = Routing::Random;
 
     Queue(Executor& executor, Spool& spool, Counters& counters, const ipc::QueueSettings& settings,
           Random random);
@@ -41,20 +43,17 @@ class Queue {
     // A reload: mail that waits is routed anew.
     void configure(const ipc::QueueSettings& settings);
 
-    // Takes in what the spool found at start-up, piece by piece. Mail is accepted and delivered
-    // meanwhile; what is recovered goes out when all of it is known.
-    void load();
-    bool loaded() const { return loaded_; }
+    // Takes in what the spool found at start-up. It goes out when all of it is known.
+    void load() { loader_.start(); }
+    bool loaded() const { return loader_.loaded(); }
 
     // To be called when the spool's completion_fd() is readable.
     void collect();
 
     Intake& intake() { return intake_; }
 
-    void connect_lookup(Router::Ask ask);
-    void disconnect_lookup();
-    // False: cut it off.
-    bool routed(ipc::RouteAnswer answer);
+    // The end of lookup's channel.
+    Routing& routing() { return routing_; }
 
     // Deliverers by the scheduler's number.
     void connect_deliverer(uint16_t deliverer, Dispatch::Send send);
@@ -74,6 +73,7 @@ class Queue {
     MailTable& table() { return table_; }
     Scheduler& scheduler() { return scheduler_; }
     Recorder& recorder() { return recorder_; }
+    Loader& loader() { return loader_; }
     Spool& spool() { return spool_; }
     Executor& executor() { return executor_; }
     std::chrono::seconds ttl() const { return settings_.ttl; }
@@ -97,30 +97,23 @@ class Queue {
         void (Queue::*member_)();
     };
 
-    void load_some();
-    void recover(RecoveredMessage&& found);
-    void finish_loading();
+    void schedule_all();
     void accept(uint64_t id, const std::string& payload, const StoredMessage& message,
                 uint64_t size);
 
     void turn();
     WallTime clock_offset(WallTime now) const;
     void follow_clock(WallTime now);
-    void start_routing(WallTime now);
-    bool ask_again(Job& job);
-    void job_routed(Job& job, std::vector<RoutedRecipient> recipients);
-    void job_unrouted(Job& job);
-    void enqueue_routed(QueuedMessage& message, const StoredMessage& stored,
-                        std::vector<RoutedRecipient>& recipients, const Job& from);
-    void not_routed(QueuedMessage& message, const StoredMessage& stored,
-                    const RoutedRecipient& recipient, uint64_t random);
     void hand_out(WallTime now);
-    void hand_over(Job& job);
+    void hand_over(Job& job, WallTime now);
+    void content_checked(Job& job, const Result<void>& result);
+    void content_unreadable(Job& job, const Error& error);
     void defer(Job& job, const AttemptError& error);
+    void fail(Job& job, const AttemptError& error);
     void job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes);
     void job_lost(Job& job);
+    void put_back(Job& job);
     void expire_held(uint32_t destination, WallTime now);
-    void drop(Job& job);
     void arm_alarm(WallTime now);
     void check_drained();
     void finish_drain();
@@ -130,25 +123,21 @@ class Queue {
     Counters& counters_;
     ipc::QueueSettings settings_;
     Random random_;
-    TimePoint routes_good_since_;
     WallTime clock_offset_; // of the wall clock against the one that nobody sets
     MailTable table_;
     Scheduler scheduler_;
     Recorder recorder_;
     Bouncer bouncer_;
     Settlement settlement_;
-    Router router_;
+    Loader loader_;
+    Routing routing_;
+    ContentCheck content_check_;
     Dispatch dispatch_;
     Intake intake_;
-    std::deque<Job*> ask_again_;      // whose routes have become old; each holds a slot
-    std::vector<BounceCause> causes_; // of the bounces found while loading
-    bool loaded_ = false;
-    uint64_t unreadable_ = 0;
     std::function<void()> drained_;
     bool draining_ = false;
     Turn turn_{*this};
     Alarm alarm_{*this, &Queue::turn};
-    Alarm loading_{*this, &Queue::load_some};
     Alarm drain_limit_{*this, &Queue::finish_drain};
 };
 

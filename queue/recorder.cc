@@ -1,7 +1,7 @@
 #include "queue/recorder.h"
 
 #include "common/base/log.h"
-#include "queue/names.h"
+#include "common/mail/message_id.h"
 
 namespace postern {
 
@@ -74,8 +74,9 @@ bool Recorder::record(QueuedMessage& message) {
     if (!ticket && ticket.error().code == ENOBUFS)
         return false;
     if (!ticket)
-        log::error("cannot record what happened to a message",
-                   {{"message", message_name(message.id)}, {"reason", ticket.error().message}});
+        log::error(
+            "cannot record what happened to a message",
+            {{"message", to_string(MessageId{message.id})}, {"reason", ticket.error().message}});
     if (waiter == durable_.end())
         return true;
     std::vector<Done> done = std::move(waiter->second);
@@ -121,7 +122,7 @@ std::string Recorder::progress_of(const QueuedMessage& message) const {
 }
 
 void Recorder::collect() {
-    for (Completion& completion : spool_.collect()) {
+    for (AppendResult& completion : spool_.collect()) {
         auto found = waiting_.find(completion.ticket);
         if (found == waiting_.end())
             continue;

@@ -67,11 +67,14 @@ void Router::disconnect() {
     questions_.clear();
     overdue_.disarm();
     std::list<Batch> lost = std::exchange(batches_, {});
-    for (Batch& batch : lost) {
-        for (RoutedRecipient& recipient : batch.recipients)
-            table_.routes.release(recipient.route);
-        handlers_.unrouted(*batch.job);
-    }
+    for (Batch& batch : lost)
+        give_back(batch);
+}
+
+void Router::give_back(Batch& batch) {
+    for (RoutedRecipient& recipient : batch.recipients)
+        table_.routes.release(recipient.route);
+    handlers_.unrouted(*batch.job);
 }
 
 size_t Router::room() const {
@@ -84,6 +87,7 @@ void Router::route(Job& job) {
     batch.self = std::prev(batches_.end());
     batch.job = &job;
     batch.deadline = executor_.now() + answer_limit;
+    batch.generation = generation_;
     const StoredMessage message = job.message->read();
     for_each_recipient(job, [&](uint32_t index) {
         RoutedRecipient recipient;
@@ -128,13 +132,14 @@ bool Router::answer(ipc::RouteAnswer answer) {
 }
 
 void Router::finish(Batch& batch) {
-    Job& job = *batch.job;
     for (uint32_t request : batch.requests)
         if (batch.unanswered)
             questions_.erase(request);
-    std::vector<RoutedRecipient> recipients = std::move(batch.recipients);
-    batches_.erase(batch.self);
-    handlers_.routed(job, std::move(recipients));
+    Batch done = std::move(batch);
+    batches_.erase(done.self);
+    if (done.generation != generation_)
+        return give_back(done);
+    handlers_.routed(*done.job, std::move(done.recipients));
 }
 
 void Router::give_up_overdue() {

@@ -1,8 +1,9 @@
 // Asks lookup where recipients go: anew at every attempt, so that a changed configuration reaches
 // mail that is queued already.
 //
-// Owner: the queue. It gives a job and gets it back exactly once: routed, or, when lookup died
-// meanwhile, unrouted. A question that is not answered in time counts as answered "temporary".
+// Owner: the queue. It gives a job and gets it back exactly once: routed, or, when lookup died or
+// changed its mind meanwhile, unrouted. A question that is not answered in time counts as answered
+// "temporary".
 #pragma once
 
 #include <functional>
@@ -49,6 +50,8 @@ class Router {
     size_t room() const;
     // Asks for all recipients of the job; connected, and there is room for them.
     void route(Job& job);
+    // Answers to what was asked up to now do not count: its jobs come back unrouted.
+    void forget_answers() { ++generation_; }
     // False: no sane lookup says that.
     bool answer(ipc::RouteAnswer answer);
 
@@ -59,6 +62,7 @@ class Router {
         std::vector<uint32_t> requests;
         size_t unanswered = 0;
         TimePoint deadline;
+        uint64_t generation = 0;
         std::list<Batch>::iterator self;
     };
     struct Question {
@@ -73,6 +77,7 @@ class Router {
     };
 
     void finish(Batch& batch);
+    void give_back(Batch& batch);
     void give_up_overdue();
 
     Executor& executor_;
@@ -80,6 +85,7 @@ class Router {
     Handlers handlers_;
     Ask ask_;
     uint32_t next_request_ = 1;
+    uint64_t generation_ = 0;
     std::unordered_map<uint32_t, Question> questions_;
     std::list<Batch> batches_; // in order of deadline
     Overdue overdue_{*this};

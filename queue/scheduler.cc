@@ -7,16 +7,6 @@
 
 namespace postern {
 
-namespace {
-
-bool earlier(const QueuedMessage& a, const QueuedMessage& b) {
-    return a.due != b.due ? a.due < b.due : a.id < b.id;
-}
-
-constexpr uint32_t nowhere = UINT32_MAX;
-
-} // namespace
-
 struct Scheduler::Destination {
     enum class State : uint8_t {
         open,
@@ -64,79 +54,6 @@ uint16_t Scheduler::deliverer_of(const Destination& destination) const {
     if (destination.local)
         return local_deliverer;
     return static_cast<uint16_t>(1 + crc32c(destination.hold.destination) % settings_.relays);
-}
-
-// -- The heap of messages.
-
-void Scheduler::update(QueuedMessage& message) {
-    bool waits = false;
-    uint32_t due = UINT32_MAX;
-    for (uint32_t i = 0; i < message.count; ++i) {
-        if (message.recipients[i].stage != Stage::waiting)
-            continue;
-        waits = true;
-        due = std::min(due, message.recipients[i].next_attempt);
-    }
-    if (!waits)
-        return heap_remove(message);
-    message.due = due;
-    if (message.heap_position == nowhere) {
-        heap_.push_back(&message);
-        message.heap_position = static_cast<uint32_t>(heap_.size() - 1);
-    }
-    heap_up(message.heap_position);
-    heap_down(message.heap_position);
-}
-
-QueuedMessage* Scheduler::due(WallTime now) const {
-    return heap_.empty() || heap_.front()->due > now ? nullptr : heap_.front();
-}
-
-void Scheduler::heap_put(QueuedMessage& message, size_t position) {
-    heap_[position] = &message;
-    message.heap_position = static_cast<uint32_t>(position);
-}
-
-void Scheduler::heap_up(size_t position) {
-    QueuedMessage& message = *heap_[position];
-    while (position > 0) {
-        size_t parent = (position - 1) / 2;
-        if (!earlier(message, *heap_[parent]))
-            break;
-        heap_put(*heap_[parent], position);
-        position = parent;
-    }
-    heap_put(message, position);
-}
-
-void Scheduler::heap_down(size_t position) {
-    QueuedMessage& message = *heap_[position];
-    for (;;) {
-        size_t child = position * 2 + 1;
-        if (child >= heap_.size())
-            break;
-        if (child + 1 < heap_.size() && earlier(*heap_[child + 1], *heap_[child]))
-            ++child;
-        if (!earlier(*heap_[child], message))
-            break;
-        heap_put(*heap_[child], position);
-        position = child;
-    }
-    heap_put(message, position);
-}
-
-void Scheduler::heap_remove(QueuedMessage& message) {
-    if (message.heap_position == nowhere)
-        return;
-    size_t position = message.heap_position;
-    message.heap_position = nowhere;
-    QueuedMessage* last = heap_.back();
-    heap_.pop_back();
-    if (last == &message)
-        return;
-    heap_put(*last, position);
-    heap_up(position);
-    heap_down(last->heap_position);
 }
 
 // -- Destinations.
@@ -402,9 +319,7 @@ void Scheduler::set_capacity(uint16_t deliverer, uint32_t deliveries) {
 uint32_t Scheduler::open(uint16_t deliverer) const { return deliverers_[deliverer].open; }
 
 WallTime Scheduler::next_event(WallTime now) const {
-    WallTime next = INT64_MAX;
-    if (!heap_.empty() && heap_.front()->due > now)
-        next = heap_.front()->due;
+    WallTime next = waiting_.next_due(now);
     if (!holds_.empty())
         next = std::min(next, std::max(holds_.begin()->first, now + 1));
     return next;

@@ -24,6 +24,7 @@
 
 #include "queue/backoff.h"
 #include "queue/mail_table.h"
+#include "queue/waiting_messages.h"
 
 namespace postern {
 
@@ -50,11 +51,9 @@ class Scheduler {
     // Holds and queues stay as they are; destinations may go to another relay from now on.
     void configure(SchedulerSettings settings);
 
-    // -- Messages with waiting recipients.
-    // To be called when stage or next_attempt of a recipient has changed.
-    void update(QueuedMessage& message);
-    // The one with the earliest attempt that is due, or nothing. It stays where it is.
-    QueuedMessage* due(WallTime now) const;
+    // -- Messages with waiting recipients: see WaitingMessages.
+    void update(QueuedMessage& message) { waiting_.update(message); }
+    QueuedMessage* due(WallTime now) const { return waiting_.due(now); }
 
     // -- Jobs.
     // At the end of the destination's list, or at its front: it had its turn already. An urgent job
@@ -128,13 +127,8 @@ class Scheduler {
     void set_wake(Destination& destination, WallTime when);
     void forget_if_idle(Destination& destination);
 
-    void heap_put(QueuedMessage& message, size_t position);
-    void heap_up(size_t position);
-    void heap_down(size_t position);
-    void heap_remove(QueuedMessage& message);
-
     SchedulerSettings settings_;
-    std::vector<QueuedMessage*> heap_;
+    WaitingMessages waiting_;
     std::unordered_map<std::string, uint32_t> numbers_;
     std::vector<std::unique_ptr<Destination>> destinations_;
     std::vector<uint32_t> free_numbers_;

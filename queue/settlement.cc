@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/base/log.h"
-#include "queue/names.h"
+#include "common/mail/message_id.h"
 
 namespace postern {
 
@@ -19,7 +19,7 @@ void Settlement::log(const Attempted& attempted, uint32_t index, const char* sta
                      const std::string& reason) const {
     log::info(
         "delivery",
-        {{"message", message_name(attempted.message.id)},
+        {{"message", to_string(MessageId{attempted.message.id})},
          {"from", attempted.stored.envelope.reverse_path},
          {"to", attempted.stored.envelope.recipients[index]},
          {"relay", remote.empty() ? std::string("none") : remote},

@@ -33,8 +33,14 @@ struct Stats {
 };
 
 // What the queue says of one recipient: an envelope in the words of smtpctl.
-enum class RecipientState : uint8_t { ready, in_flight, deferred, paused };
-constexpr RecipientState last_enumerator(RecipientState) { return RecipientState::paused; }
+enum class RecipientState : uint8_t {
+    ready,
+    in_flight,
+    deferred,
+    paused,
+    unreadable // a whole message, whose envelope cannot be read (now, if next_attempt is set)
+};
+constexpr RecipientState last_enumerator(RecipientState) { return RecipientState::unreadable; }
 
 struct EnvelopeEntry {
     uint64_t message = 0;

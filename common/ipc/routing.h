@@ -62,7 +62,12 @@ struct RouteAnswer {
     static constexpr auto fields(auto& m) { return std::tie(m.request, m.verdict, m.route); }
 };
 
+// The rules have changed: what was answered before may be answered otherwise from now on.
+struct RoutesChanged {
+    static constexpr auto fields(auto&) { return std::tie(); }
+};
+
 using ToLookup = std::variant<RouteQuery>;
-using FromLookup = std::variant<RouteAnswer>;
+using FromLookup = std::variant<RouteAnswer, RoutesChanged>;
 
 } // namespace postern::ipc

@@ -21,8 +21,8 @@ struct Operation {
     Origin origin = Origin::Caller;
     bool durable = false;
     bool content_in_file = false;
-    Ticket ticket = 0; // 0: no Completion
-    MessageId id = 0;
+    Ticket ticket = 0; // 0: no AppendResult
+    SpoolId id = 0;
     size_t offset = 0;          // in Batch::data
     size_t size = 0;            // padding included
     uint64_t target_epoch = 0;  // Removed
@@ -50,7 +50,7 @@ struct Batch {
     }
 
     // Adds a record; the caller fills in the rest of the operation.
-    Operation& add(RecordType type, uint8_t flags, MessageId id,
+    Operation& add(RecordType type, uint8_t flags, SpoolId id,
                    std::initializer_list<std::string_view> payload) {
         Operation operation;
         operation.type = type;

@@ -37,7 +37,15 @@ bool Committer::step(Batch& batch, bool sync) {
         commit(batch);
     if (sync && writer_.has_unsynced())
         sync_lazy();
-    return keep_house();
+    const bool more = keep_house();
+    count_requeued();
+    return more;
+}
+
+// What waits in memory for the disk is bounded by the event loop (LogSpool::may_append).
+void Committer::count_requeued() {
+    std::lock_guard lock(state_.mutex);
+    state_.requeued_bytes = requeued_.data.size();
 }
 
 void Committer::commit(Batch& batch) {

@@ -34,6 +34,7 @@ class Committer {
 
   private:
     void commit(Batch& batch);
+    void count_requeued();
     void store_contents(Batch& batch);
     Result<void> store_content(Operation& operation);
     void refuse_if_full(Batch& batch);

@@ -105,8 +105,9 @@ void Compaction::gather_one(const IndexEntry& entry, Batch& batch) {
     Record record;
     if (decode_record(*data, header_.stamp, record) != Decoded::Ok ||
         record.header.id != entry.id || record.header.type != entry.type) {
-        set_record_aside(entry, *data, batch);
-        return;
+        if (entry.type == RecordType::Message) // its sender is told when it is to be delivered
+            return give_up("the message at " + std::to_string(entry.offset) + " is damaged");
+        return set_progress_aside(entry, *data);
     }
     Operation& copy = batch.add(entry.type, record.header.flags, entry.id, {record.payload});
     copy.origin = Operation::Origin::Copy;
@@ -114,7 +115,7 @@ void Compaction::gather_one(const IndexEntry& entry, Batch& batch) {
     copy.copied_from = from;
 }
 
-void Compaction::set_record_aside(const IndexEntry& entry, std::string_view data, Batch& batch) {
+void Compaction::set_progress_aside(const IndexEntry& entry, std::string_view data) {
     char name[64];
     std::snprintf(name, sizeof name, "%016llx.%llu-%u", static_cast<unsigned long long>(entry.id),
                   static_cast<unsigned long long>(header_.epoch), entry.offset);
@@ -122,33 +123,16 @@ void Compaction::set_record_aside(const IndexEntry& entry, std::string_view data
         give_up(saved.error().message);
         return;
     }
-    bool message = entry.type == RecordType::Message;
     state_.report(SpoolEvent::Kind::Damaged,
-                  segment_path(*victim_) + " at " + std::to_string(entry.offset) + ": damaged " +
-                      (message ? "message" : "progress record") + "; set aside as corrupt/" + name);
-    bool content_in_file = false;
-    {
-        std::lock_guard lock(state_.mutex);
-        TableEntry known;
-        if (!state_.table.find(entry.id, &known))
-            return; // removed just now
-        if (known.progress.exists() && (message || known.progress.slot == *victim_)) {
-            state_.segments.drop_live(known.progress.slot, known.progress.length);
-            known.progress = {};
-            state_.table.put(known);
-        }
-        if (!message)
-            return;
-        content_in_file = known.content_in_file;
-        state_.segments.drop_live(known.message.slot, known.message.length);
-        state_.table.erase(entry.id);
-    }
-    if (content_in_file)
-        (void)files_.rename(content_path(entry.id), std::string("corrupt/") + name + ".content");
-    Operation& gone = batch.add(RecordType::Removed, 0, entry.id, {encode_removed(header_.epoch)});
-    gone.origin = Operation::Origin::Tombstone;
-    gone.durable = true;
-    gone.target_epoch = header_.epoch;
+                  segment_path(*victim_) + " at " + std::to_string(entry.offset) +
+                      ": damaged progress record; set aside as corrupt/" + name);
+    std::lock_guard lock(state_.mutex);
+    TableEntry known;
+    if (!state_.table.find(entry.id, &known) || known.progress.slot != *victim_)
+        return; // removed just now, or there is a later one
+    state_.segments.drop_live(known.progress.slot, known.progress.length);
+    known.progress = {};
+    state_.table.put(known);
 }
 
 void Compaction::finish() {

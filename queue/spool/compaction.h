@@ -2,9 +2,9 @@
 // by the sync thread; works in bounded steps between batches, one victim at a time.
 //
 // What lives is decided when the copy is made. A message that is removed between the copy and its
-// becoming durable has its copy removed as well (the sync thread adds the Removed record). A record
-// that cannot be read is set aside in corrupt/, and its message is removed; if the disk gives an
-// error instead, the segment is left alone.
+// becoming durable has its copy removed as well (the sync thread adds the Removed record). Damaged
+// progress is set aside in corrupt/. A segment with a damaged message, or where the disk gives an
+// error, is left alone until the next start.
 #pragma once
 
 #include <optional>
@@ -39,7 +39,7 @@ class Compaction {
     bool wanted(const IndexEntry& entry, RecordLocation& from);
     void gather_one(const IndexEntry& entry, Batch& batch);
     void give_up(const std::string& why);
-    void set_record_aside(const IndexEntry& entry, std::string_view data, Batch& batch);
+    void set_progress_aside(const IndexEntry& entry, std::string_view data);
 
     FileSystem& files_;
     SegmentFiles& segment_files_;

@@ -15,7 +15,7 @@ constexpr size_t first_read = 4096; // takes in most envelopes
 constexpr size_t fixed_size = record_header_size + message_prefix_size;
 constexpr int attempts = 4; // a message can be copied forward while it is read, but not that often
 
-Error no_message(MessageId id) {
+Error no_message(SpoolId id) {
     char text[48];
     std::snprintf(text, sizeof text, "no message %016llx", static_cast<unsigned long long>(id));
     return {text, ENOENT};
@@ -27,7 +27,7 @@ Error damaged(const RecordLocation& at, const char* what) {
 
 } // namespace
 
-Result<MessageReader::Found> MessageReader::find_once(MessageId id, uint64_t wanted) {
+Result<MessageReader::Found> MessageReader::find_once(SpoolId id, uint64_t wanted) {
     Found found;
     uint64_t stamp = 0;
     {
@@ -58,7 +58,7 @@ Result<MessageReader::Found> MessageReader::find_once(MessageId id, uint64_t wan
     return found;
 }
 
-Result<MessageReader::Found> MessageReader::find(MessageId id, uint64_t wanted) {
+Result<MessageReader::Found> MessageReader::find(SpoolId id, uint64_t wanted) {
     for (int attempt = 1;; attempt++) {
         TableEntry before, after;
         {
@@ -74,7 +74,7 @@ Result<MessageReader::Found> MessageReader::find(MessageId id, uint64_t wanted) 
     }
 }
 
-Result<RecoveredMessage> MessageReader::read_message(MessageId id) {
+Result<RecoveredMessage> MessageReader::read_message(SpoolId id) {
     auto found = find(id, first_read);
     if (!found)
         return found.error();
@@ -93,15 +93,10 @@ Result<RecoveredMessage> MessageReader::read_message(MessageId id) {
     message.envelope = *envelope;
     message.content_length = found->prefix.content_length;
     message.content_in_file = found->entry.content_in_file;
-    if (message.content_in_file) {
-        auto content = open_content(id);
-        if (!content)
-            return content.error();
-    }
     return message;
 }
 
-Result<RecoveredMessage> MessageReader::read_progress(MessageId id) {
+Result<RecoveredMessage> MessageReader::read_progress(SpoolId id) {
     RecoveredMessage message;
     message.id = id;
     for (int attempt = 1;; attempt++) {
@@ -138,7 +133,7 @@ Result<std::string> MessageReader::read_inline(Found& found, uint64_t offset, si
     return read_range(*found.file, found.entry.message.offset + begin, length);
 }
 
-Result<std::string> MessageReader::read_content(MessageId id, uint64_t offset, size_t length) {
+Result<std::string> MessageReader::read_content(SpoolId id, uint64_t offset, size_t length) {
     // The envelope's length is known only when the record's beginning has been read; most records
     // come whole with it.
     auto found = find(id, fixed_size + first_read + std::min<uint64_t>(offset + length, 1u << 20));
@@ -150,39 +145,48 @@ Result<std::string> MessageReader::read_content(MessageId id, uint64_t offset, s
     auto count = static_cast<size_t>(std::min<uint64_t>(length, size - offset));
     Result<std::string> content = Error{};
     if (found->entry.content_in_file) {
-        auto file = files_.open(content_path(id), OpenMode::Read);
+        auto file = open_file(id);
         content = file ? read_range(**file, offset, count) : Result<std::string>(file.error());
     } else {
         content = read_inline(*found, offset, count);
+        if (!still_there(id, found->entry.message))
+            return read_content(id, offset, length);
     }
     if (!content)
         return content;
     if (content->size() != count)
-        return Error{content_path(id) + ": shorter than the message", EBADMSG};
-    if (count == size && crc32c(*content) != found->prefix.content_crc) {
-        // Perhaps the segment was used again between the two reads.
-        auto again = find(id, fixed_size);
-        if (again && !(again->entry.message == found->entry.message))
-            return read_content(id, offset, length);
+        return damaged(found->entry.message, "the content is shorter than it was");
+    if (count == size && crc32c(*content) != found->prefix.content_crc)
         return damaged(found->entry.message, "the content is damaged");
-    }
     return content;
 }
 
-Result<Content> MessageReader::open_content(MessageId id) {
+bool MessageReader::still_there(SpoolId id, const RecordLocation& place) {
+    TableEntry entry;
+    std::lock_guard lock(state_.mutex);
+    return !state_.table.find(id, &entry) || entry.message == place;
+}
+
+Result<std::unique_ptr<File>> MessageReader::open_file(SpoolId id) {
+    auto file = files_.open(content_path(id), OpenMode::Read);
+    if (!file && file.error().code == ENOENT)
+        return Error{content_path(id) + ": the content of a message is missing", EBADMSG};
+    return file;
+}
+
+Result<Content> MessageReader::open_content(SpoolId id) {
     auto found = find(id, fixed_size);
     if (!found)
         return found.error();
     Content content;
     content.length = found->prefix.content_length;
+    content.crc32c = found->prefix.content_crc;
     content.in_file = found->entry.content_in_file;
     if (!content.in_file)
         return content;
-    auto file = files_.open(content_path(id), OpenMode::Read);
+    auto file = open_file(id);
     if (!file)
-        return file.error().code == ENOENT
-                   ? Error{content_path(id) + ": the content of a message is missing", EBADMSG}
-                   : file.error();
+        return file.error();
     auto size = (*file)->size();
     if (!size)
         return size.error();
@@ -195,7 +199,7 @@ Result<Content> MessageReader::open_content(MessageId id) {
     return content;
 }
 
-Result<std::string> MessageReader::set_message_aside(MessageId id) {
+Result<std::string> MessageReader::set_message_aside(SpoolId id) {
     TableEntry entry;
     uint64_t epoch = 0;
     {

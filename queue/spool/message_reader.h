@@ -17,15 +17,16 @@ class MessageReader {
     MessageReader(FileSystem& files, SegmentFiles& segment_files, SpoolState& state)
         : files_(files), segment_files_(segment_files), state_(state) {}
 
-    // Everything but the progress, whose damage is not the message's.
-    Result<RecoveredMessage> read_message(MessageId id);
+    // Everything but the progress, whose damage is not the message's, and the content, which is
+    // looked at when it is delivered.
+    Result<RecoveredMessage> read_message(SpoolId id);
     // The latest progress; has_progress of the result is false if there is none.
-    Result<RecoveredMessage> read_progress(MessageId id);
-    Result<std::string> read_content(MessageId id, uint64_t offset, size_t length);
-    Result<Content> open_content(MessageId id);
+    Result<RecoveredMessage> read_progress(SpoolId id);
+    Result<std::string> read_content(SpoolId id, uint64_t offset, size_t length);
+    Result<Content> open_content(SpoolId id);
 
     // Copies the message's record to corrupt/, and its content file; the result says where to.
-    Result<std::string> set_message_aside(MessageId id);
+    Result<std::string> set_message_aside(SpoolId id);
 
   private:
     // A record as found, verified as far as its fixed fields go.
@@ -38,9 +39,12 @@ class MessageReader {
     };
 
     // Looks the message up and reads at least `wanted` bytes of its record, if it has so many.
-    Result<Found> find(MessageId id, uint64_t wanted);
-    Result<Found> find_once(MessageId id, uint64_t wanted);
+    Result<Found> find(SpoolId id, uint64_t wanted);
+    Result<Found> find_once(SpoolId id, uint64_t wanted);
     Result<std::string> read_inline(Found& found, uint64_t offset, size_t length);
+    Result<std::unique_ptr<File>> open_file(SpoolId id);
+    // False if it was copied forward: what was read at its place may be something else by now.
+    bool still_there(SpoolId id, const RecordLocation& place);
 
     FileSystem& files_;
     SegmentFiles& segment_files_;

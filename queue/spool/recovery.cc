@@ -297,7 +297,7 @@ Result<std::vector<std::string>> Recovery::find_orphans() {
         return names.error();
     std::vector<std::string> orphans;
     for (const std::string& name : *names) {
-        MessageId id = content_id(name);
+        SpoolId id = content_id(name);
         state_.highest_id = std::max(state_.highest_id, id);
         TableEntry entry;
         if (id != 0 && state_.table.find(id, &entry) && entry.content_in_file)

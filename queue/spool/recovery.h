@@ -16,7 +16,7 @@
 namespace postern {
 
 struct Recovered {
-    std::vector<MessageId> messages;  // live, in the order of their ids
+    std::vector<SpoolId> messages;    // live, in the order of their ids
     std::vector<std::string> orphans; // paths to unlink
 };
 

@@ -41,32 +41,36 @@ class LogSpool : public Spool {
     // Recovers and starts the thread; called once.
     Result<void> start();
 
-    MessageId next_id() override;
-    size_t load(size_t limit, const std::function<void(RecoveredMessage&&)>& visitor) override;
-    Result<Ticket> append_message(MessageId id, std::string_view envelope,
+    SpoolId next_id() override;
+    std::vector<SpoolId> take_found() override;
+    Result<RecoveredMessage> recover(SpoolId id) override;
+    Result<Ticket> append_message(SpoolId id, std::string_view envelope,
                                   std::string_view content) override;
-    Result<Ticket> append_message(MessageId id, std::string_view envelope, ContentFile content,
+    Result<Ticket> append_message(SpoolId id, std::string_view envelope, ContentFile content,
                                   uint64_t length, uint32_t crc32c) override;
-    Result<Ticket> append_progress(MessageId id, std::string_view state,
+    Result<Ticket> append_progress(SpoolId id, std::string_view state,
                                    Durability durability) override;
-    Result<Ticket> append_removed(MessageId id, Durability durability) override;
+    Result<Ticket> append_removed(SpoolId id, Durability durability) override;
     void commit() override;
     size_t max_inline() const override;
     int completion_fd() const override { return completion_fd_.get(); }
-    std::vector<Completion> collect() override;
+    std::vector<AppendResult> collect() override;
     Result<ContentFile> create_content_file() override;
-    Result<std::string> read_content(MessageId id, uint64_t offset, size_t length) override {
+    Result<std::string> read_content(SpoolId id, uint64_t offset, size_t length) override {
         return reader_.read_content(id, offset, length);
     }
-    Result<Content> open_content(MessageId id) override { return reader_.open_content(id); }
+    Result<Content> open_content(SpoolId id) override { return reader_.open_content(id); }
+    Result<std::string> set_content_aside(SpoolId id) override {
+        return reader_.set_message_aside(id);
+    }
     SpoolStatistics statistics() override;
     Result<void> close() override;
     bool run_sync_step(bool sync_lazy) override;
 
   private:
+    uint64_t pending_bytes();
     Result<void> may_append(size_t size, bool is_message);
-    void load_one(MessageId id, const std::function<void(RecoveredMessage&&)>& visitor);
-    void set_aside(MessageId id, const Error& error);
+    Error set_aside(SpoolId id, const Error& error);
     void report(SpoolEvent::Kind kind, const std::string& message);
     Ticket ticket_for(Durability durability) {
         return durability == Durability::Durable ? ++last_ticket_ : 0;
@@ -86,7 +90,7 @@ class LogSpool : public Spool {
     FileDescriptor completion_fd_;
 
     // The event loop's alone.
-    std::vector<MessageId> to_load_; // recovered and not yet handed out, the last one first
+    std::vector<SpoolId> found_; // at the start, until they are taken
     Ticket last_ticket_ = 0;
     bool closed_ = false;
 
@@ -107,12 +111,12 @@ Result<void> LogSpool::start() {
     completion_fd_ = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!completion_fd_)
         return system_error("eventfd");
-    auto recovered = recover(files_, segment_files_, state_);
+    auto recovered = postern::recover(files_, segment_files_, state_);
     for (const SpoolEvent& event : std::exchange(state_.events, {}))
         report(event.kind, event.message);
     if (!recovered)
         return recovered.error();
-    to_load_.assign(recovered->messages.rbegin(), recovered->messages.rend());
+    found_ = std::move(recovered->messages);
     committer_ = std::make_unique<Committer>(files_, segment_files_, state_, options_,
                                              std::move(recovered->orphans));
     if (!options_.threaded)
@@ -136,7 +140,7 @@ void LogSpool::report(SpoolEvent::Kind kind, const std::string& message) {
         options_.report({kind, message});
 }
 
-MessageId LogSpool::next_id() {
+SpoolId LogSpool::next_id() {
     // From the time, so that an id is not used again even if its every trace has been recycled; but
     // never below one that was seen, should the clock have been set back.
     uint64_t now = options_.clock ? options_.clock() : system_clock_microseconds();
@@ -145,56 +149,52 @@ MessageId LogSpool::next_id() {
     return state_.highest_id;
 }
 
-size_t LogSpool::load(size_t limit, const std::function<void(RecoveredMessage&&)>& visitor) {
-    for (size_t i = 0; i < limit && !to_load_.empty(); i++) {
-        MessageId id = to_load_.back();
-        to_load_.pop_back();
-        load_one(id, visitor);
-    }
-    if (to_load_.empty())
-        std::vector<MessageId>().swap(to_load_);
-    return to_load_.size();
-}
+std::vector<SpoolId> LogSpool::take_found() { return std::exchange(found_, {}); }
 
-void LogSpool::load_one(MessageId id, const std::function<void(RecoveredMessage&&)>& visitor) {
+Result<RecoveredMessage> LogSpool::recover(SpoolId id) {
     auto message = reader_.read_message(id);
-    if (!message) {
-        if (message.error().code != ENOENT) // else removed in the meantime
-            set_aside(id, message.error());
-        return;
-    }
+    if (!message)
+        return message.error().code == EBADMSG ? set_aside(id, message.error()) : message.error();
     auto progress = reader_.read_progress(id);
     if (progress) {
         message->has_progress = progress->has_progress;
         message->progress = std::move(progress->progress);
-    } else if (progress.error().code != ENOENT) {
+    } else if (progress.error().code == EBADMSG) {
         report(SpoolEvent::Kind::Damaged,
                progress.error().message + "; recipients already served may be served again");
+    } else {
+        return progress.error();
     }
-    visitor(std::move(*message));
+    return message;
 }
 
-void LogSpool::set_aside(MessageId id, const Error& error) {
+// ENOENT, unless it could not be set aside.
+Error LogSpool::set_aside(SpoolId id, const Error& error) {
     char name[40];
     std::snprintf(name, sizeof name, "message %016llx: ", static_cast<unsigned long long>(id));
-    if (error.code != EBADMSG) { // the disk may think better of it at the next start
-        report(SpoolEvent::Kind::Damaged, name + error.message + "; left where it is");
-        return;
-    }
     auto saved = reader_.set_message_aside(id);
-    if (!saved) {
-        report(SpoolEvent::Kind::Damaged,
-               name + error.message + "; it cannot be set aside: " + saved.error().message);
-        return;
-    }
-    report(SpoolEvent::Kind::Damaged, name + error.message + "; set aside as " + *saved);
-    (void)append_removed(id, Durability::Lazy);
+    if (!saved)
+        return Error{error.message + "; it cannot be set aside: " + saved.error().message, EIO};
+    if (auto removed = append_removed(id, Durability::Lazy); !removed)
+        return removed.error();
     commit();
+    report(SpoolEvent::Kind::Damaged, name + error.message + "; set aside as " + *saved);
+    return Error{name + error.message, ENOENT};
 }
 
 size_t LogSpool::max_inline() const {
     return SegmentWriter::longest_record(options_.segment_size) - record_header_size -
            message_prefix_size - 8;
+}
+
+uint64_t LogSpool::pending_bytes() {
+    uint64_t bytes = 0;
+    {
+        std::lock_guard lock(state_.mutex);
+        bytes = state_.requeued_bytes;
+    }
+    std::lock_guard lock(pending_mutex_);
+    return bytes + pending_.data.size();
 }
 
 Result<void> LogSpool::may_append(size_t size, bool is_message) {
@@ -203,13 +203,14 @@ Result<void> LogSpool::may_append(size_t size, bool is_message) {
     if (size > max_inline())
         return Error{"record of " + std::to_string(size) + " bytes does not fit a segment",
                      EMSGSIZE};
-    std::lock_guard lock(pending_mutex_);
-    if (is_message && pending_.data.size() + size > options_.max_pending)
+    // The records of old mail have as much room again: they end its waiting.
+    const uint64_t limit = options_.max_pending * (is_message ? 1 : 2);
+    if (pending_bytes() + size > limit)
         return Error{"too much is waiting for the disk", ENOBUFS};
     return {};
 }
 
-Result<Ticket> LogSpool::append_message(MessageId id, std::string_view envelope,
+Result<Ticket> LogSpool::append_message(SpoolId id, std::string_view envelope,
                                         std::string_view content) {
     assert(id != 0);
     if (auto may = may_append(envelope.size() + content.size(), true); !may)
@@ -221,8 +222,8 @@ Result<Ticket> LogSpool::append_message(MessageId id, std::string_view envelope,
     return operation.ticket = ++last_ticket_;
 }
 
-Result<Ticket> LogSpool::append_message(MessageId id, std::string_view envelope,
-                                        ContentFile content, uint64_t length, uint32_t crc) {
+Result<Ticket> LogSpool::append_message(SpoolId id, std::string_view envelope, ContentFile content,
+                                        uint64_t length, uint32_t crc) {
     assert(id != 0 && content);
     if (auto may = may_append(envelope.size(), true); !may)
         return may.error();
@@ -236,7 +237,7 @@ Result<Ticket> LogSpool::append_message(MessageId id, std::string_view envelope,
     return operation.ticket = ++last_ticket_;
 }
 
-Result<Ticket> LogSpool::append_progress(MessageId id, std::string_view state,
+Result<Ticket> LogSpool::append_progress(SpoolId id, std::string_view state,
                                          Durability durability) {
     if (auto may = may_append(state.size(), false); !may)
         return may.error();
@@ -251,7 +252,7 @@ Result<Ticket> LogSpool::append_progress(MessageId id, std::string_view state,
     return operation.ticket = ticket_for(durability);
 }
 
-Result<Ticket> LogSpool::append_removed(MessageId id, Durability durability) {
+Result<Ticket> LogSpool::append_removed(SpoolId id, Durability durability) {
     if (auto may = may_append(0, false); !may)
         return may.error();
     TableEntry entry;
@@ -287,11 +288,11 @@ void LogSpool::commit() {
         wake_.notify_one();
 }
 
-std::vector<Completion> LogSpool::collect() {
+std::vector<AppendResult> LogSpool::collect() {
     uint64_t count = 0;
     // Emptied before looking, so that nothing that comes later goes unnoticed.
     (void)!::read(completion_fd_.get(), &count, sizeof count);
-    std::vector<Completion> completions;
+    std::vector<AppendResult> completions;
     std::vector<SpoolEvent> events;
     {
         std::lock_guard lock(state_.mutex);
@@ -335,8 +336,7 @@ SpoolStatistics LogSpool::statistics() {
         statistics.unfenced = state_.unfenced;
         statistics.table_bytes = state_.table.memory();
     }
-    std::lock_guard lock(pending_mutex_);
-    statistics.pending_bytes = pending_.data.size();
+    statistics.pending_bytes = pending_bytes();
     return statistics;
 }
 

@@ -7,17 +7,17 @@
 // calling thread is said so.
 //
 // Promises
-// - A message whose Completion is ok is on disk: data, size, directory. It is recovered after any
+// - A message whose AppendResult is ok is on disk: data, size, directory. It is recovered after any
 //   crash, exactly once, byte for byte, until it is removed.
-// - A message whose Completion is an error is not recovered after a crash. A failed write or sync
+// - A message whose AppendResult is an error is not recovered after a crash. A failed write or sync
 //   is never tried again in the same place: the segment is closed at its last good byte (that mark
 //   is made durable before the failure is reported, and nothing more is accepted until that has
 //   succeeded), and a new segment is begun. The window that remains: the disk refuses the mark too,
 //   and the machine stops before it has accepted it; then a refused message can come back, that is,
 //   be delivered twice. It is never the other way round.
-// - Progress and Removed are never refused for the disk's sake: if their write fails they are
-//   written again elsewhere with a later batch. Hence whatever must not be recorded before a
-//   message is durable (a bounce's cause) is to be appended after that message's Completion.
+// - Progress and Removed that were taken are not given up for the disk's sake: if their write fails
+//   they are written again elsewhere with a later batch. Hence whatever must not be recorded before
+//   a message is durable (a bounce's cause) is to be appended after that message's AppendResult.
 // - Damage (a record whose checksum is wrong) costs that record only: it is copied to corrupt/,
 //   reported, and the rest is served.
 //
@@ -37,8 +37,8 @@
 
 namespace postern {
 
-using MessageId = uint64_t; // never 0; unique over the life of a spool
-using Ticket = uint64_t;    // counts up; 0 where no Completion follows
+using SpoolId = uint64_t; // of a message; never 0; unique over the life of a spool
+using Ticket = uint64_t;  // counts up; 0 where no AppendResult follows
 
 struct SpoolEvent {
     enum class Kind {
@@ -61,7 +61,9 @@ struct SpoolOptions {
     // Free disk space (bytes) below which new messages are refused with ENOSPC, so that there is
     // still room to record what happens to the old ones.
     uint64_t min_free = 8u << 20;
-    size_t max_pending = 64u << 20;        // bytes gathered but not yet written; beyond it ENOBUFS
+    // Bytes that wait in memory for the disk; beyond it a message gets ENOBUFS, beyond twice as
+    // many everything else.
+    size_t max_pending = 64u << 20;
     unsigned lazy_sync_milliseconds = 500; // at most this old is an unsynced Progress
     bool threaded = true;                  // false: nothing is written but in run_sync_step()
     std::function<uint64_t()> clock;       // microseconds since 1970; by default the system's
@@ -71,20 +73,20 @@ struct SpoolOptions {
 };
 
 // What became of one append. Append order is kept among completions of the same batch.
-struct Completion {
+struct AppendResult {
     Ticket ticket = 0;
-    MessageId id = 0;
+    SpoolId id = 0;
     Result<void> result; // Error::code is the errno: ENOSPC, EIO, ...
 };
 
 // Lazy: written at once (it survives the death of the process), synced within
-// lazy_sync_milliseconds or with the next batch; no Completion. Durable: synced with its batch, and
-// a Completion tells.
+// lazy_sync_milliseconds or with the next batch; no AppendResult. Durable: synced with its batch,
+// and an AppendResult tells.
 enum class Durability { Lazy, Durable };
 
 // A live message as found at start-up.
 struct RecoveredMessage {
-    MessageId id = 0;
+    SpoolId id = 0;
     std::string envelope;
     bool has_progress = false;
     std::string progress; // the last state given to append_progress()
@@ -112,6 +114,7 @@ class ContentFile {
 // read_content().
 struct Content {
     uint64_t length = 0; // bytes
+    uint32_t crc32c = 0; // of all of them
     bool in_file = false;
     FileDescriptor file; // only if in_file; the content begins at `offset`
     uint64_t offset = 0;
@@ -123,7 +126,7 @@ struct SpoolStatistics {
     uint64_t segments = 0;        // in use
     uint64_t spares = 0;          // segment files waiting to be used again
     uint64_t segment_bytes = 0;   // disk taken by both
-    uint64_t pending_bytes = 0;   // appended, not yet written
+    uint64_t pending_bytes = 0;   // appended, not yet written, or refused by the disk so far
     uint64_t batches = 0;         // durable writes so far
     uint64_t compacted_bytes = 0; // copied forward so far
     uint64_t write_failures = 0;
@@ -142,30 +145,33 @@ class Spool {
     // Without close(): what is pending is dropped, as in a crash.
     virtual ~Spool() = default;
 
-    virtual MessageId next_id() = 0;
+    virtual SpoolId next_id() = 0;
 
-    // -- Recovery. Messages found at start-up are handed out piece by piece, so that the queue
-    // serves while it loads: up to `limit` of them (reads on the calling thread). The result is the
-    // number that remain. Those removed meanwhile are left out. Unreadable ones are reported as
-    // Damaged and left out.
-    virtual size_t load(size_t limit, const std::function<void(RecoveredMessage&&)>& visitor) = 0;
+    // -- Recovery. The messages found at start-up, in order of their ids; empty from the second
+    // call on. Each is then read by recover(), piece by piece, so that the queue serves while it
+    // loads.
+    virtual std::vector<SpoolId> take_found() = 0;
+    // ENOENT: there is no such message any more: it was removed, or found damaged now, reported and
+    // set aside. Any other error may pass: the message is there and can be tried again. Reads on
+    // the calling thread.
+    virtual Result<RecoveredMessage> recover(SpoolId id) = 0;
 
     // -- Appending. Fails at once with EMSGSIZE (beyond max_inline()), ENOBUFS (max_pending) or
-    // ENOENT (no such live message); otherwise a Completion follows (but see Durability::Lazy).
+    // ENOENT (no such live message); otherwise an AppendResult follows (but see Durability::Lazy).
     // Nothing is promised before commit().
-    virtual Result<Ticket> append_message(MessageId id, std::string_view envelope,
+    virtual Result<Ticket> append_message(SpoolId id, std::string_view envelope,
                                           std::string_view content) = 0;
     // `length` (bytes) and `crc32c` are what the receiver says; a file of another length refuses
     // the message with EINVAL. The receiver must have finished writing.
-    virtual Result<Ticket> append_message(MessageId id, std::string_view envelope,
+    virtual Result<Ticket> append_message(SpoolId id, std::string_view envelope,
                                           ContentFile content, uint64_t length,
                                           uint32_t crc32c) = 0;
     // `state` is the whole state of the message's recipients and replaces the one before. Only for
-    // messages that were recovered or whose Completion was ok; the same for append_removed().
-    virtual Result<Ticket> append_progress(MessageId id, std::string_view state,
+    // messages that were recovered or whose AppendResult was ok; the same for append_removed().
+    virtual Result<Ticket> append_progress(SpoolId id, std::string_view state,
                                            Durability durability) = 0;
     // The message is gone for all calls from here on; its space and its file follow.
-    virtual Result<Ticket> append_removed(MessageId id, Durability durability) = 0;
+    virtual Result<Ticket> append_removed(SpoolId id, Durability durability) = 0;
     // Starts writing what was appended; once per turn of the event loop, after all appends.
     virtual void commit() = 0;
 
@@ -175,15 +181,18 @@ class Spool {
     // -- Completion. The descriptor (an eventfd, not to be read or closed) is readable while
     // there is something to collect. collect() also delivers the reports.
     virtual int completion_fd() const = 0;
-    virtual std::vector<Completion> collect() = 0;
+    virtual std::vector<AppendResult> collect() = 0;
 
     // -- Content.
     virtual Result<ContentFile> create_content_file() = 0;
     // Up to `length` bytes from `offset` of the content, wherever it is; shorter only at its end.
-    // ENOENT if there is no such message; EBADMSG if it is damaged (checked if all of it is read and it
-    // is not in a file of its own). Reads on the calling thread.
-    virtual Result<std::string> read_content(MessageId id, uint64_t offset, size_t length) = 0;
-    virtual Result<Content> open_content(MessageId id) = 0;
+    // ENOENT if there is no such message; EBADMSG if it is damaged (its checksum is looked at only
+    // if all of it is read). Reads on the calling thread.
+    virtual Result<std::string> read_content(SpoolId id, uint64_t offset, size_t length) = 0;
+    virtual Result<Content> open_content(SpoolId id) = 0;
+    // The content was found damaged: a copy of the message's record, and the file
+    // of the content, go to corrupt/. The message stays until it is removed. The result says where.
+    virtual Result<std::string> set_content_aside(SpoolId id) = 0;
 
     virtual SpoolStatistics statistics() = 0;
 

@@ -15,8 +15,8 @@ Result<std::shared_ptr<File>> SegmentFiles::get(uint16_t slot) {
             return found->second;
     }
     auto opened = files_.open(segment_path(slot), OpenMode::ReadWrite);
-    if (!opened)
-        return opened.error();
+    if (!opened) // ENOENT would say that there is no such message
+        return opened.error().code == ENOENT ? Error{opened.error().message, EIO} : opened.error();
     std::shared_ptr<File> file = std::move(*opened);
     put(slot, file);
     return file;
@@ -34,13 +34,13 @@ void SegmentFiles::forget(uint16_t slot) {
     open_.erase(slot);
 }
 
-std::string content_path(MessageId id) {
+std::string content_path(SpoolId id) {
     char name[40];
     std::snprintf(name, sizeof name, "content/%016llx", static_cast<unsigned long long>(id));
     return name;
 }
 
-MessageId content_id(const std::string& name) {
+SpoolId content_id(const std::string& name) {
     if (name.size() != 16 || name.find_first_not_of("0123456789abcdef") != std::string::npos)
         return 0;
     return std::stoull(name, nullptr, 16);

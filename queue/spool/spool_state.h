@@ -39,13 +39,14 @@ struct SpoolState {
     MessageTable table;
     SegmentSet segments;
     uint64_t last_epoch = 0;
-    MessageId highest_id = 0; // handed out or seen on disk
-    std::vector<Completion> completions;
+    SpoolId highest_id = 0; // handed out or seen on disk
+    std::vector<AppendResult> completions;
     std::vector<SpoolEvent> events;
     uint64_t batches = 0;
     uint64_t compacted_bytes = 0;
     uint64_t write_failures = 0;
-    bool unfenced = false; // see SpoolStatistics
+    uint64_t requeued_bytes = 0; // the disk refused them; they wait for a later batch
+    bool unfenced = false;       // see SpoolStatistics
 
     void report(SpoolEvent::Kind kind, std::string message) {
         std::lock_guard lock(mutex);
@@ -53,9 +54,9 @@ struct SpoolState {
     }
 };
 
-std::string content_path(MessageId id);
+std::string content_path(SpoolId id);
 // The id in the name of a content file; 0 if it is none.
-MessageId content_id(const std::string& name);
+SpoolId content_id(const std::string& name);
 
 // Writes `data` to corrupt/NAME and syncs it; succeeds if that is there already.
 Result<void> set_aside(FileSystem& files, const std::string& name, std::string_view data);

@@ -29,6 +29,8 @@ class SimulatedFile : public File {
     Result<size_t> read_at(uint64_t offset, std::span<char> out) override {
         if (dead())
             return simulated("read", EIO);
+        if (system_.read_fails())
+            return simulated("read", system_.read_error);
         const std::string& bytes = node_->cached;
         if (offset >= bytes.size())
             return size_t{0};
@@ -256,6 +258,8 @@ Result<std::unique_ptr<File>> SimulatedFileSystem::open(const std::string& path,
     if (mode != OpenMode::CreateNew) {
         if (found == cached_names_.end())
             return simulated(path, ENOENT);
+        if (read_fails())
+            return simulated(path, read_error);
         return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, found->second));
     }
     if (auto counted = step(); !counted)

@@ -15,6 +15,7 @@
 // One thread only.
 #pragma once
 
+#include <climits>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -37,6 +38,9 @@ class SimulatedFileSystem : public FileSystem {
     double sync_failure = 0;        // probability of a sync or durable write failing
     double write_failure = 0;       // of a write failing with EIO after part of it
     uint64_t capacity = UINT64_MAX; // bytes
+    int read_error = 0;             // what reads and opens of what exists fail with; 0: nothing
+    int good_reads = 0;             // so many succeed before that
+    int bad_reads = INT_MAX;        // so many fail before the disk is good again
     // Called in the middle of every write: what another thread might do meanwhile.
     std::function<void()> meanwhile;
 
@@ -83,6 +87,7 @@ class SimulatedFileSystem : public FileSystem {
     // it is given, and the call may still have part of its effect.
     Result<void> step(bool* stops_now = nullptr);
     bool chance(double probability);
+    bool read_fails() { return read_error != 0 && good_reads-- <= 0 && bad_reads-- > 0; }
     void change_names(Change change);
     static void apply(Names& names, const Change& change);
     void write_back(Node& node, uint64_t sector);

@@ -66,7 +66,7 @@ class Explorer {
     void live(int operations);
     void one_operation();
     void append();
-    void append_with_file(MessageId id, Expectation& expected);
+    void append_with_file(SpoolId id, Expectation& expected);
     void progress();
     void remove();
     void read_back();
@@ -79,8 +79,8 @@ class Explorer {
     void verify();
     void verify_message(const RecoveredMessage& message);
     void verify_progress(const Expectation& expected, const RecoveredMessage& message);
-    void verify_missing(MessageId id, Expectation& expected, bool recovered);
-    std::optional<MessageId> any_stored();
+    void verify_missing(SpoolId id, Expectation& expected, bool recovered);
+    std::optional<SpoolId> any_stored();
     std::string bytes(size_t length);
     size_t below(size_t limit) { return static_cast<size_t>(random_() % limit); }
     [[noreturn]] void fail(const std::string& what) { throw Violation{what}; }
@@ -92,7 +92,7 @@ class Explorer {
     uint64_t time_ = 1'000'000;
     uint64_t stamps_ = 0;
     std::unique_ptr<Spool> spool_;
-    std::map<MessageId, Expectation> expected_;
+    std::map<SpoolId, Expectation> expected_;
     std::map<Ticket, uint64_t> tickets_; // -> sequence number of the append
     uint64_t sequence_ = 0;
     uint64_t durable_ = 0;     // everything appended up to here is on disk
@@ -126,7 +126,7 @@ std::string Explorer::bytes(size_t length) {
     return out;
 }
 
-void Explorer::append_with_file(MessageId id, Expectation& expected) {
+void Explorer::append_with_file(SpoolId id, Expectation& expected) {
     auto file = spool_->create_content_file();
     if (!file)
         return;
@@ -143,7 +143,7 @@ void Explorer::append_with_file(MessageId id, Expectation& expected) {
 void Explorer::append() {
     Expectation expected;
     expected.envelope = bytes(below(60));
-    MessageId id = spool_->next_id();
+    SpoolId id = spool_->next_id();
     sequence_++;
     size_t kind = below(10);
     expected.content = bytes(kind < 7 ? below(700) : kind < 9 ? below(6000) : below(12000));
@@ -158,7 +158,7 @@ void Explorer::append() {
     expected_[id] = std::move(expected);
 }
 
-std::optional<MessageId> Explorer::any_stored() {
+std::optional<SpoolId> Explorer::any_stored() {
     if (expected_.empty())
         return std::nullopt;
     auto at = expected_.begin();
@@ -215,7 +215,7 @@ void Explorer::read_back() {
 }
 
 void Explorer::collect() {
-    for (Completion& completion : spool_->collect()) {
+    for (AppendResult& completion : spool_->collect()) {
         auto found = tickets_.find(completion.ticket);
         if (found == tickets_.end())
             fail("completion of an unknown ticket");
@@ -348,20 +348,24 @@ void Explorer::verify_message(const RecoveredMessage& message) {
     verify_progress(expected, message);
 }
 
-void Explorer::verify_missing(MessageId id, Expectation& expected, bool recovered) {
+void Explorer::verify_missing(SpoolId id, Expectation& expected, bool recovered) {
     if (!recovered && expected.fate == Expectation::Fate::Stored)
         fail("message " + std::to_string(id) + " is lost");
     expected.fate = recovered ? Expectation::Fate::Stored : Expectation::Fate::Gone;
 }
 
 void Explorer::verify() {
-    std::map<MessageId, std::optional<std::string>> seen; // -> progress
-    while (spool_->load(3, [&](RecoveredMessage&& message) {
-        if (seen.contains(message.id))
-            fail("message " + std::to_string(message.id) + " was recovered twice");
-        seen[message.id] = message.has_progress ? std::optional(message.progress) : std::nullopt;
-        verify_message(message);
-    }) != 0) {
+    std::map<SpoolId, std::optional<std::string>> seen; // -> progress
+    for (SpoolId id : spool_->take_found()) {
+        if (seen.contains(id))
+            fail("message " + std::to_string(id) + " was found twice");
+        auto message = spool_->recover(id);
+        if (!message && message.error().code == ENOENT)
+            continue;
+        if (!message)
+            fail("message " + std::to_string(id) + ": " + message.error().message);
+        seen[id] = message->has_progress ? std::optional(message->progress) : std::nullopt;
+        verify_message(*message);
     }
     for (auto& [id, expected] : expected_)
         verify_missing(id, expected, seen.contains(id));

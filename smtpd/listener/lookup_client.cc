@@ -9,11 +9,13 @@ void LookupClient::connect(FileDescriptor channel) {
     channel_ = std::make_unique<ipc::Channel<ipc::FromLookup, ipc::ToLookup>>(
         loop_, std::move(channel),
         [this](ipc::FromLookup&& message) {
-            std::visit(
-                [this](ipc::RouteAnswer& answer) {
-                    questions_.answer(answer.request, answer.verdict);
-                },
-                message);
+            std::visit(ipc::Overloaded{
+                           [this](ipc::RouteAnswer& answer) {
+                               questions_.answer(answer.request, answer.verdict);
+                           },
+                           [](ipc::RoutesChanged&) {}, // no answer is kept here
+                       },
+                       message);
         },
         [this](const std::string& reason) {
             ipc::log_closed_channel("lookup", reason);

@@ -47,6 +47,8 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
     if (!router)
         return router.error();
     router_.emplace(std::move(*router));
+    for (auto& [key, channel] : peers_)
+        channel->send(ipc::RoutesChanged());
     return {};
 }
 

@@ -23,7 +23,8 @@ class LookupService : Timer {
     LookupService(EventLoop& loop, std::function<void()> on_drained);
     ~LookupService();
 
-    // Takes new settings, at the start and at a reload. On failure the former ones stay.
+    // Takes new settings, at the start and at a reload, and tells everybody. On failure the former
+    // ones stay.
     Result<void> configure(const ipc::LookupSettings& settings);
     void connect(ipc::Connect connect);
     // Whoever is still finishing work needs answers for it: serves until all peers have gone, at

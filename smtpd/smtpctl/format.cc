@@ -19,6 +19,8 @@ const char* state_name(ipc::RecipientState state) {
         return "deferred";
     case ipc::RecipientState::paused:
         return "paused";
+    case ipc::RecipientState::unreadable:
+        return "unreadable";
     }
     return "unknown";
 }

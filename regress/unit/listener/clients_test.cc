@@ -240,6 +240,7 @@ TEST(LookupClientTest, VerdictsAndSilence) {
     ipc::RouteAnswer answer;
     answer.request = lookup.got<ipc::RouteQuery>(0).request;
     answer.verdict = ipc::RouteVerdict::accepted;
+    lookup.send(ipc::RoutesChanged()); // nothing is kept, and the question stays open
     lookup.send(answer);
     ASSERT_TRUE(run_until(loop, [&] { return verdicts.size() == 3; }));
     tasks.spawn(ask(client, verdicts, 1min));

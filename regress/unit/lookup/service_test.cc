@@ -40,7 +40,10 @@ class LookupServiceTest : public testing::Test {
         return std::make_unique<Client>(
             loop_, std::move(ours),
             [this](ipc::FromLookup&& message) {
-                answers_.push_back(std::get<ipc::RouteAnswer>(message));
+                if (auto* answer = std::get_if<ipc::RouteAnswer>(&message))
+                    answers_.push_back(std::move(*answer));
+                else
+                    changed_after_.push_back(answers_.size());
                 if (answers_.size() == expected_)
                     loop_.stop();
             },
@@ -64,6 +67,7 @@ class LookupServiceTest : public testing::Test {
                                loop_.stop();
                            }};
     std::vector<ipc::RouteAnswer> answers_;
+    std::vector<size_t> changed_after_; // so many answers
     size_t expected_ = 0;
 };
 
@@ -90,6 +94,25 @@ TEST_F(LookupServiceTest, ReloadChangesRoutesAndABadOneDoesNot) {
     ask(*client, 2);
     run_until(2);
     EXPECT_EQ(answers_.back().route.action, "other");
+}
+
+TEST_F(LookupServiceTest, WhoAsksIsToldWhenAnswersMayChange) {
+    auto client = connect(0);
+    ask(*client, 1);
+    run_until(1);
+    EXPECT_TRUE(changed_after_.empty());
+    ASSERT_TRUE(service_.configure(settings("other")).ok());
+    ask(*client, 2);
+    run_until(2);
+    EXPECT_EQ(answers_[0].route.action, "relay");
+    EXPECT_EQ(answers_[1].route.action, "other");
+    EXPECT_EQ(changed_after_, std::vector<size_t>{1}) << "between the old answer and the new one";
+    ipc::LookupSettings bad = settings("third");
+    bad.actions.clear();
+    EXPECT_FALSE(service_.configure(bad).ok());
+    ask(*client, 3);
+    run_until(3);
+    EXPECT_EQ(changed_after_.size(), 1u);
 }
 
 TEST_F(LookupServiceTest, DrainWaitsForThoseWhoStillAsk) {

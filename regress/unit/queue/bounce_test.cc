@@ -67,6 +67,7 @@ TEST(Bouncer, AReportOfThousandsTravelsAsAFile) {
                                      : verdict(query, ipc::RouteVerdict::no_mailbox);
     };
     lab.accept("a@from.example", everybody);
+    lab.advance(1ms);
     ASSERT_EQ(lab.handed_count(), 1u) << "one bounce for all of them";
     EXPECT_EQ(lab.handed(0).deliver.file.size(), 1u);
     EXPECT_GT(lab.handed(0).deliver.file_length, 64u * 1024);

@@ -354,7 +354,7 @@ TEST(Delivery, WhatADeadRelayHadGoesToTheNextOne) {
     lab.queue->disconnect_deliverer(first.deliverer);
     lab.advance(30s);
     EXPECT_EQ(lab.handed_count(), 2u) << "there is no relay";
-    lab.connect_everybody();
+    lab.connect_deliverers();
     lab.run();
     ASSERT_EQ(lab.handed_count(), 4u);
     EXPECT_EQ(lab.handed(2).recipients(), Strings{"r0@dest.example"}) << "in the same order";
@@ -453,7 +453,7 @@ TEST(Delivery, WhenLookupDiesItsQuestionsAreAskedAgain) {
     lab.lookup_silent = true;
     lab.accept("a@from.example", {"b@dest.example"});
     EXPECT_EQ(lab.questions, 1u);
-    lab.queue->disconnect_lookup();
+    lab.queue->routing().disconnect();
     lab.advance(10min);
     EXPECT_EQ(lab.questions, 1u);
     lab.lookup_silent = false;
@@ -501,11 +501,12 @@ TEST(Delivery, ALookupThatAnswersNonsenseIsCutOff) {
         answer.request = 1;
         answer.verdict = ipc::RouteVerdict::accepted;
         c.make(answer.route);
-        EXPECT_FALSE(lab.queue->routed(std::move(answer))) << c.what;
+        EXPECT_FALSE(lab.queue->routing().answer(std::move(answer))) << c.what;
     }
     ipc::RouteAnswer unknown;
     unknown.request = 4711;
-    EXPECT_TRUE(lab.queue->routed(unknown)) << "an answer that nobody waits for is no crime";
+    EXPECT_TRUE(lab.queue->routing().answer(unknown))
+        << "an answer that nobody waits for is no crime";
 }
 
 // -- Content.
@@ -535,7 +536,7 @@ TEST(Delivery, LargeContentTravelsAsAFile) {
         submit.file_length = content.size();
         submit.file_checksum = crc32c(content);
         ASSERT_TRUE(lab.queue->intake().handle(0, std::move(submit)));
-        lab.run();
+        lab.advance(1ms);
         ASSERT_TRUE(std::holds_alternative<ipc::Durable>(lab.answers[1000]));
         ASSERT_EQ(lab.handed_count(), 1u);
         const ipc::Deliver& deliver = lab.handed(0).deliver;

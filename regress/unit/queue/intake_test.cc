@@ -124,6 +124,36 @@ TEST(Intake, AFullOrFailingDiskRefuses) {
     }
 }
 
+// What happened to old mail waits in memory, within bounds; new mail is refused.
+TEST(Intake, WhileTheDiskRefusesNothingGrowsAndNothingIsForgotten) {
+    constexpr size_t limit = 4096;
+    QueueLab::Options options;
+    options.spool.max_pending = limit;
+    options.capacity = 1000;
+    QueueLab lab(std::move(options));
+    for (int i = 0; i < 300; ++i)
+        lab.accept("a@from.example", {"r@dest" + std::to_string(i) + ".example"});
+    lab.files.sync_failure = 1;
+    lab.relay = [](const Handed&) { return delivered(); };
+    lab.run();
+    EXPECT_TRUE(lab.show_queue().empty());
+    EXPECT_GT(lab.spool->statistics().pending_bytes, limit);
+    EXPECT_LE(lab.spool->statistics().pending_bytes, 2 * limit + 100);
+    EXPECT_GT(lab.spool->statistics().messages, 50u) << "not all of it could be taken";
+    const uint32_t refused = lab.submit("a@from.example", {"b@dest.example"});
+    lab.run();
+    EXPECT_EQ(std::get<ipc::Refused>(lab.answers[refused]).code, 452);
+    EXPECT_EQ(std::get<ipc::Refused>(lab.answers[refused]).enhanced, "4.3.1");
+    lab.files.sync_failure = 0;
+    lab.advance(3s);
+    EXPECT_EQ(lab.spool->statistics().messages, 0u);
+    lab.accept("a@from.example", {"b@dest.example"});
+    lab.lose_power(11);
+    lab.relay = nullptr;
+    lab.start();
+    EXPECT_LE(lab.show_queue().size(), 1u) << "none of the 300 comes back";
+}
+
 TEST(Intake, TooLargeIsTooLarge) {
     QueueLab lab;
     lab.settings.max_message_size = 100;

@@ -84,6 +84,15 @@ QueueLab::~QueueLab() {
 }
 
 void QueueLab::start() {
+    open();
+    if (options_.start) {
+        queue->load();
+        connect_everybody();
+    }
+    advance(1ms);
+}
+
+void QueueLab::open() {
     SpoolOptions spool_options = options_.spool;
     spool_options.threaded = false;
     spool_options.min_free = 0;
@@ -98,11 +107,6 @@ void QueueLab::start() {
     queue = std::make_unique<Queue>(time, *spool, counters, settings, [this] { return random_++; });
     admin = std::make_unique<Admin>(
         *queue, [this](ipc::Answer answer) { late_answer_ = std::move(answer); });
-    if (options_.start) {
-        queue->load();
-        connect_everybody();
-    }
-    advance(1ms);
 }
 
 void QueueLab::connect_everybody() {
@@ -110,10 +114,14 @@ void QueueLab::connect_everybody() {
         uint32_t request = std::visit([](auto& one) { return one.request; }, message);
         answers[request] = std::move(message);
     });
-    queue->connect_lookup([this](ipc::RouteQuery query) {
+    queue->routing().connect([this](ipc::RouteQuery query) {
         ++questions;
         asked_.push_back(std::move(query));
     });
+    connect_deliverers();
+}
+
+void QueueLab::connect_deliverers() {
     for (uint16_t number = 0; number < 1 + settings.relays; ++number) {
         queue->connect_deliverer(number, [this, number](ipc::Deliver deliver) {
             all_handed.push_back(Handed{number, std::move(deliver), false});
@@ -151,7 +159,7 @@ bool QueueLab::answer_lookup() {
     if (lookup_silent || asked_.empty())
         return false;
     for (ipc::RouteQuery& query : std::exchange(asked_, {}))
-        EXPECT_TRUE(queue->routed(route(query)));
+        EXPECT_TRUE(queue->routing().answer(route(query)));
     return true;
 }
 

@@ -63,7 +63,9 @@ class QueueLab {
 
     // -- Life of the process.
     void start();
+    void open(); // start() without loading, and with nobody connected
     void connect_everybody();
+    void connect_deliverers();
     void stop();                    // in order, as by a drain
     void die();                     // the process is killed
     void lose_power(uint64_t seed); // the machine stops; `seed`: what survives of what was unsynced

@@ -118,9 +118,112 @@ TEST(Restart, ARecordThatCannotBeReadIsLeftAndNamed) {
     lab.accept("a@from.example", {"b@dest.example"});
     lab.die();
     lab.start();
-    EXPECT_EQ(lab.show_queue().size(), 1u);
     EXPECT_EQ(lab.times_logged("a message in the spool cannot be read"), 1u);
     EXPECT_EQ(lab.spool->statistics().messages, 2u) << "a newer version may know it";
+    std::vector<ipc::EnvelopeEntry> shown = lab.show_queue();
+    ASSERT_EQ(shown.size(), 2u);
+    EXPECT_EQ(shown[0].state, ipc::RecipientState::unreadable);
+    EXPECT_NE(shown[0].last_error.find("cannot be read"), std::string::npos);
+    EXPECT_EQ(shown[1].recipient, "b@dest.example");
+    ipc::MessageQuery query;
+    query.message = shown[0].message;
+    auto part = lab.ask<ipc::MessagePart>(query);
+    EXPECT_TRUE(part.found);
+    EXPECT_EQ(part.entries.size(), 1u);
+    lab.advance(2h);
+    EXPECT_EQ(lab.times_logged("cannot be read"), 1u) << "it will not get better";
+
+    ipc::Remove remove;
+    remove.message = shown[0].message;
+    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u);
+    EXPECT_EQ(lab.show_queue().size(), 1u);
+    lab.lose_power(3);
+    lab.start();
+    EXPECT_EQ(lab.show_queue().size(), 1u);
+}
+
+TEST(Restart, WhatCannotBeReadForNowIsShownAndTriedAgain) {
+    for (int code : {EIO, EMFILE}) {
+        SCOPED_TRACE(code);
+        QueueLab lab;
+        lab.relay = [](const Handed& handed) -> std::optional<ipc::RecipientOutcome> {
+            if (handed.recipients()[0] == "done@one.example")
+                return delivered();
+            return std::nullopt;
+        };
+        std::vector<uint64_t> ids;
+        for (int i = 0; i < 3; ++i)
+            ids.push_back(lab.accept("a@from.example", {"done@one.example", "to-do@two.example"}));
+        lab.die();
+        lab.open();
+        lab.forget_log();
+        lab.files.read_error = code;
+        lab.queue->load();
+        lab.connect_everybody();
+        lab.advance(1s);
+        EXPECT_EQ(lab.times_logged("cannot be read at present"), 1u) << "not one line for each";
+        auto shown = lab.show_queue();
+        ASSERT_EQ(shown.size(), 3u);
+        for (size_t i = 0; i < 3; ++i) {
+            EXPECT_EQ(shown[i].message, ids[i]);
+            EXPECT_EQ(shown[i].state, ipc::RecipientState::unreadable);
+            EXPECT_GT(shown[i].next_attempt, lab.time.wall_seconds());
+        }
+        lab.advance(3min);
+        EXPECT_EQ(lab.handed_count(), 0u);
+        EXPECT_EQ(lab.times_logged("cannot be read at present"), 3u);
+        lab.files.read_error = 0;
+        if (code == EIO) {
+            lab.advance(5min);
+        } else {
+            ipc::Schedule all;
+            EXPECT_EQ(lab.ask<ipc::Done>(all).affected, 3u);
+        }
+        EXPECT_EQ(lab.handed_count(), 2u) << "max_per_destination";
+        EXPECT_EQ(lab.show_queue().size(), 3u);
+        for (const auto& entry : lab.show_queue())
+            EXPECT_EQ(entry.recipient, "to-do@two.example") << "progress counts";
+        lab.relay = [](const Handed&) { return delivered(); };
+        lab.run();
+        EXPECT_TRUE(lab.show_queue().empty());
+    }
+}
+
+TEST(Restart, ABounceThatIsReadLateStillReportsItsCause) {
+    for (bool cause_is_late : {false, true}) {
+        SCOPED_TRACE(cause_is_late);
+        QueueLab lab;
+        const uint64_t id = lab.accept("sender@from.example", {"bad@a.example", "good@b.example"});
+        Bounce bounce =
+            write_bounce(lab.spool->next_id(), id, lab.queue->table().find(id)->read(), "",
+                         {{0, "bad@a.example", {}, 0}}, "gateway.example", lab.time.wall_seconds());
+        ASSERT_TRUE(lab.spool->append_message(lab.spool->next_id(), encode(bounce.message),
+                                              bounce.content));
+        lab.spool->commit();
+        lab.run();
+        lab.die();
+        lab.open();
+        lab.files.read_error = EIO;
+        if (cause_is_late)
+            lab.files.bad_reads = 1; // the first one, that of the cause
+        else
+            lab.files.good_reads = 1;
+        lab.queue->load();
+        lab.advance(1s);
+        lab.files.read_error = 0;
+        lab.connect_everybody();
+        lab.advance(2min);
+        std::map<std::string, int> tried;
+        for (const Handed& handed : lab.all_handed)
+            ++tried[handed.recipients()[0]];
+        EXPECT_EQ(tried["good@b.example"], 1);
+        EXPECT_EQ(tried["sender@from.example"], 1);
+        EXPECT_EQ(tried["bad@a.example"], cause_is_late ? 0 : 1);
+        lab.relay = [](const Handed&) { return permanent(); };
+        lab.run();
+        EXPECT_EQ(lab.times_logged("to=bad@a.example"), 0u) << "it was reported already";
+        EXPECT_EQ(lab.queue->table().find(id), nullptr);
+    }
 }
 
 // The machine stops at every step between the failure of a recipient and the end of its message,

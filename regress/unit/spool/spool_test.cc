@@ -8,6 +8,7 @@
 #include "common/base/crc32c.h"
 #include "queue/spool/segment.h"
 #include "queue/spool/spool.h"
+#include "queue/spool/spool_state.h"
 #include "simulated_file_system.h"
 
 namespace postern {
@@ -54,8 +55,8 @@ class SpoolTest : public testing::Test {
         }
     }
     // Appends, writes and returns the id; its completion must be `code` (0: ok).
-    MessageId store(const std::string& content, int code = 0) {
-        MessageId id = spool_->next_id();
+    SpoolId store(const std::string& content, int code = 0) {
+        SpoolId id = spool_->next_id();
         auto ticket = spool_->append_message(id, "to:" + std::to_string(content.size()), content);
         EXPECT_TRUE(ticket);
         expect_completion(*ticket, code);
@@ -76,12 +77,14 @@ class SpoolTest : public testing::Test {
         EXPECT_TRUE(file->file().write_at(0, pieces, false));
         return std::move(*file);
     }
-    std::map<MessageId, RecoveredMessage> load() {
-        std::map<MessageId, RecoveredMessage> messages;
-        while (spool_->load(2, [&](RecoveredMessage&& message) {
-            EXPECT_FALSE(messages.contains(message.id));
-            messages[message.id] = std::move(message);
-        }) != 0) {
+    std::map<SpoolId, RecoveredMessage> load() {
+        std::map<SpoolId, RecoveredMessage> messages;
+        for (SpoolId id : spool_->take_found()) {
+            auto message = spool_->recover(id);
+            if (message)
+                messages[id] = std::move(*message);
+            else
+                EXPECT_EQ(message.error().code, ENOENT) << message.error().message;
         }
         return messages;
     }
@@ -90,7 +93,7 @@ class SpoolTest : public testing::Test {
             std::count_if(events_.begin(), events_.end(),
                           [kind](const SpoolEvent& event) { return event.kind == kind; }));
     }
-    std::string content_of(MessageId id) {
+    std::string content_of(SpoolId id) {
         auto content = spool_->read_content(id, 0, 1 << 20);
         return content ? *content : "error: " + content.error().message;
     }
@@ -103,7 +106,7 @@ class SpoolTest : public testing::Test {
 
 TEST_F(SpoolTest, StoresReadsAndRecovers) {
     open();
-    MessageId a = store("hello"), b = store(""), c = store(std::string(20000, 'c'));
+    SpoolId a = store("hello"), b = store(""), c = store(std::string(20000, 'c'));
     EXPECT_EQ(content_of(a), "hello");
     EXPECT_EQ(content_of(b), "");
     EXPECT_EQ(*spool_->read_content(c, 19990, 100), std::string(10, 'c'));
@@ -142,7 +145,7 @@ TEST_F(SpoolTest, OneWriteServesAllWhoWait) {
 
 TEST_F(SpoolTest, LatestProgressIsRecovered) {
     open();
-    MessageId id = store("x");
+    SpoolId id = store("x");
     ASSERT_TRUE(spool_->append_progress(id, "one", Durability::Lazy));
     auto ticket = spool_->append_progress(id, "two", Durability::Durable);
     expect_completion(*ticket, 0);
@@ -153,7 +156,7 @@ TEST_F(SpoolTest, LatestProgressIsRecovered) {
 
 TEST_F(SpoolTest, LazyRecordsSurviveTheProcessAtOnce) {
     open();
-    MessageId id = store("x");
+    SpoolId id = store("x");
     ASSERT_TRUE(spool_->append_progress(id, "lazy", Durability::Lazy));
     spool_->run_sync_step(false);
     EXPECT_TRUE(spool_->collect().empty()) << "nobody is told";
@@ -163,7 +166,7 @@ TEST_F(SpoolTest, LazyRecordsSurviveTheProcessAtOnce) {
 
 TEST_F(SpoolTest, LazyRecordsAreSyncedByTheNextBatch) {
     open();
-    MessageId id = store("x");
+    SpoolId id = store("x");
     ASSERT_TRUE(spool_->append_progress(id, "lazy", Durability::Lazy));
     spool_->run_sync_step(false);
     store("another");
@@ -173,7 +176,7 @@ TEST_F(SpoolTest, LazyRecordsAreSyncedByTheNextBatch) {
 
 TEST_F(SpoolTest, RemovedIsGoneAtOnceAndForGood) {
     open();
-    MessageId a = store("a"), b = store("b");
+    SpoolId a = store("a"), b = store("b");
     ASSERT_TRUE(spool_->append_removed(a, Durability::Lazy));
     EXPECT_EQ(spool_->read_content(a, 0, 1).error().code, ENOENT);
     EXPECT_EQ(spool_->append_removed(a, Durability::Lazy).error().code, ENOENT);
@@ -186,9 +189,9 @@ TEST_F(SpoolTest, RemovedIsGoneAtOnceAndForGood) {
 
 TEST_F(SpoolTest, IdsAreNeverUsedTwice) {
     open();
-    MessageId a = spool_->next_id();
+    SpoolId a = spool_->next_id();
     EXPECT_GT(spool_->next_id(), a);
-    MessageId last = store("x");
+    SpoolId last = store("x");
     ASSERT_TRUE(spool_->append_removed(last, Durability::Lazy));
     settle();
     ASSERT_TRUE(spool_->close());
@@ -246,7 +249,7 @@ TEST_F(SpoolTest, AnOrderlyStartReadsIndexes) {
 TEST_F(SpoolTest, SegmentsAreUsedAgainAndTheirNumberStaysBounded) {
     open();
     for (int i = 0; i < 400; i++) { // 2 MB through segments of 64 KiB
-        MessageId id = store(std::string(5000, 'x'));
+        SpoolId id = store(std::string(5000, 'x'));
         ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
         settle();
     }
@@ -262,10 +265,10 @@ TEST_F(SpoolTest, SegmentsAreUsedAgainAndTheirNumberStaysBounded) {
 
 TEST_F(SpoolTest, DiskUseStaysWithinAFactorOfLiveMail) {
     open();
-    std::vector<MessageId> kept;
+    std::vector<SpoolId> kept;
     for (int i = 0; i < 1500;
          i++) { // every 30th stays: all segments would be kept by a few messages
-        MessageId id = store(std::string(2000, static_cast<char>(i)));
+        SpoolId id = store(std::string(2000, static_cast<char>(i)));
         if (i % 30 == 0) {
             kept.push_back(id);
         } else {
@@ -288,15 +291,15 @@ TEST_F(SpoolTest, DiskUseStaysWithinAFactorOfLiveMail) {
 // bring them back, however the segments come and go afterwards.
 TEST_F(SpoolTest, AMessageRemovedWhileItIsCopiedStaysRemoved) {
     open();
-    std::vector<MessageId> kept;
-    std::map<MessageId, bool> removed;
-    auto remove = [&](MessageId id) {
+    std::vector<SpoolId> kept;
+    std::map<SpoolId, bool> removed;
+    auto remove = [&](SpoolId id) {
         ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
         removed[id] = true;
     };
     for (int round = 0; round < 60; round++) {
         for (int i = 0; i < 60; i++) {
-            MessageId id = store(std::string(2000, 'x'));
+            SpoolId id = store(std::string(2000, 'x'));
             if (i % 30 == 0)
                 kept.push_back(id);
             else
@@ -324,7 +327,7 @@ TEST_F(SpoolTest, LargeContentHasItsOwnFile) {
     open();
     store("keeps the segment from being given free");
     std::string bytes(200000, 'L');
-    MessageId id = spool_->next_id();
+    SpoolId id = spool_->next_id();
     auto ticket =
         spool_->append_message(id, "env", content_file(bytes), bytes.size(), crc32c(bytes));
     expect_completion(*ticket, 0);
@@ -347,7 +350,7 @@ TEST_F(SpoolTest, LargeContentHasItsOwnFile) {
 
 TEST_F(SpoolTest, ContentOfAnotherLengthIsRefused) {
     open();
-    MessageId id = spool_->next_id();
+    SpoolId id = spool_->next_id();
     auto ticket = spool_->append_message(id, "env", content_file("12345"), 6, 0);
     expect_completion(*ticket, EINVAL);
     EXPECT_EQ(spool_->open_content(id).error().code, ENOENT);
@@ -364,24 +367,58 @@ TEST_F(SpoolTest, OrphansAreRemovedAtTheStart) {
     EXPECT_GT(spool_->next_id(), 0xffu);
 }
 
-TEST_F(SpoolTest, MissingContentCostsThatMessageOnly) {
+// The envelope is there: somebody can be told.
+TEST_F(SpoolTest, MissingOrShortContentIsNoticedWhenItIsRead) {
     open();
-    MessageId other = store("other");
-    MessageId id = spool_->next_id();
-    expect_completion(*spool_->append_message(id, "env", content_file("12345"), 5, 0), 0);
-    ASSERT_TRUE(files_.unlink(
-        files_.names("content").empty() ? "" : "content/" + files_.names("content")[0]));
-    kill_and_open();
-    auto messages = load();
-    EXPECT_EQ(messages.size(), 1u);
-    EXPECT_TRUE(messages.contains(other));
-    EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 1u);
-    EXPECT_EQ(files_.names("corrupt").size(), 1u);
+    for (bool missing : {true, false}) {
+        SpoolId id = spool_->next_id();
+        expect_completion(*spool_->append_message(id, "env", content_file("12345"), 5, 0), 0);
+        ASSERT_TRUE(files_.unlink(content_path(id)));
+        if (!missing)
+            files_.set_contents(content_path(id), "1234");
+        kill_and_open();
+        EXPECT_EQ(load().size(), 1u);
+        EXPECT_EQ(spool_->open_content(id).error().code, EBADMSG);
+        EXPECT_EQ(spool_->read_content(id, 0, 5).error().code, EBADMSG);
+        EXPECT_EQ(spool_->read_content(id, 0, 5).error().code, EBADMSG);
+        ASSERT_TRUE(spool_->set_content_aside(id));
+        ASSERT_TRUE(spool_->set_content_aside(id)) << "once more does no harm";
+        ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+        settle();
+    }
+    EXPECT_EQ(files_.names("corrupt").size(), 3u) << "two records and what was left of a content";
+    crash_and_open();
+    EXPECT_TRUE(load().empty());
+}
+
+TEST_F(SpoolTest, ADamagedMessageIsNotCopiedForwardAndNotForgotten) {
+    open();
+    SpoolId damaged = store("to be damaged");
+    std::vector<SpoolId> others;
+    for (int i = 0; i < 60; ++i)
+        others.push_back(store(std::string(6000, 'x')));
+    const std::string bytes = files_.contents("segments/00000000");
+    ASSERT_TRUE(files_.flip_bit("segments/00000000", bytes.find("to be damaged") * 8));
+    for (SpoolId id : others)
+        ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+    SpoolOptions tight = options();
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    tight.compaction_slack = 0;
+    spool_ = std::move(*Spool::open(files_, tight));
+    EXPECT_EQ(load().size(), 1u);
+    settle();
+    spool_->collect();
+    EXPECT_GE(count(SpoolEvent::Kind::DiskFailed), 1u);
+    EXPECT_EQ(spool_->read_content(damaged, 0, 100).error().code, EBADMSG);
+    ASSERT_TRUE(spool_->append_removed(damaged, Durability::Lazy));
+    settle();
+    EXPECT_LE(spool_->statistics().segments, 2u) << "the segment goes with it";
 }
 
 TEST_F(SpoolTest, ADamagedEnvelopeIsSetAsideAndTheRestServed) {
     open();
-    MessageId a = store("aaaa"), b = store("bbbb"), c = store("cccc");
+    SpoolId a = store("aaaa"), b = store("bbbb"), c = store("cccc");
     ASSERT_TRUE(spool_->close());
     spool_.reset();
     std::string bytes = files_.contents("segments/00000000");
@@ -419,9 +456,47 @@ TEST_F(SpoolTest, ADamagedRecordInAnUnsealedSegmentIsSetAside) {
     EXPECT_EQ(files_.names("corrupt").size(), 2u) << "the record and the orphan";
 }
 
+TEST_F(SpoolTest, WhatCannotBeReadNowIsThereLater) {
+    for (int code : {EIO, EMFILE}) {
+        SCOPED_TRACE(code);
+        files_ = SimulatedFileSystem(1);
+        open();
+        SpoolId with_progress = store("one");
+        ASSERT_TRUE(spool_->append_progress(with_progress, "state", Durability::Lazy));
+        spool_->run_sync_step(true);
+        std::string large(30000, 'L');
+        SpoolId in_file = spool_->next_id();
+        auto ticket =
+            spool_->append_message(in_file, "e", content_file(large), large.size(), crc32c(large));
+        expect_completion(*ticket, 0);
+        kill_and_open();
+        std::vector<SpoolId> found = spool_->take_found();
+        ASSERT_EQ(found, (std::vector<SpoolId>{with_progress, in_file}));
+        EXPECT_TRUE(spool_->take_found().empty());
+        for (int reads = 0; reads < 3; ++reads) { // the message can be read and its progress not
+            files_.good_reads = reads;
+            files_.read_error = code;
+            auto message = spool_->recover(with_progress);
+            files_.read_error = 0;
+            if (message) {
+                EXPECT_EQ(message->progress, "state");
+            } else {
+                EXPECT_EQ(message.error().code, code);
+            }
+        }
+        files_.read_error = code;
+        EXPECT_EQ(spool_->recover(in_file).error().code, code);
+        files_.read_error = 0;
+        EXPECT_EQ(spool_->recover(with_progress)->progress, "state");
+        EXPECT_EQ(spool_->recover(in_file)->content_length, large.size());
+        EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 0u);
+        EXPECT_TRUE(files_.names("corrupt").empty());
+    }
+}
+
 TEST_F(SpoolTest, DamagedContentIsNoticedWhenItIsRead) {
     open();
-    MessageId id = store("some content");
+    SpoolId id = store("some content");
     std::string bytes = files_.contents("segments/00000000");
     ASSERT_TRUE(files_.flip_bit("segments/00000000", bytes.find("some content") * 8));
     auto content = spool_->read_content(id, 0, 100);
@@ -448,14 +523,14 @@ TEST_F(SpoolTest, AFailedSyncRefusesAndIsNotForgotten) {
     for (uint64_t seed = 1; seed <= 20; seed++) {
         files_ = SimulatedFileSystem(seed);
         open();
-        MessageId before = store("before");
+        SpoolId before = store("before");
         int syncs = 0; // only the batch's own fails, not the fence's
         files_.meanwhile = [&] { files_.sync_failure = syncs++ == 0 ? 1 : 0; };
-        MessageId refused = store("refused", EIO);
+        SpoolId refused = store("refused", EIO);
         files_.meanwhile = nullptr;
         EXPECT_FALSE(spool_->statistics().unfenced);
         EXPECT_EQ(spool_->read_content(refused, 0, 1).error().code, ENOENT);
-        MessageId after = seed % 2 == 0 ? store("after") : 0;
+        SpoolId after = seed % 2 == 0 ? store("after") : 0;
         spool_.reset();
         files_.crash(seed);
         open();
@@ -485,7 +560,7 @@ TEST_F(SpoolTest, NothingIsAcceptedUntilTheFailureIsFenced) {
 
 TEST_F(SpoolTest, ProgressAndRemovalOutliveAFailedSync) {
     open();
-    MessageId a = store("a"), b = store("b");
+    SpoolId a = store("a"), b = store("b");
     files_.sync_failure = 1;
     auto progress = spool_->append_progress(a, "state", Durability::Durable);
     auto removed = spool_->append_removed(b, Durability::Durable);
@@ -503,9 +578,43 @@ TEST_F(SpoolTest, ProgressAndRemovalOutliveAFailedSync) {
     EXPECT_EQ(messages[a].progress, "state");
 }
 
+TEST_F(SpoolTest, WhatADiskThatRefusesKeepsWaitingIsBounded) {
+    SpoolOptions small = options();
+    small.max_pending = 16 << 10;
+    spool_ = std::move(*Spool::open(files_, small));
+    SpoolId a = store("a"), b = store("b");
+    files_.sync_failure = 1;
+    int taken = 0, code = 0;
+    while (code == 0 && taken < 1000) {
+        auto ticket = spool_->append_progress(
+            a, "state " + std::to_string(taken) + std::string(500, 'p'), Durability::Lazy);
+        code = ticket ? 0 : ticket.error().code;
+        taken += ticket ? 1 : 0;
+        spool_->run_sync_step(true);
+        EXPECT_LE(spool_->statistics().pending_bytes, 2u * small.max_pending + 1000);
+    }
+    EXPECT_EQ(code, ENOBUFS);
+    EXPECT_GT(taken, 30);
+    EXPECT_EQ(spool_->append_message(spool_->next_id(), "", "x").error().code, ENOBUFS);
+    while (spool_->append_progress(b, "", Durability::Lazy)) {
+    }
+    EXPECT_EQ(spool_->append_removed(b, Durability::Lazy).error().code, ENOBUFS);
+    EXPECT_EQ(content_of(b), "b") << "it is not gone, since that was refused";
+    files_.sync_failure = 0;
+    spool_->run_sync_step(true);
+    EXPECT_EQ(spool_->statistics().pending_bytes, 0u);
+    store("accepted");
+    ASSERT_TRUE(spool_->append_removed(b, Durability::Lazy));
+    spool_->run_sync_step(true);
+    crash_and_open();
+    auto messages = load();
+    EXPECT_EQ(messages.size(), 2u);
+    EXPECT_EQ(messages[a].progress, "state " + std::to_string(taken - 1) + std::string(500, 'p'));
+}
+
 TEST_F(SpoolTest, LazyRecordsLostToAFailedSyncAreWrittenAgain) {
     open();
-    MessageId a = store("a");
+    SpoolId a = store("a");
     ASSERT_TRUE(spool_->append_progress(a, "lazy", Durability::Lazy));
     spool_->run_sync_step(false);
     files_.sync_failure = 1;
@@ -518,10 +627,10 @@ TEST_F(SpoolTest, LazyRecordsLostToAFailedSyncAreWrittenAgain) {
 
 TEST_F(SpoolTest, AFullDiskRefusesMessagesAndLosesNothing) {
     open();
-    std::vector<MessageId> stored;
+    std::vector<SpoolId> stored;
     files_.capacity = 200 << 10;
     for (int i = 0; i < 100; i++) {
-        MessageId id = spool_->next_id();
+        SpoolId id = spool_->next_id();
         ASSERT_TRUE(spool_->append_message(id, "e", std::string(5000, 'x')));
         spool_->run_sync_step(false);
         auto completions = spool_->collect();
@@ -539,7 +648,7 @@ TEST_F(SpoolTest, AFullDiskRefusesMessagesAndLosesNothing) {
     EXPECT_EQ(messages.size(), stored.size());
     // Removing makes room again.
     files_.capacity += 32 << 10;
-    for (MessageId id : stored)
+    for (SpoolId id : stored)
         ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
     settle();
     store(std::string(5000, 'y'));
@@ -550,10 +659,10 @@ TEST_F(SpoolTest, AReserveIsKeptForTheRecordsOfOldMail) {
     SpoolOptions reserving = options();
     reserving.min_free = 150 << 10;
     spool_ = std::move(*Spool::open(files_, reserving));
-    std::vector<MessageId> stored;
+    std::vector<SpoolId> stored;
     int refused = 0;
     for (int i = 0; i < 60; i++) {
-        MessageId id = spool_->next_id();
+        SpoolId id = spool_->next_id();
         ASSERT_TRUE(spool_->append_message(id, "e", std::string(5000, 'x')));
         spool_->run_sync_step(false);
         auto completions = spool_->collect();
@@ -565,7 +674,7 @@ TEST_F(SpoolTest, AReserveIsKeptForTheRecordsOfOldMail) {
     }
     EXPECT_GT(refused, 0);
     EXPECT_EQ(spool_->statistics().write_failures, 0u) << "refused before the disk is full";
-    for (MessageId id : stored) {
+    for (SpoolId id : stored) {
         ASSERT_TRUE(spool_->append_progress(id, std::string(300, 'p'), Durability::Lazy));
         ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
         settle();
@@ -595,7 +704,7 @@ TEST_F(SpoolTest, ANewerFormatIsRefused) {
 // one.
 TEST_F(SpoolTest, FlippedBitsCostNoMoreThanTheirRecord) {
     open();
-    std::map<MessageId, std::string> stored;
+    std::map<SpoolId, std::string> stored;
     for (int i = 0; i < 8; i++) {
         std::string content = "content " + std::to_string(i);
         stored[store(content)] = content;
@@ -610,13 +719,15 @@ TEST_F(SpoolTest, FlippedBitsCostNoMoreThanTheirRecord) {
         auto opened = Spool::open(disk, options());
         ASSERT_TRUE(opened);
         size_t found = 0;
-        (*opened)->load(100, [&](RecoveredMessage&& message) {
-            ASSERT_TRUE(stored.contains(message.id));
-            auto content = (*opened)->read_content(message.id, 0, 100);
+        for (SpoolId id : (*opened)->take_found()) {
+            if (!(*opened)->recover(id))
+                continue;
+            ASSERT_TRUE(stored.contains(id));
+            auto content = (*opened)->read_content(id, 0, 100);
             ASSERT_TRUE(content);
-            EXPECT_EQ(*content, stored[message.id]);
+            EXPECT_EQ(*content, stored[id]);
             found++;
-        });
+        }
         EXPECT_GE(found, 7u) << bit;
     }
 }

@@ -38,7 +38,7 @@ class SpoolThreadsTest : public testing::Test {
         spool_ = std::move(*opened);
     }
     // Waits until something was completed; at most 20 s.
-    std::vector<Completion> wait() {
+    std::vector<AppendResult> wait() {
         pollfd poll_for{spool_->completion_fd(), POLLIN, 0};
         EXPECT_EQ(poll(&poll_for, 1, 20000), 1) << "no completion";
         return spool_->collect();
@@ -51,17 +51,17 @@ class SpoolThreadsTest : public testing::Test {
 
 TEST_F(SpoolThreadsTest, ManyMessagesComeAndGo) {
     std::mt19937 random(1);
-    std::map<MessageId, std::string> stored;
-    std::map<MessageId, std::string> waiting;
+    std::map<SpoolId, std::string> stored;
+    std::map<SpoolId, std::string> waiting;
     for (int appended = 0; appended < 3000 || !waiting.empty();) {
         for (; waiting.size() < 32 && appended < 3000; appended++) {
-            MessageId id = spool_->next_id();
+            SpoolId id = spool_->next_id();
             std::string content(random() % 3000, static_cast<char>(appended));
             ASSERT_TRUE(spool_->append_message(id, "e" + std::to_string(id), content));
             waiting[id] = content;
         }
         spool_->commit();
-        for (const Completion& completion : wait()) {
+        for (const AppendResult& completion : wait()) {
             ASSERT_TRUE(completion.result) << completion.result.error().message;
             stored[completion.id] = std::move(waiting[completion.id]);
             waiting.erase(completion.id);
@@ -81,12 +81,11 @@ TEST_F(SpoolThreadsTest, ManyMessagesComeAndGo) {
     spool_.reset();
     open();
     size_t seen = 0;
-    while (spool_->load(10, [&](RecoveredMessage&& message) {
-        ASSERT_TRUE(stored.contains(message.id));
-        EXPECT_EQ(message.envelope, "e" + std::to_string(message.id));
-        EXPECT_EQ(*spool_->read_content(message.id, 0, 1 << 20), stored[message.id]);
+    for (SpoolId id : spool_->take_found()) {
+        ASSERT_TRUE(stored.contains(id));
+        EXPECT_EQ(spool_->recover(id)->envelope, "e" + std::to_string(id));
+        EXPECT_EQ(*spool_->read_content(id, 0, 1 << 20), stored[id]);
         seen++;
-    }) != 0) {
     }
     EXPECT_EQ(seen, stored.size());
 }
@@ -99,7 +98,7 @@ TEST_F(SpoolThreadsTest, LargeContentByDescriptor) {
     ASSERT_TRUE(descriptor);
     ASSERT_EQ(write(descriptor->get(), bytes.data(), bytes.size()),
               static_cast<ssize_t>(bytes.size()));
-    MessageId id = spool_->next_id();
+    SpoolId id = spool_->next_id();
     ASSERT_TRUE(spool_->append_message(id, "e", std::move(*file), bytes.size(), crc32c(bytes)));
     spool_->commit();
     auto completions = wait();
@@ -113,15 +112,14 @@ TEST_F(SpoolThreadsTest, LargeContentByDescriptor) {
 }
 
 TEST_F(SpoolThreadsTest, WhatIsPendingAtTheEndIsWritten) {
-    MessageId id = spool_->next_id();
+    SpoolId id = spool_->next_id();
     ASSERT_TRUE(spool_->append_message(id, "e", "c"));
     ASSERT_TRUE(spool_->close());
     EXPECT_EQ(spool_->collect().size(), 1u);
     spool_.reset();
     open();
-    size_t seen = 0;
-    spool_->load(10, [&](RecoveredMessage&&) { seen++; });
-    EXPECT_EQ(seen, 1u);
+    EXPECT_EQ(spool_->take_found(), std::vector<SpoolId>{id});
+    EXPECT_TRUE(spool_->recover(id));
 }
 
 } // namespace

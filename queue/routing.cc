@@ -1,0 +1,226 @@
+#include "queue/routing.h"
+
+#include <algorithm>
+#include <map>
+
+namespace postern {
+
+namespace {
+
+// A route is asked for anew when it has become older than this before it could be used.
+constexpr auto route_lifetime = std::chrono::seconds(60);
+// Recipients of one delivery: what every SMTP server takes (RFC 5321 4.5.3.1.8).
+constexpr uint32_t recipients_per_delivery = 100;
+constexpr size_t recalled_per_turn = 1000; // messages
+
+AttemptError own_error(const char* enhanced, const char* diagnostic) {
+    AttemptError error;
+    error.enhanced = enhanced;
+    error.diagnostic = diagnostic;
+    return error;
+}
+
+} // namespace
+
+Routing::Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
+                 Random random, std::function<void()> wake)
+    : executor_(executor), table_(table), scheduler_(scheduler), settlement_(settlement),
+      random_(std::move(random)), wake_(std::move(wake)),
+      router_(executor, table,
+              {[this](Job& job, std::vector<RoutedRecipient> recipients) {
+                   job_routed(job, std::move(recipients));
+               },
+               [this](Job& job) { job_unrouted(job); }}) {}
+
+void Routing::connect(Router::Ask ask) {
+    router_.connect(std::move(ask));
+    changed(); // it may be a newer configuration than its predecessor's
+}
+
+bool Routing::answer(ipc::RouteAnswer answer) {
+    const bool sane = router_.answer(std::move(answer));
+    wake_();
+    return sane;
+}
+
+void Routing::changed() {
+    router_.forget_answers();
+    // Later than every route found so far, even in this turn of the loop.
+    good_since_ = std::max(executor_.now(), good_since_) + Duration(1);
+    recalled_ = 0;
+    wake_();
+}
+
+bool Routing::fresh(const Job& job) const {
+    return job.routed_at >= std::max<TimePoint>(executor_.now() - route_lifetime, good_since_);
+}
+
+void Routing::again(Job& job) {
+    for_each_recipient(job, [&](uint32_t index) {
+        table_.set_stage(job.message->recipients[index], Stage::routing);
+    });
+    scheduler_.return_credit(job);
+    ask_again_.push_back(&job);
+    wake_();
+}
+
+void Routing::start(WallTime now) {
+    if (recalled_)
+        recall_some();
+    while (!ask_again_.empty() && router_.room() >= recipients_per_delivery) {
+        Job& job = *ask_again_.front();
+        ask_again_.pop_front();
+        ask_again(job);
+    }
+    while (size_t room = ask_again_.empty() ? router_.room() : 0) {
+        QueuedMessage* message = scheduler_.due(now);
+        if (!message)
+            break;
+        Job& job = table_.make_job(*message);
+        for (uint32_t i = message->count; i-- > 0 && room > 0;) {
+            QueuedRecipient& recipient = message->recipients[i];
+            if (recipient.stage != Stage::waiting || recipient.next_attempt > now)
+                continue;
+            table_.set_stage(recipient, Stage::routing);
+            MailTable::add_to(job, i);
+            --room;
+        }
+        scheduler_.update(*message);
+        router_.route(job);
+    }
+}
+
+// What waits at its destination, perhaps for as long as that is held, goes back to be routed.
+void Routing::recall_some() {
+    for (size_t i = 0; i < recalled_per_turn; ++i) {
+        QueuedMessage* message = table_.after(*recalled_);
+        if (!message)
+            return recalled_.reset();
+        recalled_ = message->id;
+        for (Job *job = message->jobs, *next; job; job = next) {
+            next = job->sibling;
+            // One that ended its deliverers keeps the count of that: it is routed at its turn.
+            if (job->listed && !job->losses && !fresh(*job))
+                recall(*job);
+        }
+    }
+    wake_();
+}
+
+void Routing::recall(Job& job) {
+    QueuedMessage& message = *job.message;
+    scheduler_.withdraw(job);
+    for_each_recipient(job, [&](uint32_t index) {
+        if (message.recipients[index].stage != Stage::ready)
+            return;
+        message.recipients[index].urgent = job.urgent;
+        table_.set_stage(message.recipients[index], Stage::waiting);
+    });
+    scheduler_.update(message);
+    table_.drop(job);
+}
+
+void Routing::ask_again(Job& job) {
+    if (MailTable::prune(job))
+        return router_.route(job);
+    scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
+    table_.drop(job);
+}
+
+// Lookup has died, or its settings have changed: what was asked is asked again.
+void Routing::job_unrouted(Job& job) {
+    wake_();
+    if (job.has_slot)
+        return ask_again_.push_back(&job);
+    QueuedMessage& message = *job.message;
+    for_each_recipient(job, [&](uint32_t index) {
+        if (message.recipients[index].stage == Stage::routing)
+            table_.set_stage(message.recipients[index], Stage::waiting);
+    });
+    scheduler_.update(message);
+    table_.drop(job);
+}
+
+void Routing::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
+    QueuedMessage& message = *job.message;
+    const StoredMessage stored = message.read();
+    const uint64_t random = random_();
+    std::vector<RoutedRecipient> accepted;
+    for (RoutedRecipient& recipient : recipients) {
+        if (message.recipients[recipient.index].stage == Stage::finished)
+            table_.routes.release(recipient.route); // removed meanwhile
+        else if (recipient.verdict == ipc::RouteVerdict::accepted)
+            accepted.push_back(std::move(recipient));
+        else
+            not_routed(message, stored, recipient, random);
+    }
+    enqueue(message, stored, accepted, job);
+    scheduler_.update(message);
+    // After enqueueing: a destination that has nothing is forgotten, with its hold.
+    scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
+    table_.drop(job);
+    wake_();
+}
+
+void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
+                      std::vector<RoutedRecipient>& recipients, const Job& from) {
+    struct Group {
+        Job* job;
+        Place place;
+        uint32_t count;
+    };
+    std::vector<Group> groups;
+    std::map<uint32_t, size_t> open; // route → the group of it that has room
+    for (size_t i = recipients.size(); i-- > 0;) {
+        RoutedRecipient& recipient = recipients[i];
+        auto [place, added] = open.try_emplace(recipient.route, groups.size());
+        // A mailbox has its own delivery: the next recipient's may take long.
+        if (added || recipient.place.local ||
+            groups[place->second].count == recipients_per_delivery) {
+            place->second = groups.size();
+            Job& job = table_.make_job(message);
+            job.route = recipient.route;
+            job.routed_at = std::max(executor_.now(), good_since_);
+            job.losses = from.losses;
+            const auto ttl = table_.routes.get(job.route).ttl.value_or(ttl_);
+            job.expires_at = to_seconds(stored.envelope.accepted_at + ttl.count());
+            groups.push_back({&job, std::move(recipient.place), 0});
+        } else {
+            table_.routes.release(recipient.route);
+        }
+        Group& group = groups[place->second];
+        ++group.count;
+        QueuedRecipient& queued = message.recipients[recipient.index];
+        table_.set_stage(queued, Stage::ready);
+        MailTable::add_to(*group.job, recipient.index);
+        queued.urgent = false;
+    }
+    for (Group& group : groups)
+        scheduler_.enqueue(*group.job, group.place.destination, group.place.local, from.has_slot);
+}
+
+void Routing::not_routed(QueuedMessage& message, const StoredMessage& stored,
+                         const RoutedRecipient& recipient, uint64_t random) {
+    const Settlement::Attempted attempted{message, stored,
+                                          stored.envelope.accepted_at + ttl_.count(), random};
+    switch (recipient.verdict) {
+    case ipc::RouteVerdict::accepted:
+        break; // not here
+    case ipc::RouteVerdict::refused:
+        return settlement_.failed(attempted, recipient.index,
+                                  own_error("5.7.1", "a rule refuses this recipient"));
+    case ipc::RouteVerdict::no_mailbox:
+        return settlement_.failed(attempted, recipient.index,
+                                  own_error("5.1.1", "there is no such mailbox here"));
+    case ipc::RouteVerdict::no_rule:
+        // The configuration may have changed since it was accepted, and may change back.
+        return settlement_.deferred(attempted, recipient.index,
+                                    own_error("4.4.4", "no rule says where it goes"));
+    case ipc::RouteVerdict::temporary:
+        return settlement_.deferred(
+            attempted, recipient.index,
+            own_error("4.4.3", "where it goes cannot be found out at present"));
+    }
+}
+
+} // namespace postern

@@ -1,0 +1,71 @@
+// Which mail goes where: recipients that are due are routed, and wait at their destinations.
+//
+// Owner: the queue. Promises: what waits goes where the present configuration says. A route that
+// was found before it changed is never used, and one that has waited long is found anew; a verdict
+// against a recipient counts only if the configuration has not changed since it was asked for.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "common/loop/executor.h"
+#include "queue/mail_table.h"
+#include "queue/router.h"
+#include "queue/scheduler.h"
+#include "queue/settlement.h"
+
+namespace postern {
+
+class Routing {
+  public:
+    using Random = std::function<uint64_t()>;
+
+    // `wake`: something has become possible for start(), or for the scheduler.
+    Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
+            Random random, std::function<void()> wake);
+
+    void set_ttl(std::chrono::seconds ttl) { ttl_ = ttl; }
+
+    void connect(Router::Ask ask);
+    void disconnect() { router_.disconnect(); }
+    // False: no sane lookup says that.
+    bool answer(ipc::RouteAnswer answer);
+    // The configuration has changed: all that is routed is routed anew, wherever it waits.
+    void changed();
+
+    // Routes what is due, as far as lookup takes questions.
+    void start(WallTime now);
+
+    // Whether the job's route may be used.
+    bool fresh(const Job& job) const;
+    // The job, which has a slot of its destination and keeps it, is routed anew.
+    void again(Job& job);
+
+  private:
+    void recall_some();
+    void recall(Job& job);
+    void ask_again(Job& job);
+    void job_routed(Job& job, std::vector<RoutedRecipient> recipients);
+    void job_unrouted(Job& job);
+    void enqueue(QueuedMessage& message, const StoredMessage& stored,
+                 std::vector<RoutedRecipient>& recipients, const Job& from);
+    void not_routed(QueuedMessage& message, const StoredMessage& stored,
+                    const RoutedRecipient& recipient, uint64_t random);
+
+    Executor& executor_;
+    MailTable& table_;
+    Scheduler& scheduler_;
+    Settlement& settlement_;
+    Random random_;
+    std::function<void()> wake_;
+    std::chrono::seconds ttl_{0};
+    Router router_;
+    TimePoint good_since_{};           // routes found before are not to be used
+    std::optional<uint64_t> recalled_; // messages up to this one are looked through for old routes
+    std::deque<Job*> ask_again_;       // each holds a slot
+};
+
+} // namespace postern

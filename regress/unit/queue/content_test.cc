@@ -1,0 +1,155 @@
+// Content on its way from the disk to a deliverer: what is damaged does not leave as if it were
+// not.
+#include "regress/unit/queue/queue_lab.h"
+
+#include "common/base/crc32c.h"
+#include "queue/spool/spool_state.h"
+
+namespace postern::test {
+namespace {
+
+const std::string large_content = "Subject: large\r\n\r\n" + std::string(400'000, 'y') + "\r\n";
+
+// A message with a file of its own, as one that was accepted before the process started.
+uint64_t store_large(QueueLab& lab, const std::vector<std::string>& recipients) {
+    StoredMessage message;
+    message.envelope.reverse_path = "sender@from.example";
+    message.envelope.recipients = recipients;
+    message.envelope.accepted_at = lab.time.wall_seconds();
+    auto file = lab.spool->create_content_file();
+    std::vector<std::string_view> pieces{large_content};
+    EXPECT_TRUE(file->file().write_at(0, pieces, false));
+    const uint64_t id = lab.spool->next_id();
+    EXPECT_TRUE(lab.spool->append_message(id, encode(message), std::move(*file),
+                                          large_content.size(), crc32c(large_content)));
+    lab.spool->commit();
+    lab.run();
+    lab.die();
+    return id;
+}
+
+std::vector<std::string> handed_to(QueueLab& lab) {
+    std::vector<std::string> all;
+    for (const Handed& handed : lab.all_handed)
+        for (const std::string& recipient : handed.recipients())
+            all.push_back(recipient);
+    std::sort(all.begin(), all.end());
+    return all;
+}
+
+TEST(Content, LargeContentIsHandedOutWhenItIsWhole) {
+    QueueLab lab;
+    store_large(lab, {"a@one.example", "b@two.example"});
+    lab.start();
+    EXPECT_EQ(handed_to(lab), (std::vector<std::string>{"a@one.example", "b@two.example"}));
+    EXPECT_EQ(lab.handed(0).deliver.file_length, large_content.size());
+    EXPECT_TRUE(lab.files.names("corrupt").empty());
+}
+
+TEST(Content, DamagedLargeContentIsSetAsideAndReported) {
+    for (uint64_t at : {uint64_t{0}, uint64_t{200'000}, uint64_t{large_content.size() - 1}}) {
+        SCOPED_TRACE(at);
+        QueueLab lab;
+        const uint64_t id = store_large(lab, {"a@one.example", "b@two.example"});
+        ASSERT_TRUE(lab.files.flip_bit(content_path(id), at * 8));
+        lab.start();
+        lab.advance(1min);
+        EXPECT_EQ(handed_to(lab), std::vector<std::string>{"sender@from.example"});
+        const std::string report = lab.handed(0).deliver.content.bytes;
+        for (const char* part : {"a@one.example", "b@two.example", "5.3.0", "damaged"})
+            EXPECT_NE(report.find(part), std::string::npos) << part;
+        EXPECT_GE(lab.times_logged("a damaged message is set aside"), 1u);
+        EXPECT_EQ(lab.files.names("corrupt").size(), 2u) << "the record, and the content";
+        lab.answer(lab.handed(0), delivered());
+        lab.run();
+        EXPECT_TRUE(lab.show_queue().empty());
+        lab.lose_power(1);
+        lab.start();
+        EXPECT_TRUE(lab.show_queue().empty());
+        EXPECT_EQ(lab.files.names("corrupt").size(), 2u);
+    }
+}
+
+TEST(Content, DamagedSmallContentIsSetAsideAndReported) {
+    QueueLab lab;
+    lab.lookup_silent = true;
+    lab.accept("sender@from.example", {"a@one.example"}, "Subject: x\r\n\r\nrather small\r\n");
+    const std::string bytes = lab.files.contents("segments/00000000");
+    ASSERT_TRUE(lab.files.flip_bit("segments/00000000", bytes.find("rather small") * 8));
+    lab.lookup_silent = false;
+    lab.run();
+    EXPECT_EQ(handed_to(lab), std::vector<std::string>{"sender@from.example"});
+    EXPECT_NE(lab.handed(0).deliver.content.bytes.find("5.3.0"), std::string::npos);
+    EXPECT_EQ(lab.files.names("corrupt").size(), 1u);
+}
+
+TEST(Content, WhatCannotBeReadNowIsTriedLater) {
+    QueueLab lab;
+    store_large(lab, {"a@one.example"});
+    lab.open();
+    lab.queue->load();
+    lab.advance(1s);
+    lab.files.read_error = EIO;
+    lab.connect_everybody();
+    lab.advance(1s);
+    ASSERT_EQ(lab.show_queue().size(), 1u);
+    EXPECT_EQ(lab.show_queue()[0].state, ipc::RecipientState::deferred);
+    lab.files.read_error = 0;
+    lab.advance(10min);
+    EXPECT_EQ(handed_to(lab), std::vector<std::string>{"a@one.example"});
+    EXPECT_TRUE(lab.files.names("corrupt").empty());
+}
+
+TEST(Content, WhatChangesWhileItIsCheckedIsHeeded) {
+    struct Case {
+        const char* what;
+        std::function<void(QueueLab&, uint64_t id)> meanwhile;
+        std::vector<std::string> handed;
+    };
+    const std::vector<Case> cases = {
+        {"nothing", [](QueueLab&, uint64_t) {}, {"a@one.example"}},
+        {"removed",
+         [](QueueLab& lab, uint64_t id) {
+             ipc::Remove remove;
+             remove.message = id;
+             lab.ask<ipc::Done>(remove);
+         },
+         {}},
+        {"the relay dies and comes back",
+         [](QueueLab& lab, uint64_t) {
+             for (uint16_t relay : {1, 2})
+                 lab.queue->disconnect_deliverer(relay);
+             lab.advance(1s);
+             lab.connect_deliverers();
+         },
+         {"a@one.example"}},
+        {"the configuration changes",
+         [](QueueLab& lab, uint64_t) {
+             lab.route = [](const ipc::RouteQuery& query) {
+                 return verdict(query, ipc::RouteVerdict::no_rule);
+             };
+             lab.queue->routing().changed();
+         },
+         {}},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.what);
+        QueueLab lab;
+        const uint64_t id = store_large(lab, {"a@one.example"});
+        lab.open();
+        lab.queue->load();
+        lab.advance(1s);
+        lab.connect_everybody();
+        lab.run();
+        ASSERT_EQ(lab.show_queue().size(), 1u);
+        EXPECT_EQ(lab.show_queue()[0].state, ipc::RecipientState::in_flight);
+        EXPECT_EQ(lab.handed_count(), 0u) << "it is checked first";
+        c.meanwhile(lab, id);
+        lab.advance(1s);
+        EXPECT_EQ(handed_to(lab), c.handed);
+        lab.stop();
+    }
+}
+
+} // namespace
+} // namespace postern::test
