@@ -29,6 +29,8 @@ class SimulatedFile : public File {
     Result<size_t> read_at(uint64_t offset, std::span<char> out) override {
         if (dead())
             return simulated("read", EIO);
+        if (auto hook = system_.before_read) // a copy: it may take itself away
+            hook();
         if (system_.read_fails())
             return simulated("read", system_.read_error);
         const std::string& bytes = node_->cached;

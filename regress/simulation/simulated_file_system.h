@@ -43,6 +43,8 @@ class SimulatedFileSystem : public FileSystem {
     int bad_reads = INT_MAX;        // so many fail before the disk is good again
     // Called in the middle of every write: what another thread might do meanwhile.
     std::function<void()> meanwhile;
+    // Called before every read: the same.
+    std::function<void()> before_read;
 
     uint64_t steps() const { return steps_; }
     bool stopped() const { return stopped_; }

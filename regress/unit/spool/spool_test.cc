@@ -504,6 +504,34 @@ TEST_F(SpoolTest, DamagedContentIsNoticedWhenItIsRead) {
     EXPECT_EQ(content.error().code, EBADMSG);
 }
 
+// Between the read of the record's beginning and that of the wanted part the message is copied
+// forward, and others take its place.
+TEST_F(SpoolTest, APartIsNotReadFromASegmentThatIsUsedAgain) {
+    SpoolOptions tight = options();
+    tight.compaction_slack = 0;
+    spool_ = std::move(*Spool::open(files_, tight));
+    SpoolId id = spool_->next_id();
+    expect_completion(*spool_->append_message(id, std::string(10000, 'e'), std::string(30000, 'c')),
+                      0);
+    std::vector<SpoolId> others;
+    for (int i = 0; i < 30; i++)
+        others.push_back(store(std::string(6000, 'x')));
+    int reads = 0;
+    files_.before_read = [&] {
+        if (++reads != 2)
+            return;
+        files_.before_read = nullptr;
+        for (SpoolId other : others)
+            ASSERT_TRUE(spool_->append_removed(other, Durability::Lazy));
+        settle();
+        ASSERT_GT(spool_->statistics().compacted_bytes, 40000u);
+        for (int i = 0; i < 20; i++)
+            store(std::string(6000, 'y'));
+    };
+    EXPECT_EQ(*spool_->read_content(id, 20000, 100), std::string(100, 'c'));
+    EXPECT_GE(reads, 2);
+}
+
 TEST_F(SpoolTest, AnUnreadableHeaderSetsTheSegmentAside) {
     open();
     store("aaaa");
