@@ -5,6 +5,7 @@
 #   make check      everything in regress/; the last line is "N passed, N failed"
 #   make bench      messages per second accepted and delivered, CPU per 1000 messages;
 #                   BENCH_ARGS="..." for its options: regress/bench/README
+#   make fuzz       look for input that breaks something: regress/fuzz/README
 #   make install    DESTDIR and prefix (/usr/local) as usual; BUILD=DIR builds elsewhere, for all
 #   make clean      remove build/
 #
@@ -14,7 +15,7 @@ SHELL  := /bin/bash
 prefix := /usr/local
 BUILD  := build
 
-.PHONY: all run check bench install clean packages test-packages programs tests
+.PHONY: all run check bench fuzz install clean packages test-packages programs tests
 .DEFAULT_GOAL := all
 
 all: programs
@@ -48,6 +49,10 @@ check: tests
 
 bench: programs test-packages
 	@regress/bench/bench.py $(BENCH_ARGS) $(BUILD)
+
+fuzz:
+	@etc/build/packages build test fuzz
+	@regress/fuzz/run build-fuzz "$(FUZZ)" "$(SECONDS)"
 
 install: programs
 	@etc/build/configure $(BUILD) prefix=$(prefix)

@@ -111,7 +111,6 @@ struct MatchRule {
 struct Pki {
     std::string certificate; // the server's own first, then those that vouch for it
     std::string key;         // ECDSA or RSA
-    bool dhe = false;        // `dhe auto`: finite-field Diffie-Hellman for old clients
     uint32_t line = 0;       // where it was first written, for the operator
 };
 
@@ -132,11 +131,9 @@ struct TlsOptions {
     std::string ciphers;           // of TLS 1.2, as in ciphers(1ssl); empty: ours
     bool tls_1_2 = true;           // `protocols`
     bool tls_1_3 = true;
-    bool dhe = false; // of any of the pkis
 
     static constexpr auto fields(auto& m) {
-        return std::tie(m.mode, m.verify, m.pkis, m.authority, m.ciphers, m.tls_1_2, m.tls_1_3,
-                        m.dhe);
+        return std::tie(m.mode, m.verify, m.pkis, m.authority, m.ciphers, m.tls_1_2, m.tls_1_3);
     }
 };
 

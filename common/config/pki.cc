@@ -31,9 +31,11 @@ struct Protocols {
     bool tls_1_3 = false;
 };
 
-// "TLSv1.2,TLSv1.3"; commas or colons between them.
+// "TLSv1.2,TLSv1.3"; commas or colons between them. Two names that OpenSMTPD has stand for both.
 std::optional<Protocols> parse_protocols(std::string_view text) {
     Protocols protocols;
+    if (equal_ignoring_case(text, "secure") || equal_ignoring_case(text, "default"))
+        return Protocols{true, true};
     while (!text.empty()) {
         const size_t end = text.find_first_of(",:");
         const std::string_view name = text.substr(0, end);
@@ -74,10 +76,8 @@ void parse_pki(Grammar& g) {
     } else if (g.in.accept("key")) {
         pki.key = read_path(g.in);
     } else if (g.in.accept("dhe")) {
-        const bool none = g.in.accept("none");
-        pki.dhe = !none && (g.in.accept("auto") || g.in.accept("legacy"));
-        if (!none && !pki.dhe)
-            g.in.fail();
+        g.in.refuse({"auto", "legacy"});
+        g.in.expect("none");
     } else {
         g.in.fail();
     }
@@ -165,9 +165,6 @@ void choose_pkis(Grammar& g, Listen& listen, const Position& place) {
     if (tls.pkis.empty())
         g.in.report(place, "this listener speaks TLS, but has no certificate: name one with "
                            "\"pki\"");
-    for (const std::string& name : tls.pkis)
-        if (const auto pki = g.configuration.pkis.find(name); pki != g.configuration.pkis.end())
-            tls.dhe = tls.dhe || pki->second.dhe;
     if (tls.ciphers.empty())
         tls.ciphers = g.configuration.ciphers;
 }

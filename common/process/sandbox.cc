@@ -39,6 +39,9 @@ Result<void> become(const ipc::Identity& identity) {
 Result<void> enter_sandbox(const ipc::Identity& identity, const Sandbox& sandbox) {
     if (Result<void> done = become(identity); !done)
         return done;
+    // The change of user has set this anew.
+    if (sandbox.has_secrets && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return system_error("PR_SET_DUMPABLE");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return system_error("PR_SET_NO_NEW_PRIVS");
     if (built_with_sanitizer)

@@ -232,20 +232,25 @@ template <class Bare> Command parse_bare(std::string_view argument, std::string_
     return Bare{};
 }
 
+CommandError not_plain() {
+    return refuse(501, status::syntax_error, "Control or non-ASCII character in argument");
+}
+
 template <class Query> Command parse_query(std::string_view argument, std::string_view verb) {
     if (argument.empty())
         return bad_arguments("Syntax: " + std::string(verb) + " string");
     if (!is_plain(argument))
-        return refuse(501, status::syntax_error, "Control or non-ASCII character in argument");
+        return not_plain();
     return Query{std::string(argument)};
 }
 
-Command parse_noop(std::string_view, std::string_view) { return NoopCommand{}; }
+// RFC 5321 4.1.1.9: whatever is said is ignored, but a bare CR or LF is no part of a line (2.3.8).
+Command parse_noop(std::string_view argument, std::string_view) {
+    return is_plain(argument) ? Command(NoopCommand{}) : not_plain();
+}
 
 Command parse_help(std::string_view argument, std::string_view) {
-    if (!is_plain(argument))
-        return refuse(501, status::syntax_error, "Control or non-ASCII character in argument");
-    return HelpCommand{std::string(argument)};
+    return is_plain(argument) ? Command(HelpCommand{std::string(argument)}) : not_plain();
 }
 
 using Parse = Command (*)(std::string_view argument, std::string_view verb);

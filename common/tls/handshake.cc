@@ -43,8 +43,9 @@ TlsStep TlsHandshake::step() {
     }
     const int code = errno;
     if (result == 1) {
-        // Nothing that comes later is signed for: spare it the jobs.
-        SSL_clear_mode(ssl_.get(), SSL_MODE_ASYNC);
+        // Nothing that comes later is signed for: spare it the jobs. And a read is to end where
+        // there is nothing for us in it, or key updates would keep us in there.
+        SSL_clear_mode(ssl_.get(), SSL_MODE_ASYNC | SSL_MODE_AUTO_RETRY);
         return TlsStep::done;
     }
     switch (SSL_get_error(ssl_.get(), result)) {

@@ -19,6 +19,7 @@ struct Key {
     explicit Key(const char* algorithm) : algorithm(algorithm) {}
     const char* algorithm;
     EvpKey public_half;
+    std::string id;
 };
 
 Key* key_of(void* data) { return static_cast<Key*>(data); }
@@ -48,7 +49,8 @@ int import_key(void* data, int, const OSSL_PARAM parameters[]) {
                           const_cast<OSSL_PARAM*>(parameters)) != 1)
         return 0;
     key->public_half.reset(made);
-    return 1;
+    key->id = key_id_of(*made);
+    return !key->id.empty();
 }
 
 // Only the public half can go out: whoever asks for more is told that there is none, and uses this
@@ -210,7 +212,7 @@ int digest_sign(void* data, unsigned char* signature, size_t* length, size_t roo
     if (!scheme || !context.salt_like_digest || content_length > ipc::signed_content_limit)
         return 0;
     ipc::SignQuery query;
-    query.key_id = key_id_of(public_half);
+    query.key_id = context.key->id;
     query.scheme = *scheme;
     query.content.assign(reinterpret_cast<const char*>(content), content_length);
     const std::string answer = RemoteSignature::obtain(std::move(query));

@@ -21,8 +21,6 @@ ssize_t TlsLayer::failure(int result) {
     switch (SSL_get_error(ssl_.get(), result)) {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE:
-        // Without renegotiation reading waits for input only and writing for output: the answer to
-        // a key update of TLS 1.3 goes out with the next thing that is written.
         errno = EAGAIN;
         return -1;
     case SSL_ERROR_ZERO_RETURN:
@@ -54,6 +52,14 @@ ssize_t TlsLayer::transmit(const char* bytes, size_t size) {
         SSL_write(ssl_.get(), bytes, static_cast<int>(std::min<size_t>(size, INT_MAX)));
     if (sent > 0)
         return sent;
+    // Writing waits for output only, unless the peer has begun a message to TLS itself, such as a
+    // key update of five octets, and keeps back the rest. Nobody honest does, and the socket would
+    // be ready for us for ever.
+    if (SSL_get_error(ssl_.get(), sent) == SSL_ERROR_WANT_READ) {
+        broken_ = true;
+        errno = EPROTO;
+        return -1;
+    }
     const ssize_t result = failure(sent);
     if (result == 0) { // nobody reads any more
         errno = EPIPE;

@@ -70,7 +70,7 @@ Result<std::string> Keys::sign(const ipc::SignQuery& query) const {
     EVP_PKEY* key = found->second.get();
     if (kind_of(*key) != method.kind)
         return Error{"the key does not sign this way"};
-    if (!is_server_handshake(query.content))
+    if (query.content.size() > ipc::signed_content_limit || !is_server_handshake(query.content))
         return Error{"this is no server's handshake"};
     EvpDigestContext context(EVP_MD_CTX_new());
     EVP_PKEY_CTX* key_context = nullptr; // belongs to `context`

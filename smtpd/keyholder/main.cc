@@ -3,7 +3,6 @@
 // It receives the keys as memory files from the supervisor, which does not look into them, and
 // channels to the listeners and control. It can reach neither network nor files.
 #include <openssl/crypto.h>
-#include <sys/prctl.h>
 
 #include "common/ipc/keyholder_settings.h"
 #include "common/process/operator_port.h"
@@ -47,12 +46,10 @@ bool take_keys(keyholder::Service& service, const ipc::Configure& configure) {
 } // namespace
 
 int main() {
-    // No core file, and no debugger of the same user.
-    prctl(PR_SET_DUMPABLE, 0);
     Process process(ipc::Role::keyholder);
     ipc::Configure first = process.first_configure();
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
-    process.lock_in(first.identity, Sandbox{});
+    process.lock_in(first.identity, Sandbox{.has_secrets = true});
 
     EventLoop& loop = process.loop();
     keyholder::Service service(loop);

@@ -16,15 +16,21 @@ constexpr size_t unread_limit = ipc::signing_credit * largest_answer;
 
 } // namespace
 
-Service::Service(EventLoop& loop) : loop_(loop) {
+Service::Service(EventLoop& loop, Duration former_key_life)
+    : loop_(loop), former_key_life_(former_key_life), turn_(*this) {
     if (Result<void> made = tickets_.rotate(); !made)
         throw std::runtime_error(made.error().message);
     tasks_.spawn(rotate_tickets());
 }
 
 void Service::set_keys(Keys keys) {
-    former_ = std::move(present_);
-    present_ = std::move(keys);
+    former_.push_front(std::exchange(present_, std::move(keys)));
+    tasks_.spawn(forget(former_.begin()));
+}
+
+Task<void> Service::forget(std::list<Keys>::iterator former) {
+    co_await loop_.sleep(former_key_life_);
+    former_.erase(former);
 }
 
 void Service::connect(uint32_t listener, FileDescriptor channel) {
@@ -44,23 +50,48 @@ void Service::connect(uint32_t listener, FileDescriptor channel) {
     client.channel->send(tickets_.keys());
 }
 
-bool Service::knows(const std::string& key_id) const {
-    return present_.has(key_id) || former_.has(key_id);
+const Keys* Service::keys_with(const std::string& key_id) const {
+    if (present_.has(key_id))
+        return &present_;
+    for (const Keys& keys : former_)
+        if (keys.has(key_id))
+            return &keys;
+    return nullptr;
 }
 
 void Service::on_query(Client& client, ipc::SignQuery&& query) {
-    // More questions than a listener may have open: the surplus is refused at once, so that what it
-    // can make us keep has a bound.
-    if (knows(query.key_id) || client.waiting.size() >= ipc::signing_credit)
-        return answer(client, query);
-    client.waiting.spawn(answer_later(client, std::move(query)));
+    if (!client.channel)
+        return;
+    if (client.questions.size() + client.waiting.size() >= ipc::signing_credit) {
+        log::error("a listener asks more than it may");
+        client.channel.reset();
+        return;
+    }
+    if (!keys_with(query.key_id))
+        return client.waiting.spawn(answer_later(client, std::move(query)));
+    client.questions.push_back(std::move(query));
+    loop_.schedule(turn_);
+}
+
+void Service::take_turn() {
+    bool more = false;
+    for (auto& [index, client] : clients_) {
+        if (client.questions.empty())
+            continue;
+        const ipc::SignQuery query = std::move(client.questions.front());
+        client.questions.pop_front();
+        answer(client, query);
+        more = more || !client.questions.empty();
+    }
+    if (more)
+        loop_.schedule(turn_);
 }
 
 void Service::answer(Client& client, const ipc::SignQuery& query) {
     if (!client.channel)
         return;
-    const Keys& keys = present_.has(query.key_id) ? present_ : former_;
-    Result<std::string> signature = keys.sign(query);
+    const Keys* keys = keys_with(query.key_id);
+    Result<std::string> signature = (keys ? *keys : present_).sign(query);
     ipc::Signature reply;
     reply.request = query.request;
     if (signature) {
@@ -87,7 +118,7 @@ void Service::refused(const Error& why) {
 
 Task<void> Service::answer_later(Client& client, ipc::SignQuery query) {
     const TimePoint end = loop_.now() + unknown_key_patience;
-    while (!knows(query.key_id) && loop_.now() < end)
+    while (!keys_with(query.key_id) && loop_.now() < end)
         co_await loop_.sleep(look_again);
     answer(client, query);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <map>
 #include <memory>
@@ -14,6 +15,8 @@
 
 namespace postern::keyholder {
 
+// How long a key that a reload has taken away signs for handshakes that began with it.
+inline constexpr Duration former_key_life = std::chrono::minutes(2);
 // A listener may have taken the certificate of a reload before we have its key: the question waits
 // for so long.
 inline constexpr Duration unknown_key_patience = std::chrono::seconds(5);
@@ -26,10 +29,9 @@ class Service {
     };
 
     // Throws without randomness: there is nothing to be served then.
-    explicit Service(EventLoop& loop);
+    explicit Service(EventLoop& loop, Duration former_key_life = keyholder::former_key_life);
 
-    // The keys from now on. Those of before stay for handshakes that have begun, until the next
-    // call.
+    // The keys from now on. Those of before stay for handshakes that have begun, for a while.
     void set_keys(Keys keys);
     // Takes the channel of a listener, in place of its former.
     void connect(uint32_t listener, FileDescriptor channel);
@@ -40,23 +42,34 @@ class Service {
   private:
     struct Client {
         std::unique_ptr<ipc::Channel<ipc::ListenerToKeyholder, ipc::KeyholderToListener>> channel;
-        TaskGroup waiting; // questions about keys that are unknown so far
+        std::deque<ipc::SignQuery> questions; // to be answered, in their order
+        TaskGroup waiting;                    // for keys that are unknown so far
+    };
+    // Answers a question of each listener in turn, so that none waits for all of another's.
+    struct Turn final : Callback {
+        explicit Turn(Service& service) : service_(service) {}
+        void call() override { service_.take_turn(); }
+        Service& service_;
     };
 
     void on_query(Client& client, ipc::SignQuery&& query);
-    bool knows(const std::string& key_id) const;
+    void take_turn();
+    const Keys* keys_with(const std::string& key_id) const;
     void answer(Client& client, const ipc::SignQuery& query);
     void refused(const Error& why);
     Task<void> answer_later(Client& client, ipc::SignQuery query);
     Task<void> rotate_tickets();
+    Task<void> forget(std::list<Keys>::iterator former);
 
     EventLoop& loop_;
+    Duration former_key_life_;
     Keys present_;
-    Keys former_;
+    std::list<Keys> former_;
     TicketKeyRing tickets_;
     Totals totals_;
     TimePoint quiet_until_; // nothing is logged of refusals
     std::map<uint32_t, Client> clients_;
+    Turn turn_;
     TaskGroup tasks_; // last: it uses the above
 };
 

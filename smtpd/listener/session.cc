@@ -247,6 +247,7 @@ Task<void> Session::start_tls() {
         ++services_.counters.early_talkers;
         close_with(replies::spoke_before_tls(hostname()));
     } else if (!connection_.encryption->available()) {
+        budget_.idle_command();
         say(replies::tls_unavailable());
     } else {
         co_await secure(to_wire(replies::start_tls()));

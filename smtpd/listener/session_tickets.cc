@@ -87,9 +87,9 @@ const ipc::TicketKey* SessionTickets::find(std::string_view name) const {
     return found == keys_.keys.end() ? nullptr : &*found;
 }
 
-void SessionTickets::attach(SSL_CTX* context, std::string_view proof) const {
+void SessionTickets::attach(SSL_CTX* context, std::string_view terms) const {
     unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256(reinterpret_cast<const unsigned char*>(proof.data()), proof.size(), digest);
+    SHA256(reinterpret_cast<const unsigned char*>(terms.data()), terms.size(), digest);
     SSL_CTX_set_session_id_context(context, digest, sizeof digest);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(context, ticket_life.count());

@@ -16,10 +16,9 @@ class SessionTickets {
     void set(ipc::TicketKeys keys);
     bool usable() const { return !keys_.keys.empty(); }
 
-    // Sessions of `context` are resumed by these tickets, and by nothing else; those that began where
-    // clients had to prove something else, as `proof` says, are not. This object outlives the
-    // context.
-    void attach(SSL_CTX* context, std::string_view proof) const;
+    // Sessions of `context` are resumed by these tickets, and by nothing else, if they began under
+    // the same `terms`. This object outlives the context.
+    void attach(SSL_CTX* context, std::string_view terms) const;
 
     // The key that encrypts; null where there is none.
     const ipc::TicketKey* current() const { return usable() ? &keys_.keys.front() : nullptr; }

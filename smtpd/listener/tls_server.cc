@@ -5,6 +5,7 @@
 
 #include "common/tls/certificate.h"
 #include "common/tls/ciphers.h"
+#include "common/tls/groups.h"
 
 namespace postern::listener {
 
@@ -46,6 +47,13 @@ Result<void> ask_for_certificates(SSL_CTX& context, const TlsOptions& options,
     return {};
 }
 
+// What a session was agreed on under: it is not resumed under others.
+std::string terms_of(const TlsOptions& options, const ipc::ListenerSettings& settings) {
+    const ipc::NamedCertificates* authority = find_named(settings.authorities, options.authority);
+    return (options.verify ? "demanded " : "asked for ") + options.ciphers + ' ' +
+           (authority ? authority->certificates.bytes : std::string());
+}
+
 // Everything but the server's own certificates.
 Result<SslContext> make_context(const TlsOptions& options, const ipc::ListenerSettings& settings,
                                 const SessionTickets& tickets) {
@@ -59,15 +67,19 @@ Result<SslContext> make_context(const TlsOptions& options, const ipc::ListenerSe
     SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     // One read(2) for all that there is, rather than two for each record.
     SSL_CTX_set_read_ahead(context.get(), 1);
-    SSL_CTX_set_dh_auto(context.get(), options.dhe);
+    if (SSL_CTX_set1_groups_list(context.get(), tls_groups) != 1)
+        return openssl_error("SSL_CTX_set1_groups_list");
     if (Result<void> set = set_ciphers(*context, options.ciphers); !set)
         return set.error();
     if (!options.authority.empty())
         if (Result<void> asked = ask_for_certificates(*context, options, settings); !asked)
             return asked.error();
-    const ipc::NamedCertificates* authority = find_named(settings.authorities, options.authority);
-    tickets.attach(context.get(), (options.verify ? "demanded" : "asked for") +
-                                      (authority ? authority->certificates.bytes : std::string()));
+    tickets.attach(context.get(), terms_of(options, settings));
+    // A certificate may have been withdrawn since the ticket was given, or have expired.
+    if (options.verify) {
+        SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(context.get(), 0);
+    }
     return context;
 }
 

@@ -21,7 +21,7 @@ class TlsServer {
                                                    const ipc::ListenerSettings& settings,
                                                    const SessionTickets& tickets);
 
-    // Of a connection that begins now. It may outlive this object.
+    // Of a connection that begins now. This object outlives its handshake.
     SslSession new_session() const {
         return SslSession(SSL_new(identities_.front().context.get()));
     }

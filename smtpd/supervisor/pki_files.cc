@@ -2,8 +2,9 @@
 
 #include <cerrno>
 #include <fcntl.h>
-#include <openssl/crypto.h>
+#include <openssl/pem.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@ namespace postern {
 namespace {
 
 constexpr off_t key_limit = 64 * 1024; // bytes
+constexpr unsigned child_limit = 10;   // seconds, for a file system that does not answer
 constexpr mode_t others = S_IRWXO | S_IWGRP | S_IXGRP;
 
 std::string described(const std::string& name, const Pki& pki) {
@@ -63,43 +65,90 @@ Result<FileDescriptor> copy_key(const std::string& path) {
     return copy;
 }
 
+// What a child found out. Certificates are written anew there, so that what else is in their file
+// (often it is the key) comes no further.
 struct Verdict {
-    std::string fault;   // empty: none
-    std::string warning; // empty: none
+    std::string fault;        // empty: none
+    std::string warning;      // empty: none
+    std::string certificates; // PEM
 };
 
-// In the child.
-Verdict judge_pair(const PkiFiles& files) {
-    Result<std::vector<X509Certificate>> chain = parse_certificates(files.certificates);
+std::string to_pem(const std::vector<X509Certificate>& chain) {
+    MemoryBio bio(BIO_new(BIO_s_mem()));
+    for (const X509Certificate& certificate : chain)
+        PEM_write_bio_X509(bio.get(), certificate.get());
+    char* bytes = nullptr;
+    const long length = BIO_get_mem_data(bio.get(), &bytes);
+    return std::string(bytes, static_cast<size_t>(length));
+}
+
+Result<std::vector<X509Certificate>> load_certificates(const std::string& path) {
+    Result<std::string> text = read_configuration_file(path);
+    if (!text)
+        return text.error();
+    auto chain = parse_certificates(*text);
     if (!chain)
-        return {chain.error().message, ""};
-    Result<std::string> pem = read_memory_file(files.key);
-    if (!pem)
-        return {pem.error().message, ""};
-    Result<EvpKey> key = parse_private_key(*pem);
-    OPENSSL_cleanse(pem->data(), pem->size());
-    if (!key)
-        return {key.error().message, ""};
-    const X509& own = *chain->front();
-    if (Result<void> paired = check_pair(own, **key); !paired)
-        return {paired.error().message, ""};
-    return {"", is_out_of_date(own) ? "the certificate has expired or is not valid yet" : ""};
+        return Error{path + ": " + chain.error().message};
+    return chain;
 }
 
 // In the child.
-Verdict judge_authorities(const std::string& pem) {
-    Result<std::vector<X509Certificate>> parsed = parse_certificates(pem);
-    return {parsed ? "" : parsed.error().message, ""};
+Verdict judge_pair(const Pki& pki, const FileDescriptor& key_file) {
+    auto chain = load_certificates(pki.certificate);
+    if (!chain)
+        return {chain.error().message, "", ""};
+    Result<std::string> pem = read_memory_file(key_file);
+    Result<EvpKey> key = pem ? parse_private_key(*pem) : Result<EvpKey>(pem.error());
+    if (!key)
+        return {pki.key + ": " + key.error().message, "", ""};
+    const X509& own = *chain->front();
+    if (Result<void> paired = check_pair(own, **key); !paired)
+        return {pki.certificate + ", " + pki.key + ": " + paired.error().message, "", ""};
+    const std::string warning =
+        is_out_of_date(own) ? pki.certificate + ": the certificate has expired or is not valid yet"
+                            : "";
+    return {"", warning, to_pem(*chain)};
+}
+
+// In the child.
+Verdict judge_authorities(const std::string& path) {
+    auto authorities = load_certificates(path);
+    if (!authorities)
+        return {authorities.error().message, "", ""};
+    return {"", "", to_pem(*authorities)};
 }
 
 // In the child.
 Verdict judge_ciphers(const std::string& list) {
     SslContext context(SSL_CTX_new(TLS_server_method()));
     Result<void> set = context ? set_ciphers(*context, list) : openssl_error("SSL_CTX_new");
-    return {set ? "" : set.error().message, ""};
+    return {set ? "" : set.error().message, "", ""};
 }
 
-// Runs `judge` in a child, which says its verdict in two lines.
+std::string read_all(int fd) {
+    std::string text;
+    char buffer[4096];
+    while (const ssize_t got = read(fd, buffer, sizeof buffer)) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            break;
+        text.append(buffer, static_cast<size_t>(got));
+    }
+    return text;
+}
+
+bool write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t sent = write(fd, text.data(), text.size());
+        if (sent <= 0)
+            return false;
+        text.remove_prefix(static_cast<size_t>(sent));
+    }
+    return true;
+}
+
+// Runs `judge` in a child, which says its verdict: a line of each kind, then the certificates.
 template <class Judge> Result<Verdict> ask_child(Judge judge) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -109,49 +158,48 @@ template <class Judge> Result<Verdict> ask_child(Judge judge) {
     if (pid < 0)
         return system_error("fork");
     if (pid == 0) {
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        alarm(child_limit);
         const Verdict verdict = judge();
-        const std::string text = verdict.fault + "\n" + verdict.warning + "\n";
-        const bool said = write(theirs.get(), text.data(), text.size()) > 0;
+        const bool said = write_all(theirs.get(), verdict.fault + "\n" + verdict.warning + "\n" +
+                                                      verdict.certificates + ".");
         _exit(said ? 0 : 1);
     }
     theirs.reset();
-    std::string text;
-    char buffer[4096];
-    while (const ssize_t got = read(ours.get(), buffer, sizeof buffer)) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            break;
-        text.append(buffer, static_cast<size_t>(got));
-    }
+    const std::string text = read_all(ours.get());
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    const size_t end = text.find('\n');
-    if (end == std::string::npos || text.back() != '\n')
+    const size_t first = text.find('\n');
+    const size_t second = first == std::string::npos ? first : text.find('\n', first + 1);
+    if (second == std::string::npos || text.back() != '.')
         return Error{"keys cannot be checked: the process that does it ended"};
-    return Verdict{text.substr(0, end), text.substr(end + 1, text.size() - end - 2)};
+    return Verdict{text.substr(0, first), text.substr(first + 1, second - first - 1),
+                   text.substr(second + 1, text.size() - second - 2)};
+}
+
+// The verdict of a child, or its fault as an error.
+template <class Judge> Result<Verdict> judged(Judge judge) {
+    Result<Verdict> verdict = ask_child(judge);
+    if (verdict && !verdict->fault.empty())
+        return Error{verdict->fault};
+    return verdict;
 }
 
 Result<PkiFiles> read_pki(const std::string& name, const Pki& pki,
                           std::vector<std::string>& warnings) {
     PkiFiles files;
     files.name = name;
-    Result<std::string> certificates = read_configuration_file(pki.certificate);
-    if (!certificates)
-        return certificates.error();
-    files.certificates = std::move(*certificates);
     Result<FileDescriptor> key = copy_key(pki.key);
     if (!key)
         return key.error();
     files.key = std::move(*key);
-    Result<Verdict> verdict = ask_child([&files] { return judge_pair(files); });
+    Result<Verdict> verdict = judged([&] { return judge_pair(pki, files.key); });
     if (!verdict)
         return verdict.error();
-    if (!verdict->fault.empty())
-        return Error{pki.certificate + ", " + pki.key + ": " + verdict->fault};
+    files.certificates = std::move(verdict->certificates);
     if (!verdict->warning.empty())
-        warnings.push_back(described(name, pki) + pki.certificate + ": " + verdict->warning);
+        warnings.push_back(described(name, pki) + verdict->warning);
     return files;
 }
 
@@ -166,22 +214,18 @@ Result<Credentials> read_credentials(const Configuration& configuration) {
         credentials.pkis.push_back(std::move(*files));
     }
     for (const auto& [name, path] : configuration.authorities) {
-        Result<std::string> text = read_configuration_file(path);
-        if (!text)
-            return Error{"ca " + name + ": " + text.error().message};
-        Result<Verdict> verdict = ask_child([&] { return judge_authorities(*text); });
-        if (!verdict || !verdict->fault.empty())
-            return Error{"ca " + name + ": " + path + ": " +
-                         (verdict ? verdict->fault : verdict.error().message)};
-        credentials.authorities.push_back({name, std::move(*text)});
+        Result<Verdict> verdict = judged([&] { return judge_authorities(path); });
+        if (!verdict)
+            return Error{"ca " + name + ": " + verdict.error().message};
+        credentials.authorities.push_back({name, std::move(verdict->certificates)});
     }
     for (const Listen& listen : configuration.listens) {
         if (listen.tls.ciphers.empty())
             continue;
-        Result<Verdict> verdict = ask_child([&] { return judge_ciphers(listen.tls.ciphers); });
-        if (!verdict || !verdict->fault.empty())
+        Result<Verdict> verdict = judged([&] { return judge_ciphers(listen.tls.ciphers); });
+        if (!verdict)
             return Error{"listen on " + listen.on + " (line " + std::to_string(listen.line) +
-                         "): " + (verdict ? verdict->fault : verdict.error().message)};
+                         "): " + verdict.error().message};
     }
     return credentials;
 }

@@ -1,7 +1,8 @@
 // The files that `pki` and `ca` name, read at the start and at a reload.
 //
-// Keys are copied into memory files without being looked at; whether they are good is found out in
-// a child process that ends at once, so that no key stays in this process's memory.
+// Keys are copied into memory files without being looked at. Whether they are good is found out in a
+// child process that ends at once, which reads the certificates too: their file may hold a key as
+// well. So no key comes into this process's memory.
 #pragma once
 
 #include <string>

@@ -92,8 +92,6 @@ void describe_tls(std::ostream& out, const TlsOptions& tls) {
         out << " ciphers " << tls.ciphers;
     if (!tls.tls_1_2 || !tls.tls_1_3)
         out << " only " << (tls.tls_1_2 ? "TLSv1.2" : "TLSv1.3");
-    if (tls.dhe)
-        out << " dhe";
 }
 
 void describe_pkis(std::ostream& out, const Configuration& configuration) {

@@ -140,8 +140,8 @@ TEST(Valid, Tls) {
         {mx + "listen on lo tls", means_mx + "3: listen lo 25 tls pki mx.example.org\n"},
         {mx + "ca staff cert /ca\nlisten on lo smtps verify ca staff",
          means_mx + "ca staff /ca\n4: listen lo 465 smtps verify pki mx.example.org ca staff\n"},
-        {mx + "pki mx.example.org dhe auto\nlisten on lo tls protocols \"TLSv1.3\" ciphers HIGH",
-         means_mx + "4: listen lo 25 tls pki mx.example.org ciphers HIGH only TLSv1.3 dhe\n"},
+        {mx + "pki mx.example.org dhe none\nlisten on lo tls protocols \"TLSv1.3\" ciphers HIGH",
+         means_mx + "4: listen lo 25 tls pki mx.example.org ciphers HIGH only TLSv1.3\n"},
         {mx + "smtp ciphers \"HIGH:!aNULL\"\nlisten on lo tls protocols \"TLSv1.2,TLSv1.3\"",
          means_mx + "4: listen lo 25 tls pki mx.example.org ciphers HIGH:!aNULL\n"},
     });

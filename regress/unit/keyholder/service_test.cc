@@ -83,6 +83,20 @@ TEST_F(KeyholderServiceTest, AllListenersGetTheSameTicketKeys) {
     EXPECT_EQ(one.tickets[0].keys[0].encryption, other.tickets[0].keys[0].encryption);
 }
 
+TEST_F(KeyholderServiceTest, AKeyThatAReloadTookAwayIsForgotten) {
+    Service forgetful(loop, 50ms);
+    forgetful.set_keys(keys_with({&own}));
+    forgetful.set_keys(keys_with({&next}));
+    Listener listener(loop, forgetful, 0);
+    listener.ask(own, 1);
+    ASSERT_TRUE(listener.answered(1));
+    EXPECT_FALSE(listener.answers[0].signature.empty()) << "not at once";
+    run_until(loop, [end = loop.now() + 100ms, this] { return loop.now() > end; });
+    listener.ask(own, 2);
+    ASSERT_TRUE(listener.answered(2));
+    EXPECT_TRUE(listener.answers[1].signature.empty());
+}
+
 TEST_F(KeyholderServiceTest, AHandshakeThatBeganBeforeAReloadIsStillSigned) {
     service.set_keys(keys_with({&own}));
     service.set_keys(keys_with({&next}));
@@ -109,15 +123,32 @@ TEST_F(KeyholderServiceTest, AListenerThatIsAheadOfAReloadWaitsForTheKey) {
 
 TEST_F(KeyholderServiceTest, AKeyThatDoesNotComeIsRefused) {
     Listener listener(loop, service, 0);
-    // The questions beyond a listener's credit wait for nothing, the first one for its patience.
-    for (uint32_t i = 0; i <= ipc::signing_credit; ++i)
-        listener.ask(last, i);
+    listener.ask(last, 7);
     ASSERT_TRUE(listener.answered(1));
-    EXPECT_EQ(listener.answers[0].request, ipc::signing_credit);
+    EXPECT_EQ(listener.answers[0].request, 7u);
     EXPECT_TRUE(listener.answers[0].signature.empty());
-    ASSERT_TRUE(listener.answered(ipc::signing_credit + 1));
-    EXPECT_TRUE(listener.answers.back().signature.empty());
-    EXPECT_EQ(service.totals().refused, ipc::signing_credit + 1);
+    EXPECT_EQ(service.totals().refused, 1u);
+}
+
+TEST_F(KeyholderServiceTest, AListenerBeyondItsCreditIsCutOff) {
+    service.set_keys(keys_with({&own}));
+    Listener greedy(loop, service, 0), other(loop, service, 1);
+    for (uint32_t i = 0; i <= ipc::signing_credit; ++i)
+        greedy.ask(last, i);
+    other.ask(own, 1);
+    ASSERT_TRUE(run_until(loop, [&] { return greedy.closed; }));
+    ASSERT_TRUE(other.answered(1));
+    EXPECT_FALSE(other.closed);
+}
+
+TEST_F(KeyholderServiceTest, NobodyWaitsForAllOfAnothersQuestions) {
+    service.set_keys(keys_with({&own}));
+    Listener many(loop, service, 0), one(loop, service, 1);
+    for (uint32_t i = 0; i < ipc::signing_credit; ++i)
+        many.ask(own, i);
+    one.ask(own, 1);
+    ASSERT_TRUE(one.answered(1));
+    EXPECT_LT(many.answers.size(), ipc::signing_credit / 2);
 }
 
 TEST_F(KeyholderServiceTest, AListenerThatAsksForMailToBeSignedIsRefused) {

@@ -283,15 +283,40 @@ TEST_F(TlsServerTest, NobodyIsServedByKeyExchangeWithRsa) {
     EXPECT_FALSE(outcome.done);
 }
 
-TEST_F(TlsServerTest, FiniteFieldsAreForThoseWhoAreConfiguredTo) {
-    const Prepare old = [](SSL* client) {
-        SSL_set_max_proto_version(client, TLS1_2_VERSION);
-        SSL_set_cipher_list(client, "DHE-RSA-AES128-GCM-SHA256");
-    };
+// A third of a second of ours for each of these: whoever wants nothing else goes away.
+TEST_F(TlsServerTest, NobodyIsServedInFiniteFields) {
     options.pkis = {"mx-rsa"};
-    EXPECT_FALSE(meet(*make(), old).done);
-    options.dhe = true;
-    EXPECT_TRUE(meet(*make(), old).done);
+    options.ciphers = "ALL";
+    const auto server = make();
+    EXPECT_FALSE(meet(*server, [](SSL* client) {
+                     SSL_set_max_proto_version(client, TLS1_2_VERSION);
+                     SSL_set_cipher_list(client, "DHE-RSA-AES128-GCM-SHA256");
+                 }).done);
+    EXPECT_FALSE(
+        meet(*server, [](SSL* client) { SSL_set1_groups_list(client, "ffdhe2048"); }).done);
+}
+
+TEST_F(TlsServerTest, WhereClientsMustProveWhoTheyAreTheyDoSoEachTime) {
+    const TestCertificate known =
+        make_certificate(TestKey::p256, {.names = {"client.example"}, .issuer = &authority});
+    options.authority = "staff";
+    options.verify = true;
+    const auto demanding = make();
+    for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        const Prepare prove = [&](SSL* client) {
+            SSL_set_max_proto_version(client, version);
+            SSL_use_certificate(client, known.certificate.get());
+            SSL_use_PrivateKey(client, known.key.get());
+        };
+        const Outcome first = meet(*demanding, prove);
+        ASSERT_TRUE(first.done) << first.error;
+        const Outcome second = meet(*demanding, [&](SSL* client) {
+            prove(client);
+            SSL_set_session(client, first.ticket.get());
+        });
+        EXPECT_TRUE(second.done) << second.error;
+        EXPECT_FALSE(second.facts.resumed);
+    }
 }
 
 } // namespace

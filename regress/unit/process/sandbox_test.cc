@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <functional>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
@@ -117,6 +120,38 @@ TEST(Sandbox, AsRootItGivesUpRootForGood) {
     waitpid(pid, &status, 0);
     EXPECT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// The owner of a process's memory in /proc is its user, or root if it leaves no core file.
+uid_t owner_in_proc(const Sandbox& sandbox) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const bool ready = setresuid(65534, 65534, 65534) == 0 &&
+                           prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0 &&
+                           enter_sandbox(ipc::Identity(), sandbox).ok();
+        const bool told = write(ends[1], ready ? "y" : "n", 1) == 1;
+        for (;;)
+            sleep(told ? 100 : 0);
+    }
+    char ready = 0;
+    EXPECT_EQ(read(ends[0], &ready, 1), 1);
+    EXPECT_EQ(ready, 'y');
+    struct stat status {};
+    stat(("/proc/" + std::to_string(pid) + "/mem").c_str(), &status);
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+    close(ends[0]);
+    close(ends[1]);
+    return status.st_uid;
+}
+
+TEST(Sandbox, WhoHasSecretsLeavesNoCoreFile) {
+    if (geteuid() != 0)
+        GTEST_SKIP() << "needs root";
+    EXPECT_EQ(owner_in_proc({}), 65534u);
+    EXPECT_EQ(owner_in_proc({.has_secrets = true}), 0u);
 }
 
 } // namespace

@@ -89,13 +89,24 @@ TEST_F(PkiFilesTest, WhatIsWrongWithAPair) {
     EXPECT_EQ(fault(), "pki mx.test.example (line 3): cert.pem, key.pem: "
                        "the certificate is not that of the key");
     put(pki.key, "no key\n");
-    EXPECT_TRUE(fault().starts_with("pki mx.test.example (line 3): cert.pem, key.pem: there is no "
-                                    "private key in PEM form"));
+    EXPECT_TRUE(fault().starts_with("pki mx.test.example (line 3): key.pem: there is no private "
+                                    "key in PEM form"));
     put(pki.certificate, "");
-    EXPECT_EQ(fault(), "pki mx.test.example (line 3): cert.pem, key.pem: "
-                       "there is no certificate in PEM form");
+    EXPECT_EQ(fault(), "pki mx.test.example (line 3): cert.pem: there is no certificate in PEM "
+                       "form");
     std::filesystem::remove(pki.certificate);
     EXPECT_EQ(fault(), "pki mx.test.example (line 3): cert.pem: No such file or directory");
+}
+
+// As haproxy and others have it: one file for everything.
+TEST_F(PkiFilesTest, OfAFileWithBothOnlyTheCertificatesAreTaken) {
+    put(pki.key, own.key_pem() + own.certificate_pem());
+    pki.certificate = pki.key;
+    authorities["staff"] = pki.key;
+    Result<Credentials> credentials = read();
+    ASSERT_TRUE(credentials) << credentials.error().message;
+    EXPECT_EQ(credentials->pkis[0].certificates, own.certificate_pem());
+    EXPECT_EQ(credentials->authorities[0].certificates, own.certificate_pem());
 }
 
 TEST_F(PkiFilesTest, WhoMayReadAKey) {
@@ -190,6 +201,12 @@ TEST_F(PkiFilesTest, NoKeyStaysInOurMemory) {
         return shell("grep -qaF \"$(sed -n 2p " + file + ")\" " + dump) == 0;
     };
     EXPECT_TRUE(found(pki.certificate)) << "the dump is no dump";
+    EXPECT_FALSE(found(pki.key));
+    // Nor if it is in the file of the certificate.
+    ASSERT_EQ(shell("cat " + pki.certificate + " >>" + pki.key), 0);
+    pki.certificate = pki.key;
+    ASSERT_TRUE(read());
+    dump_memory(dump);
     EXPECT_FALSE(found(pki.key));
 }
 

@@ -1,0 +1,48 @@
+// A command line of SMTP, as any client may send it.
+#include "common/smtp/command.h"
+
+#include "common/smtp/limits.h"
+#include "regress/fuzz/expect.h"
+
+using namespace postern;
+using fuzz::expect;
+
+namespace {
+
+void check_mailbox(const Mailbox& mailbox) {
+    if (mailbox.is_null() || mailbox.domain().empty())
+        return;
+    const std::string wire = mailbox.to_string();
+    expect(wire.size() <= limits::path, "what was accepted fits into a path");
+    for (char c : wire)
+        expect(c >= 0x20 && c < 0x7f, "an address is printable ASCII");
+    const auto again = parse_mailbox(wire);
+    expect(again && *again == mailbox, "what is written is read back as the same");
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    const std::string_view line = fuzz::text_of(data, size);
+    for (bool extended : {true, false}) {
+        AllowedParameters allowed;
+        allowed.extended = extended;
+        const Command command = parse_command(line, allowed);
+        if (const auto* error = std::get_if<CommandError>(&command)) {
+            expect(error->reply.code >= 500 && error->reply.code <= 555, "a refusal is a 5yz");
+            expect(to_wire(error->reply).size() <= limits::reply_line, "and one line");
+        } else if (const auto* mail = std::get_if<MailCommand>(&command)) {
+            check_mailbox(mail->reverse_path);
+            expect(extended || (!mail->size && mail->body == BodyType::unspecified),
+                   "after HELO there are no parameters");
+        } else if (const auto* rcpt = std::get_if<RcptCommand>(&command)) {
+            expect(!rcpt->forward_path.is_null(), "a forward-path is not null");
+            check_mailbox(rcpt->forward_path);
+        }
+        for (char c : line)
+            if (c == '\0' || c == '\r' || c == '\n')
+                expect(std::holds_alternative<CommandError>(command),
+                       "a line with a control octet is no command");
+    }
+    return 0;
+}
