@@ -53,6 +53,8 @@ class ClientSession {
     const std::string& remote() const { return options_.remote; }
     const EhloCapabilities& capabilities() const { return capabilities_; }
 
+    TimePoint now() const { return stream_.executor().now(); }
+
     // For the transaction.
     //
     // Starts a stage: its replies must all be in within `limit`.

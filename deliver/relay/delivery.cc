@@ -72,6 +72,7 @@ class Delivery {
     Task<Sent> send(Destinations::Lease& lease, std::unique_ptr<Connection> connection);
 
     size_t open_recipients() const;
+    bool in_time() const { return around_.network.executor().now() < walk_until_; }
     void explain(const Diagnosis& diagnosis);
     void explain_connect(const std::string& where, const Error& error);
     void settle(const Diagnosis& diagnosis);
@@ -188,10 +189,9 @@ Task<void> Delivery::walk(Destinations::Lease& lease) {
             explain(*list.failure);
         co_return;
     }
-    Executor& executor = around_.network.executor();
-    around_.slow.move_to_end(list.exchangers, executor.now());
+    around_.slow.move_to_end(list.exchangers, around_.network.executor().now());
     for (const Exchanger& exchanger : list.exchangers) {
-        if (open_recipients() == 0 || executor.now() >= walk_until_)
+        if (open_recipients() == 0 || !in_time())
             co_return;
         if (refused_by_ != to_string(exchanger))
             co_await try_exchanger(lease, exchanger);
@@ -213,7 +213,7 @@ Task<void> Delivery::try_unix(Destinations::Lease& lease) {
         if (!opened)
             co_return;
         const Sent sent = co_await send(lease, std::move(connection));
-        again = sent == Sent::part;
+        again = sent == Sent::part && in_time();
     }
 }
 
@@ -233,7 +233,7 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
         if (!opened)
             co_return;
         const Sent sent = co_await send(lease, std::move(connection));
-        again = sent == Sent::part;
+        again = sent == Sent::part && in_time();
     }
 }
 
@@ -271,7 +271,7 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
                                     std::unique_ptr<Connection> connection) {
     const size_t before = open_recipients();
     ++connection->messages;
-    co_await send_message(connection->session, message_, recipients_);
+    co_await send_message(connection->session, message_, recipients_, walk_until_);
     const size_t left = open_recipients();
     const bool failed = connection->session.failed();
     if (connection->session.lost_after_content() && connection->endpoint)

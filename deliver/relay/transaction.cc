@@ -416,11 +416,11 @@ Task<void> Transaction::run() {
 } // namespace
 
 Task<void> send_message(ClientSession& session, const Message& message,
-                        std::vector<Recipient>& recipients) {
+                        std::vector<Recipient>& recipients, TimePoint until) {
     Transaction transaction(session, message, recipients);
     if (!transaction.acceptable())
         co_return;
-    while (session.usable() && transaction.next_batch())
+    while (session.usable() && session.now() <= until && transaction.next_batch())
         co_await transaction.run();
 }
 

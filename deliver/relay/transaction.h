@@ -51,10 +51,10 @@ struct Recipient {
     Diagnosis diagnosis; // why; while `open`: what went wrong last
 };
 
-// Gives the message to those of `recipients` that are open. Afterwards those still open may be
-// tried elsewhere; session.usable() tells whether the session can take another message. The
-// references must outlive the task.
+// Gives the message to those of `recipients` that are open; no transaction begins after `until`.
+// Afterwards those still open may be tried elsewhere; session.usable() tells whether the session
+// can take another message. The references must outlive the task.
 Task<void> send_message(ClientSession& session, const Message& message,
-                        std::vector<Recipient>& recipients);
+                        std::vector<Recipient>& recipients, TimePoint until);
 
 } // namespace postern::relay

@@ -342,6 +342,31 @@ TEST_F(DeliveryTest, TheWalkHasAnEnd) {
     EXPECT_LE(time.elapsed(), walk_limit + 5min);
 }
 
+// Slow in every reply, but within the limits of RFC 5321 4.5.3.2, and one recipient at a time.
+TEST_F(DeliveryTest, OneRecipientAtATimeCannotBeUsedToKeepUsForEver) {
+    recipients = {"u@d.example", "v@d.example", "w@d.example"};
+    auto slowly = [](const std::string& recipient) {
+        return "C: MAIL FROM:<a@s.example>\n wait 290\n S: 250 ok\n C: RCPT TO:<" + recipient +
+               "@d.example>\n wait 290\n S: 250 ok\n C: DATA\n S: 354 go\n C: x\n C: .\n"
+               "wait 590\n S: 250 ok\n";
+    };
+    const std::string greeting = "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 LIMITS ";
+    const char* outcome = "delivered 2.0.0 a.example[192.0.2.1]:25; "
+                          "delivered 2.0.0 a.example[192.0.2.1]:25; temporary 4.4.2 ";
+
+    network.serve("192.0.2.1:25", greeting + "RCPTMAX=1\n" + slowly("u") + slowly("v") + leave);
+    EXPECT_EQ(run(order()), outcome) << "in one session";
+    EXPECT_LE(time.elapsed(), 2 * walk_limit);
+    EXPECT_EQ(network.errors(), "");
+
+    const TimePoint before = time.now();
+    for (const char* recipient : {"u", "v"})
+        network.serve("192.0.2.1:25", greeting + "MAILMAX=1 RCPTMAX=1\n" + slowly(recipient));
+    EXPECT_EQ(run(order()), outcome) << "in a session each";
+    EXPECT_LE(time.now() - before, 2 * walk_limit);
+    EXPECT_EQ(network.errors(), "");
+}
+
 TEST_F(DeliveryTest, ConfiguredHost) {
     network.serve("192.0.2.9:2626", hello + takes + leave);
     ipc::Deliver deliver = order_to("192.0.2.9", RelayScheme::smtp_no_tls);

@@ -62,7 +62,7 @@ struct Dialogue {
             results.clear();
             for (const std::string& recipient : recipients)
                 results.emplace_back(recipient);
-            co_await relay::send_message(session, message, results);
+            co_await relay::send_message(session, message, results, TimePoint::max());
         }
         co_await time.sleep(pause);
         usable = session.usable();
