@@ -34,14 +34,14 @@ bool unanswered(const ResolveAnswer& answer) {
     return answer.status == ResolveStatus::temporary || answer.status == ResolveStatus::bogus;
 }
 
-// What a mail host can have: neither "this host", nor a group, nor what is reserved. Loopback is
-// let pass: whoever lists it means this machine, and own endpoints are recognised.
+// What a mail host can have: neither "this host", nor a group, nor what is reserved, such as IPv4
+// addresses written as IPv6 (RFC 4291 2.5.5), which would hide whose they are. Loopback is let
+// pass: whoever lists it means this machine, and own endpoints are recognised.
 bool is_usable(const IpAddress& address) {
-    if (address.is_unspecified())
-        return false;
     if (address.version == 4)
         return address.low >> 24 != 0 && address.low >> 24 < 224;
-    return address.version == 6 && address.high >> 56 != 0xff;
+    return address.version == 6 && address.high >> 56 != 0xff &&
+           (address.high != 0 || address.is_loopback());
 }
 
 std::vector<IpAddress> usable_addresses(const ResolveAnswer& answer, uint8_t version) {

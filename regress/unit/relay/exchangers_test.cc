@@ -247,6 +247,19 @@ TEST(OrderExchangers, Table) {
         EXPECT_EQ(addresses(order(row.hosts)), row.expected) << row.what;
 }
 
+// An AAAA record can hold an IPv4 address, ours for example: ::ffff:203.0.113.1, ::203.0.113.1.
+TEST(OrderExchangers, Ipv4AddressesWrittenAsIpv6AreNone) {
+    HostAddresses answers{address_answer("192.0.2.1"), address_answer("2001:db8::1")};
+    for (uint64_t prefix : {uint64_t{0xffff} << 32, uint64_t{0}}) {
+        ipc::DnsRecord record;
+        record.address = {6, 0, prefix | 0xcb007101};
+        answers.aaaa.records.push_back(record);
+    }
+    EXPECT_EQ(
+        addresses(order_exchangers("dest.example", {{10, "a"}}, {answers}, 25, true, gateway())),
+        "a[2001:db8::1]:25 a[192.0.2.1]:25");
+}
+
 TEST(OrderExchangers, AConfiguredHostMayBeOurselves) {
     EXPECT_EQ(addresses(order({{0, "alias", "203.0.113.1", ""}}, false)), "alias[203.0.113.1]:25");
 }
