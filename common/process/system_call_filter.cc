@@ -172,8 +172,7 @@ Result<void> install_system_call_filter(const Sandbox& sandbox) {
     allow_threads(filter);
     if (sandbox.network_client) {
         filter.allow(for_network_client);
-        // Netlink tells the machine's own addresses.
-        allow_sockets(filter, {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK});
+        allow_sockets(filter, {AF_INET, AF_INET6, AF_UNIX});
     }
     if (sandbox.ask_services) {
         filter.allow(for_network_client);

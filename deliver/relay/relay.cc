@@ -50,14 +50,7 @@ void Relay::configure(const ipc::RelaySettings& settings) {
     identity->hostname = settings.hostname;
     identity->ourselves.endpoints = settings.own_endpoints;
     identity->ourselves.names = settings.own_names;
-    // A later reload may no longer be allowed to ask; then what was found first stays.
-    Result<std::vector<IpAddress>> addresses = interface_addresses();
-    if (addresses)
-        machine_addresses_ = std::move(*addresses);
-    else
-        log::warning("the machine's addresses are unknown",
-                     {{"reason", addresses.error().message}});
-    identity->ourselves.machine_addresses = machine_addresses_;
+    identity->ourselves.machine_addresses = settings.machine_addresses;
     identity_ = std::move(identity); // deliveries under way keep the former
 }
 

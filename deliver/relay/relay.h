@@ -52,7 +52,6 @@ class Relay {
     std::mt19937_64 generator_;
     Random random_;
     std::shared_ptr<const Identity> identity_;
-    std::vector<IpAddress> machine_addresses_;
     SystemNetwork network_;
     SlowAddresses slow_;
     Destinations destinations_;

@@ -1,7 +1,6 @@
 // See system_network.h.
 #include "deliver/relay/system_network.h"
 
-#include <ifaddrs.h>
 #include <sys/socket.h>
 
 #include "common/net/socket.h"
@@ -79,19 +78,6 @@ Task<Network::Connected> SystemNetwork::connect(Endpoint peer, std::optional<IpA
 
 Task<Network::Connected> SystemNetwork::connect_unix(std::string path) {
     co_return connected(co_await connect_to_unix(loop_, std::move(path), connect_limit));
-}
-
-Result<std::vector<IpAddress>> interface_addresses() {
-    ifaddrs* first = nullptr;
-    if (getifaddrs(&first) < 0)
-        return system_error("getifaddrs");
-    std::vector<IpAddress> result;
-    for (const ifaddrs* interface = first; interface != nullptr; interface = interface->ifa_next)
-        if (interface->ifa_addr != nullptr)
-            if (std::optional<Endpoint> endpoint = Endpoint::from_sockaddr(*interface->ifa_addr))
-                result.push_back(endpoint->address);
-    freeifaddrs(first);
-    return result;
 }
 
 } // namespace postern::relay

@@ -32,7 +32,4 @@ class SystemNetwork final : public Network {
     std::unique_ptr<ipc::Channel<ipc::FromResolver, ipc::ToResolver>> resolver_;
 };
 
-// The addresses of the machine's interfaces; an error when the system does not tell.
-Result<std::vector<IpAddress>> interface_addresses();
-
 } // namespace postern::relay

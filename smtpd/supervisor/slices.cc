@@ -66,15 +66,9 @@ ipc::RelaySettings relay(const Surroundings& found) {
     ipc::RelaySettings settings;
     settings.hostname = found.hostname;
     settings.own_names = own_names(found);
-    for (const ipc::ListenAddress& address : found.listen) {
-        if (!address.endpoint.address.is_unspecified()) {
-            settings.own_endpoints.push_back(address.endpoint);
-            continue;
-        }
-        for (const IpAddress& local : found.local_addresses)
-            if (local.version == address.endpoint.address.version)
-                settings.own_endpoints.push_back({local, address.endpoint.port});
-    }
+    settings.machine_addresses = found.local_addresses;
+    for (const ipc::ListenAddress& address : found.listen)
+        settings.own_endpoints.push_back(address.endpoint);
     return settings;
 }
 

@@ -36,9 +36,9 @@ TEST(Slices, ARelayKnowsWhereItWouldMeetItself) {
     std::vector<std::string> endpoints;
     for (const Endpoint& endpoint : relay.own_endpoints)
         endpoints.push_back(endpoint.to_string());
-    // The unspecified address stands for all of its family.
-    EXPECT_EQ(endpoints,
-              (std::vector<std::string>{"127.0.0.1:25", "192.0.2.1:25", "127.0.0.1:2525"}));
+    // What the unspecified address stands for is more than the machine's addresses: all of 127/8.
+    EXPECT_EQ(endpoints, (std::vector<std::string>{"0.0.0.0:25", "127.0.0.1:2525"}));
+    EXPECT_EQ(relay.machine_addresses, example().local_addresses);
 }
 
 TEST(Slices, AListenerHasCertificatesAndTheKeyholderTheNamesOfItsKeys) {
