@@ -1,8 +1,6 @@
 // `table NAME { … }`, `table NAME file:/path`, and lists written where a table is used.
 #include "common/config/grammar.h"
 
-#include <algorithm>
-
 #include "common/config/table_file.h"
 #include "common/smtp/text.h"
 
@@ -15,19 +13,13 @@ struct Draft {
     TableSource source;
 };
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(), ascii_lower);
-    return result;
-}
-
 void add_value(Draft& draft, const Token& value) {
     draft.table.values.push_back(value.text);
     draft.source.values.push_back(value.position);
 }
 
 void add_pair(TokenStream& in, Draft& draft, const Token& key, std::string value) {
-    if (draft.table.pairs.emplace(lower(key.text), std::move(value)).second)
+    if (draft.table.pairs.emplace(ascii_lower(key.text), std::move(value)).second)
         draft.source.values.push_back(key.position);
     else
         in.report(key.position, "key " + quoted(key.text) + " is in this table already");

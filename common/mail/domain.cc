@@ -16,10 +16,7 @@ std::string_view without_trailing_dot(std::string_view domain) {
 } // namespace
 
 std::string normalize_domain(std::string_view domain) {
-    std::string out(without_trailing_dot(domain));
-    for (char& c : out)
-        c = ascii_lower(c);
-    return out;
+    return ascii_lower(without_trailing_dot(domain));
 }
 
 bool same_domain(std::string_view a, std::string_view b) {

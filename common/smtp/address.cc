@@ -34,13 +34,6 @@ bool has_non_ascii(std::string_view text) {
     return false;
 }
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        c = ascii_lower(c);
-    return out;
-}
-
 // Dot-string: atoms with single dots between them.
 bool is_dot_string(std::string_view text) {
     if (text.empty() || text.front() == '.' || text.back() == '.')
@@ -252,7 +245,7 @@ class AddressParser {
             return fail(AddressError::domain_too_long);
         if (!is_domain(text))
             return fail(AddressError::bad_domain);
-        result.domain_ = lower(text);
+        result.domain_ = ascii_lower(text);
         return true;
     }
 

@@ -45,6 +45,12 @@ inline std::string sanitize(std::string_view text, std::size_t limit = std::stri
 // US-ASCII case, whatever the locale.
 constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 constexpr char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+inline std::string ascii_lower(std::string_view text) {
+    std::string result(text);
+    for (char& c : result)
+        c = ascii_lower(c);
+    return result;
+}
 constexpr bool is_ascii_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 

@@ -14,12 +14,6 @@ namespace {
 
 constexpr int least_rsa_bits = 2048;
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(), ascii_lower);
-    return result;
-}
-
 std::string text_of(const ASN1_STRING* string) {
     return std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
                        static_cast<size_t>(ASN1_STRING_length(string)));
@@ -119,11 +113,11 @@ std::vector<std::string> names_of(const X509& certificate) {
     for (int i = 0; i < sk_GENERAL_NAME_num(alternatives); ++i) {
         const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives, i);
         if (name->type == GEN_DNS)
-            names.push_back(lower(text_of(name->d.dNSName)));
+            names.push_back(ascii_lower(text_of(name->d.dNSName)));
     }
     GENERAL_NAMES_free(alternatives);
     if (names.empty())
-        if (std::string name = lower(common_name(certificate)); !name.empty())
+        if (std::string name = ascii_lower(common_name(certificate)); !name.empty())
             names.push_back(std::move(name));
     std::sort(names.begin(), names.end());
     return names;

@@ -16,17 +16,11 @@ namespace {
 // A recipient "user+tag" is found as "user" too, as in OpenSMTPD.
 constexpr char subaddress_delimiter = '+';
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(), ascii_lower);
-    return result;
-}
-
 // Domains as they are compared: address literals in their canonical form.
 std::string canonical_domain(std::string_view text) {
     if (text.starts_with('['))
         if (const auto literal = parse_address_literal(text))
-            return lower(*literal);
+            return ascii_lower(*literal);
     return normalize_domain(text);
 }
 
@@ -106,11 +100,11 @@ class MailboxSet {
         } else if (text == "<>") {
             null_path_ = true;
         } else if (at == std::string_view::npos) {
-            users_.insert(lower(text));
+            users_.insert(ascii_lower(text));
         } else if (at == 0) {
             domains_.add(text.substr(1));
         } else {
-            const std::string user = lower(text.substr(0, at));
+            const std::string user = ascii_lower(text.substr(0, at));
             const std::string_view domain = text.substr(at + 1);
             if (domain.find('*') == std::string_view::npos)
                 exact_.insert(user + '@' + canonical_domain(domain));
@@ -125,7 +119,7 @@ class MailboxSet {
         if (local_part.empty())
             return null_path_ && domain.empty();
         // An entry with a tag of its own is met only by the same tag, one without it by any.
-        const std::string whole = lower(local_part);
+        const std::string whole = ascii_lower(local_part);
         return contains_user(whole, domain) ||
                contains_user(whole.substr(0, whole.find(subaddress_delimiter)), domain);
     }
@@ -200,13 +194,13 @@ bool add_value(PreparedTable& table, Shape shape, const std::string& value) {
     case Shape::networks:
         return table.networks.add(value);
     case Shape::users: // a user name may be an address
-        table.names.insert(lower(value));
+        table.names.insert(ascii_lower(value));
         [[fallthrough]];
     case Shape::mailboxes:
         table.mailboxes.add(value);
         break;
     case Shape::names:
-        table.names.insert(lower(value));
+        table.names.insert(ascii_lower(value));
         break;
     }
     return true;
@@ -271,7 +265,7 @@ bool RuleSet::Prepared::is_user(const PreparedCriterion& criterion,
         return !user.empty();
     const size_t at = user.rfind('@');
     if (at == std::string::npos)
-        return tables[*criterion.table].names.contains(lower(user));
+        return tables[*criterion.table].names.contains(ascii_lower(user));
     return tables[*criterion.table].mailboxes.contains(user.substr(0, at),
                                                        canonical_domain(user.substr(at + 1)));
 }
@@ -318,7 +312,7 @@ Answer RuleSet::Prepared::answer(const PreparedCriterion& criterion, const Quest
     case CriterionKind::helo:
         return to_answer(table->domains.contains(canonical_domain(q.origin.helo)));
     case CriterionKind::tag:
-        return to_answer(table->names.contains(lower(q.origin.tag)));
+        return to_answer(table->names.contains(ascii_lower(q.origin.tag)));
     case CriterionKind::tls: // what never was on a wire needed none
         return to_answer(q.origin.tls || !from_network);
     }

@@ -13,12 +13,6 @@ namespace {
 constexpr size_t user_name_limit = 64;
 constexpr char subaddress_delimiter = '+';
 
-std::string lower_case(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(), ascii_lower);
-    return result;
-}
-
 // A forward-path in wire form without brackets; `postmaster` alone is one too (RFC 5321 4.1.1.3).
 std::optional<Mailbox> parse_recipient(const std::string& text) {
     return parse_forward_path("<" + text + ">");
@@ -115,7 +109,7 @@ ipc::RouteVerdict Router::find_user(const Action& action, const Mailbox& recipie
         Result<bool> exists = user_exists(user);
         return exists && *exists ? RouteVerdict::accepted : RouteVerdict::temporary;
     }
-    user = lower_case(recipient.local_part());
+    user = ascii_lower(recipient.local_part());
     for (bool whole : {true, false}) {
         if (!whole) {
             const size_t tag = user.find(subaddress_delimiter);
@@ -133,7 +127,7 @@ ipc::RouteVerdict Router::find_user(const Action& action, const Mailbox& recipie
     }
     // RFC 5321 4.5.1: where mail is taken at all, postmaster's is. Without a user or alias of that
     // name it is root's.
-    if (lower_case(recipient.local_part()) == "postmaster") {
+    if (ascii_lower(recipient.local_part()) == "postmaster") {
         user = "root";
         Result<bool> exists = user_exists(user);
         return exists && *exists ? RouteVerdict::accepted : RouteVerdict::temporary;
