@@ -31,7 +31,8 @@ constexpr const char* usage =
     "  log verbose|brief       log more, or as usual\n"
     "\n"
     "An ID is that of a message (16 hexadecimal digits) or of an envelope (the same, a dot, a\n"
-    "number). Exit status: 0 done, 1 nothing there or refused, 64 wrong usage, 69 no server.\n";
+    "number). Exit status: 0 done, 1 nothing there or refused, 64 wrong usage, 69 no server,\n"
+    "74 the output cannot be written.\n";
 
 constexpr int nothing_done = 1;
 
@@ -218,6 +219,14 @@ int set_log(ControlClient& client, const std::string& what) {
     return command(client, question, false);
 }
 
+// What was to be shown has been shown, or the exit status is another.
+int finish(int status) {
+    if (std::fflush(stdout) == 0 && !std::ferror(stdout))
+        return status;
+    std::fprintf(stderr, "smtpctl: the output cannot be written\n");
+    return EX_IOERR;
+}
+
 int run(ControlClient& client, const Words& words) {
     const std::string& verb = words[0];
     if (verb == "show")
@@ -250,10 +259,10 @@ int main(int argc, char** argv) {
             break;
         case 'h':
             std::fputs(usage, stdout);
-            return 0;
+            return finish(0);
         case 'V':
             std::puts("postern " POSTERN_VERSION);
-            return 0;
+            return finish(0);
         default:
             return wrong_usage();
         }
@@ -264,5 +273,5 @@ int main(int argc, char** argv) {
     Result<std::unique_ptr<ControlClient>> client = ControlClient::connect(socket);
     if (!client)
         return away(client.error());
-    return run(**client, words);
+    return finish(run(**client, words));
 }
