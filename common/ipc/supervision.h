@@ -52,7 +52,7 @@ struct Orders {
 // (encode_bytes) in a sealed memory file, because they can be larger than a packet.
 struct Configure {
     Identity identity;   // heeded once
-    bool syslog = false; // log there; else on standard error
+    bool syslog = false; // log there, through the supervisor; else on standard error
     Orders orders;       // heeded once: later ones come from control
     FileDescriptor settings;
     std::vector<FileDescriptor> files; // what the settings refer to, as each *_settings.h says

@@ -35,7 +35,7 @@ void keep_freed_memory() {
 Process::Process(ipc::Role role, Duration cut_off_after)
     : role_(role), peers_(
                        loop_, [this](ipc::Role peer) { cut_off(peer); }, cut_off_after) {
-    log::open(std::string("postern-") + ipc::role_name(role), false);
+    log::open(std::string("postern-") + ipc::role_name(role), log::Output::standard_error);
     keep_freed_memory();
     std::signal(SIGPIPE, SIG_IGN);
     // A terminal's ^C and hangup reach the whole group; the supervisor decides what they mean.
@@ -73,7 +73,8 @@ ipc::Configure Process::first_configure() {
     loop_.run();
     if (!received)
         std::exit(environment_failed);
-    log::open(std::string("postern-") + ipc::role_name(role_), first.syslog);
+    log::open(std::string("postern-") + ipc::role_name(role_),
+              first.syslog ? log::Output::supervisor : log::Output::standard_error);
     log::set_verbose(first.orders.verbose);
     return first;
 }

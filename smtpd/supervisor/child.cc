@@ -13,9 +13,9 @@ namespace postern {
 namespace {
 
 // In the child: nothing is open but standard error and the channel.
-[[noreturn]] void become_program(const std::string& path, int channel) {
+[[noreturn]] void become_program(const std::string& path, int channel, int log) {
     int null = open("/dev/null", O_RDWR);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || (log >= 0 && dup2(log, 2) < 0))
         _exit(71);
     // dup2() of a descriptor to itself would leave it close-on-exec.
     int moved = channel == ipc::supervision_fd ? dup(channel) : channel;
@@ -49,13 +49,20 @@ Result<std::string> find_programs() {
 
 Result<void> Child::start(const std::string& programs) {
     auto [ours, theirs] = ipc::make_pair();
-    std::string path = programs + "/postern-" + ipc::role_name(name_.role);
+    const std::string program = std::string("postern-") + ipc::role_name(name_.role);
+    const std::string path = programs + "/" + program;
+    FileDescriptor our_log, their_log;
+    if (pass_on_)
+        std::tie(our_log, their_log) = ipc::make_pair();
     pid_t pid = fork();
     if (pid < 0)
         return system_error("fork");
     if (pid == 0)
-        become_program(path, theirs.get());
+        become_program(path, theirs.get(), their_log.get());
     pid_ = pid;
+    if (our_log)
+        log_ = std::make_unique<ChildLog>(loop_, std::move(our_log),
+                                          program + "[" + std::to_string(pid) + "]", pass_on_);
     started_ = Clock::now();
     channel_ = std::make_unique<ipc::Channel<ipc::ToSupervisor, ipc::FromSupervisor>>(
         loop_, std::move(ours),
@@ -83,6 +90,9 @@ std::chrono::milliseconds Child::ended() {
     pid_ = 0;
     execution_.disarm();
     channel_.reset();
+    if (log_)
+        log_->read_rest();
+    log_.reset();
     return delay_.next(Clock::now() - started_);
 }
 

@@ -11,6 +11,7 @@
 #include "common/base/result.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/supervision.h"
+#include "smtpd/supervisor/child_log.h"
 #include "smtpd/supervisor/restart_delay.h"
 #include "smtpd/supervisor/wiring.h"
 
@@ -23,14 +24,18 @@ class Child {
   public:
     using Handler = std::function<void(Child&, ipc::ToSupervisor&&)>;
 
-    Child(EventLoop& loop, ProcessName name, Handler handler)
-        : loop_(loop), name_(name), handler_(std::move(handler)), execution_(*this) {}
+    // Its log lines go to `pass_on`; if that is empty, to the standard error that we have
+    // ourselves.
+    Child(EventLoop& loop, ProcessName name, Handler handler, ChildLog::PassOn pass_on)
+        : loop_(loop), name_(name), handler_(std::move(handler)), pass_on_(std::move(pass_on)),
+          execution_(*this) {}
 
     ProcessName name() const { return name_; }
     pid_t pid() const { return pid_; } // 0: not running
     bool running() const { return pid_ != 0; }
 
-    // Starts the program with nothing but its channel. What is sent before it reads is kept.
+    // Starts the program with nothing but its channel and its log. What is sent before it reads is
+    // kept.
     Result<void> start(const std::string& programs);
     void send(ipc::FromSupervisor message);
     void signal(int number);
@@ -49,11 +54,13 @@ class Child {
     EventLoop& loop_;
     ProcessName name_;
     Handler handler_;
+    ChildLog::PassOn pass_on_;
     pid_t pid_ = 0;
     TimePoint started_;
     RestartDelay delay_;
     Execution execution_;
     std::unique_ptr<ipc::Channel<ipc::ToSupervisor, ipc::FromSupervisor>> channel_;
+    std::unique_ptr<ChildLog> log_; // if there is somebody to pass it on to
 };
 
 } // namespace postern

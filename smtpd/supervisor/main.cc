@@ -137,7 +137,8 @@ int main(int argc, char** argv) {
             return 1;
         }
     }
-    log::open("smtpd", !arguments.standard_error);
+    log::open("smtpd",
+              arguments.standard_error ? log::Output::standard_error : log::Output::syslog);
     log::set_verbose(arguments.verbose);
     EventLoop loop;
     Supervisor supervisor(loop, {arguments.file, !arguments.standard_error, arguments.verbose},

@@ -156,10 +156,12 @@ int Supervisor::run() {
     SignalWatch interrupt(loop_, SIGINT, [this] { drain(); });
     SignalWatch hangup(loop_, SIGHUP, [this] { reload(); });
     for (ProcessName name : all_processes(configuration_, surroundings_.cores))
-        children_.push_back(
-            std::make_unique<Child>(loop_, name, [this](Child& child, ipc::ToSupervisor&& message) {
+        children_.push_back(std::make_unique<Child>(
+            loop_, name,
+            [this](Child& child, ipc::ToSupervisor&& message) {
                 on_message(child, std::move(message));
-            }));
+            },
+            options_.syslog ? log::pass_on : ChildLog::PassOn()));
     for (auto& child : children_)
         start(*child);
     for (const ipc::ListenAddress& address : surroundings_.listen)

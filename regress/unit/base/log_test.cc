@@ -1,0 +1,92 @@
+// Log lines on their way through the supervisor.
+#include <gtest/gtest.h>
+
+#include <sys/socket.h>
+
+#include "common/base/file_descriptor.h"
+#include "common/base/log.h"
+
+namespace postern::log {
+namespace {
+
+TEST(ReadPacket, Table) {
+    struct Row {
+        const char* what;
+        std::string_view packet;
+        std::vector<Line> expected;
+    };
+    using namespace std::string_view_literals;
+    const Row rows[] = {
+        {"a line of ours", "<6>stopped", {{Level::info, "stopped"}}},
+        {"each level",
+         "<3>a\n<4>b",
+         {{Level::error, "a"}, {Level::error, "<4>b"}}}, // one digit a packet
+        {"warning", "<4>warning: b", {{Level::warning, "warning: b"}}},
+        {"debug", "<7>debug: c", {{Level::debug, "debug: c"}}},
+        {"a level that is none", "<9>a", {{Level::error, "<9>a"}}},
+        {"nor one that stops the machine", "<0>a", {{Level::error, "<0>a"}}},
+        {"last words of a library",
+         "terminate called\n  what():  x\n",
+         {{Level::error, "terminate called"}, {Level::error, "  what():  x"}}},
+        {"control characters", "<6>a\x1b[2Jb\0c\xff\r"sv, {{Level::info, "a?[2Jb?c??"}}},
+        {"what is escaped stays so", "<6>a=\"\\x0a\"", {{Level::info, "a=\"\\x0a\""}}},
+        {"nothing", "", {}},
+        {"no text", "<6>\n\n", {}},
+        {"half a level", "<6", {{Level::error, "<6"}}},
+    };
+    for (const Row& row : rows)
+        EXPECT_EQ(read_packet(row.packet), row.expected) << row.what;
+}
+
+// Standard error is a socket for as long as this lives.
+class StandardError {
+  public:
+    StandardError() : before_(::dup(STDERR_FILENO)) {
+        int ends[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+        ours_ = FileDescriptor(ends[0]);
+        EXPECT_EQ(::dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+        ::close(ends[1]);
+    }
+    ~StandardError() { ::dup2(before_.get(), STDERR_FILENO); }
+
+    // The next packet; empty: there is none.
+    std::string take() {
+        char buffer[4096];
+        const ssize_t size = ::recv(ours_.get(), buffer, sizeof buffer, 0);
+        return std::string(buffer, static_cast<size_t>(std::max<ssize_t>(size, 0)));
+    }
+
+  private:
+    FileDescriptor before_;
+    FileDescriptor ours_;
+};
+
+TEST(SupervisorOutput, LinesThatFindNoRoomAreCounted) {
+    std::string first;
+    std::vector<std::string> after;
+    size_t waiting = 0, written = 0;
+    {
+        StandardError end;
+        open("postern-test", Output::supervisor);
+        error("no luck", {{"reason", "two\nlines"}});
+        first = end.take();
+        const std::string text(1000, 'x');
+        for (; written < 10000; ++written)
+            info(text); // more than a socket holds; nobody waits for room
+        while (!end.take().empty())
+            ++waiting;
+        info("on we go");
+        for (int i = 0; i < 3; ++i)
+            after.push_back(end.take());
+        open("postern-test", Output::standard_error);
+    }
+    EXPECT_EQ(first, "<3>error: no luck reason=\"two\\x0alines\"");
+    EXPECT_LT(waiting, written);
+    const std::string loss =
+        "<4>warning: log lines were lost lines=" + std::to_string(written - waiting);
+    EXPECT_EQ(after, (std::vector<std::string>{loss, "<6>on we go", ""}));
+}
+
+} // namespace
+} // namespace postern::log

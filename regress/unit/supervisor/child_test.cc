@@ -1,0 +1,52 @@
+// A process that is started, without the program that it would be.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sys/wait.h>
+
+#include "smtpd/supervisor/child.h"
+
+namespace postern {
+namespace {
+
+struct ChildTest : testing::Test {
+    ChildTest() {
+        char name[] = "/tmp/postern-test-XXXXXX";
+        folder = mkdtemp(name);
+    }
+    ~ChildTest() override { std::filesystem::remove_all(folder); }
+    void program(const std::string& script) {
+        const std::string path = folder + "/postern-control";
+        std::ofstream(path) << "#!/bin/sh\n" << script;
+        std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    }
+
+    std::string folder;
+    EventLoop loop;
+};
+
+TEST_F(ChildTest, WhatItSaysLastIsPassedOn) {
+    program("printf '<6>serving' >&2\nprintf 'terminate called\\n' >&2\nexit 70\n");
+    std::vector<std::pair<std::string, log::Line>> lines;
+    Child child(
+        loop, {ipc::Role::control, 0}, [](Child&, ipc::ToSupervisor&&) {},
+        [&](const std::string& sender, const log::Line& line) {
+            lines.emplace_back(sender, line);
+        });
+    ASSERT_TRUE(child.start(folder));
+    const std::string sender = "postern-control[" + std::to_string(child.pid()) + "]";
+    int status = 0;
+    ASSERT_EQ(waitpid(child.pid(), &status, 0), child.pid());
+    EXPECT_EQ(WEXITSTATUS(status), 70);
+    EXPECT_TRUE(lines.empty()) << "the loop does not run";
+    child.ended();
+    const std::vector<std::pair<std::string, log::Line>> expected = {
+        {sender, {log::Level::info, "serving"}},
+        {sender, {log::Level::error, "terminate called"}},
+    };
+    EXPECT_EQ(lines, expected);
+}
+
+} // namespace
+} // namespace postern
