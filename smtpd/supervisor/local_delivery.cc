@@ -77,10 +77,10 @@ Result<User> find_user(const std::string& name, bool root) {
 } // namespace
 
 void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request) {
-    auto refuse = [&](std::string why) {
+    auto refuse = [&](std::string why, int status = EX_TEMPFAIL) {
         ipc::Exited exited;
         exited.request = request.request;
-        exited.status = EX_TEMPFAIL;
+        exited.status = status;
         exited.error = std::move(why);
         report_(std::move(exited));
     };
@@ -93,6 +93,10 @@ void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request
     Result<User> user = find_user(request.user, root_);
     if (!user)
         return refuse(user.error().message);
+    // What anybody may write is not written by somebody who may write everything.
+    if (root_ && user->user_id == 0)
+        return refuse("nothing is delivered as root: give this mail an action with a user",
+                      EX_CONFIG);
     MaildirValues values;
     values.user = user->name;
     values.directory = user->home;

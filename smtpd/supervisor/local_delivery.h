@@ -1,5 +1,5 @@
 // Runs postern-maildir as the recipient's user, for `local`, which may name a user and an action
-// but neither a program nor a path: those come from the configuration.
+// but neither a program nor a path: those come from the configuration. Nothing runs as root.
 #pragma once
 
 #include <functional>

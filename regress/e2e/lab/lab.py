@@ -34,6 +34,9 @@ class Lab:
         self.variables = self.make_variables()
         if mode == "root":
             self.add_users()
+        elif mode == "loopback" and os.getuid() == 0:
+            os.mkdir(self.path("maildir"), 0o700)
+            shutil.chown(self.path("maildir"), self.variables["USER"])
 
     def make_variables(self):
         variables = {"DIR": self.directory, "SPOOL": self.path("spool"),
@@ -41,11 +44,19 @@ class Lab:
                      "HOME": self.path("home"), "BIN": self.gateway.programs, "PORT": 2525,
                      "DNSPORT": self.dns_port, "ANCHOR": self.dns.trust_anchor,
                      "BUILD": self.build,
-                     "USER": "alice" if self.mode == "root" else pwd.getpwuid(os.getuid()).pw_name}
+                     "USER": self.user()}
         for name, host in self.hosts.items():
             variables[name.upper()] = host.address
             variables[name.upper() + "_6"] = host.address6
         return variables
+
+    def user(self):
+        """Whose mail the gateway may deliver: not root's."""
+        if self.mode == "root":
+            return "alice"
+        if self.mode == "loopback" and os.getuid() == 0:
+            return "nobody"
+        return pwd.getpwuid(os.getuid()).pw_name
 
     def path(self, name):
         return os.path.join(self.directory, name)

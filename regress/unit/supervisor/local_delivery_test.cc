@@ -101,5 +101,18 @@ TEST_F(LocalDeliveryTest, OnlyWhatTheConfigurationNamesIsRun) {
     EXPECT_EQ(output, "");
 }
 
+// RFC 5321 4.5.1 lets everybody write to postmaster: such mail waits, and says what for.
+TEST_F(LocalDeliveryTest, NothingIsRunAsRoot) {
+    install_helper();
+    for (const char* configured : {"", "root"}) {
+        configuration.actions[0].user = configured;
+        ipc::Exited exited = run(true, "root");
+        EXPECT_EQ(exited.status, EX_CONFIG);
+        EXPECT_EQ(exited.error,
+                  "nothing is delivered as root: give this mail an action with a user");
+        EXPECT_EQ(output, "");
+    }
+}
+
 } // namespace
 } // namespace postern
