@@ -20,7 +20,7 @@ import time
 ALGORITHM = "ECDSAP256SHA256"
 DEFAULT_TTL = 5  # seconds: tests change their zones and wait for it
 NSD_CONFIGURATION = """server:
-  ip-address: {address}@{port}
+{addresses}
   port: {port}
   zonesdir: "{directory}"
   pidfile: ""
@@ -68,6 +68,7 @@ class NameServer:
     def __init__(self, host, port, directory, build):
         self.host, self.port, self.directory, self.build = host, port, directory, build
         self.process = None
+        self.addresses = [host.address]
         self.trust_anchor = os.path.join(directory, "trust-anchor")
         os.makedirs(directory, exist_ok=True)
 
@@ -75,8 +76,9 @@ class NameServer:
         """Writes and signs all zones. Called again, it changes them (then reload())."""
         for old in glob.glob(os.path.join(self.directory, "zone-*")):
             os.unlink(old)
-        configuration = NSD_CONFIGURATION.format(address=self.host.address, port=self.port,
-                                                 directory=self.directory)
+        configuration = NSD_CONFIGURATION.format(
+            addresses="\n".join(f"  ip-address: {address}@{self.port}" for address in self.addresses),
+            port=self.port, directory=self.directory)
         delegations = ["ns.lab. A " + self.host.address]
         for zone, (kind, records) in parse_zones(text).items():
             delegations.append(f"{zone} NS ns.lab.")

@@ -8,6 +8,7 @@ import time
 from . import gateway, hosts, script, sink
 from .dns import NameServer
 
+ROOT_SERVER = "198.41.0.4"  # a.root-servers.net
 WAIT = 20  # seconds that an expectation may take to come true
 USERS = {"alice": 2001, "bob": 2002}  # with a home directory each
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
@@ -134,6 +135,14 @@ class Lab:
             with open(self.path(name), "w") as file:
                 file.write(text)
             subprocess.run(["mount", "--bind", self.path(name), f"/etc/{name}"], check=True)
+
+    def become_root_server(self):
+        """The name server is found where every resolver looks for the root zone, too."""
+        for name, command in (("dns", f"addr add {ROOT_SERVER}/32 dev eth0"),
+                              ("gateway", f"route add {ROOT_SERVER}/32 dev eth0")):
+            with self.hosts[name].inside():
+                hosts.ip([command])
+        self.dns.addresses.append(ROOT_SERVER)
 
     def small_disk(self, name, size):
         """A file system of this size on a directory of the test, made before the gateway starts."""

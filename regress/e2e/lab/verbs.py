@@ -103,8 +103,10 @@ def send_bad_commands(lab, step, name, pattern, most):
 
 # Hosts, name server, disk
 
-@verb(r"start dns(?: with (\S+))?")
-def start_dns(lab, step, zones):
+@verb(r"start dns( as root server)?(?: with (\S+))?")
+def start_dns(lab, step, is_root, zones):
+    if is_root:
+        lab.become_root_server()
     lab.dns.write_zones(lab.file(zones or "zones"))
     lab.dns.start()
     lab.until(lambda: None if lab.dns.is_ready() else "no answer", "nsd")
