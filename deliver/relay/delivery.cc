@@ -145,23 +145,17 @@ Task<void> Delivery::run() {
         settle(*error);
         co_return;
     }
-    std::optional<Destinations::Lease> lease =
-        co_await around_.destinations.lease(destination_key(order_.route, helo_));
-    if (!lease) {
-        settle(Diagnosis(status::congestion,
-                         "all connections to the destination were busy for too long"));
-        co_return;
-    }
-    if (std::unique_ptr<Connection> connection = lease->take()) {
+    Destinations::Lease lease = around_.destinations.lease(destination_key(order_.route, helo_));
+    if (std::unique_ptr<Connection> connection = lease.take()) {
         // What goes wrong here may be the connection's age: the addresses are still walked.
         reached_ = true;
         const std::string remote = connection->session.remote();
-        const Sent sent = co_await send(*lease, std::move(connection));
+        const Sent sent = co_await send(lease, std::move(connection));
         if (sent == Sent::refused)
             refused_by_ = remote;
     }
     if (open_recipients() > 0)
-        co_await walk(*lease);
+        co_await walk(lease);
     const bool left = open_recipients() > 0;
     destination_down_ = left && !reached_ && !our_trouble_;
     for (Recipient& recipient : recipients_) {

@@ -28,28 +28,6 @@ std::string destination_key(const ipc::Route& route, const std::string& helo) {
     return key;
 }
 
-struct Destinations::Waiter {
-    Waiter(Destinations& destinations, std::string key)
-        : destinations(destinations), key(std::move(key)), granted(destinations.executor_) {
-        destinations.destinations_[this->key].waiters.push_back(this);
-    }
-    ~Waiter() {
-        if (in_line)
-            destinations.destinations_[key].waiters.remove(this);
-        else if (!taken)
-            destinations.release(key, std::move(connection));
-        destinations.forget_if_unused(key);
-    }
-    Waiter(const Waiter&) = delete;
-
-    Destinations& destinations;
-    std::string key;
-    bool in_line = true;
-    bool taken = false;
-    std::unique_ptr<Connection> connection;
-    Completion<bool> granted;
-};
-
 Destinations::Destinations(Executor& executor, Limits limits)
     : executor_(executor), limits_(limits), sweep_(*this) {}
 
@@ -69,26 +47,19 @@ void Destinations::Lease::keep(std::unique_ptr<Connection> connection) {
         std::exchange(destinations_, nullptr)->release(key_, std::move(connection));
 }
 
-Task<std::optional<Destinations::Lease>> Destinations::lease(std::string key) {
-    Destination& destination = destinations_[key];
-    if (destination.leased < limits_.connections) {
-        ++destination.leased;
-        ++leased_;
-        co_return Lease(*this, key, take_idle(destination));
-    }
-    Waiter waiter(*this, key);
-    std::optional<bool> granted = co_await waiter.granted.wait(limits_.lease_wait);
-    if (!granted)
-        co_return std::nullopt;
-    waiter.taken = true;
-    co_return Lease(*this, key, std::move(waiter.connection));
+Destinations::Lease Destinations::lease(const std::string& key) {
+    ++leased_;
+    return Lease(*this, key, take_idle(key));
 }
 
 // The one used last: the others may run out, so that few are kept busy.
-std::unique_ptr<Connection> Destinations::take_idle(Destination& destination) {
-    while (!destination.idle.empty()) {
-        IdleList::iterator last = destination.idle.back();
-        destination.idle.pop_back();
+std::unique_ptr<Connection> Destinations::take_idle(const std::string& key) {
+    for (auto found = by_destination_.find(key); found != by_destination_.end();
+         found = by_destination_.find(key)) {
+        IdleList::iterator last = found->second.back();
+        found->second.pop_back();
+        if (found->second.empty())
+            by_destination_.erase(found);
         std::unique_ptr<Connection> connection = std::move(last->connection);
         idle_.erase(last);
         if (worth_keeping(*connection))
@@ -99,30 +70,13 @@ std::unique_ptr<Connection> Destinations::take_idle(Destination& destination) {
 }
 
 void Destinations::release(const std::string& key, std::unique_ptr<Connection> connection) {
-    Destination& destination = destinations_[key];
-    if (connection && !worth_keeping(*connection))
-        close(std::move(connection));
-    if (!destination.waiters.empty()) {
-        // The lease goes on to the first in line, with the connection if there is one.
-        Waiter& next = *destination.waiters.front();
-        destination.waiters.pop_front();
-        next.in_line = false;
-        next.connection = std::move(connection);
-        next.granted.complete(true);
-        return;
-    }
-    --destination.leased;
     --leased_;
-    if (connection)
+    if (!connection)
+        return;
+    if (worth_keeping(*connection))
         put_aside(key, std::move(connection));
-    forget_if_unused(key);
-}
-
-void Destinations::forget_if_unused(const std::string& key) {
-    auto found = destinations_.find(key);
-    if (found != destinations_.end() && found->second.leased == 0 && found->second.idle.empty() &&
-        found->second.waiters.empty())
-        destinations_.erase(found);
+    else
+        close(std::move(connection));
 }
 
 bool Destinations::worth_keeping(const Connection& connection) const {
@@ -136,7 +90,7 @@ void Destinations::put_aside(const std::string& key, std::unique_ptr<Connection>
     if (idle_.size() >= limits_.idle_connections)
         remove_first_idle();
     idle_.push_back({key, std::move(connection), executor_.now() + limits_.idle});
-    destinations_[key].idle.push_back(std::prev(idle_.end()));
+    by_destination_[key].push_back(std::prev(idle_.end()));
     if (!sweep_.armed())
         sweep_.arm(executor_, idle_.front().until);
 }
@@ -159,11 +113,12 @@ void Destinations::sweep() {
 
 void Destinations::remove_first_idle() {
     IdleList::iterator first = idle_.begin();
-    std::erase(destinations_[first->key].idle, first);
-    std::string key = std::move(first->key);
+    auto found = by_destination_.find(first->key);
+    std::erase(found->second, first);
+    if (found->second.empty())
+        by_destination_.erase(found);
     std::unique_ptr<Connection> connection = std::move(first->connection);
     idle_.erase(first);
-    forget_if_unused(key);
     close(std::move(connection));
 }
 

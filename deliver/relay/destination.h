@@ -1,9 +1,8 @@
 // Connections by destination: one that has finished a message is kept for the next message to the
-// same destination for a moment, and their number is bounded.
+// same destination for a moment. How many deliveries go to one at once is the queue's to say.
 //
-// Whoever delivers holds a Lease, which is the right to one connection; it may come with an open
-// one. Dropping a lease, at whatever point, closes its connection and lets the next in line go on.
-// A connection that is worth keeping is given back with keep().
+// Whoever delivers holds a Lease; it may come with an open connection. Dropping a lease, at
+// whatever point, closes that. A connection that is worth keeping is given back with keep().
 #pragma once
 
 #include <list>
@@ -14,7 +13,6 @@
 #include <vector>
 
 #include "common/ipc/routing.h"
-#include "common/loop/completion.h"
 #include "common/loop/task.h"
 #include "deliver/relay/client_session.h"
 
@@ -41,13 +39,11 @@ std::string destination_key(const ipc::Route& route, const std::string& helo);
 class Destinations {
   public:
     struct Limits {
-        std::chrono::seconds idle{2};         // a connection waits for another message
-        std::chrono::seconds lifetime{300};   // then the exchangers are worked out anew
-        unsigned messages = 100;              // the same, by count
-        unsigned connections = 50;            // leased at once for one destination
-        size_t idle_connections = 200;        // of all destinations
-        size_t closing_connections = 100;     // where QUIT is under way
-        std::chrono::seconds lease_wait{300}; // for a lease, when all are taken
+        std::chrono::seconds idle{2};       // a connection waits for another message
+        std::chrono::seconds lifetime{300}; // then the exchangers are worked out anew
+        unsigned messages = 100;            // the same, by count
+        size_t idle_connections = 200;      // of all destinations
+        size_t closing_connections = 100;   // where QUIT is under way
     };
     Destinations(Executor& executor, Limits limits);
     ~Destinations();
@@ -76,8 +72,7 @@ class Destinations {
         std::string key_;
         std::unique_ptr<Connection> connection_;
     };
-    // Nothing: all connections of this destination were busy for too long.
-    Task<std::optional<Lease>> lease(std::string key);
+    Lease lease(const std::string& key);
 
     // Takes leave of all idle connections, and keeps none from now on.
     void stop_keeping();
@@ -94,23 +89,14 @@ class Destinations {
     };
     using IdleList = std::list<Idle>; // the first expires first
 
-    // In line for a lease. `granted` without having been taken goes to the next when it is
-    // destroyed.
-    struct Waiter;
-    struct Destination {
-        unsigned leased = 0;
-        std::vector<IdleList::iterator> idle; // the last was used last
-        std::list<Waiter*> waiters;
-    };
     struct Sweep final : Timer {
         explicit Sweep(Destinations& destinations) : destinations_(destinations) {}
         void expired() override { destinations_.sweep(); }
         Destinations& destinations_;
     };
 
-    std::unique_ptr<Connection> take_idle(Destination& destination);
+    std::unique_ptr<Connection> take_idle(const std::string& key);
     void release(const std::string& key, std::unique_ptr<Connection> connection);
-    void forget_if_unused(const std::string& key);
     bool worth_keeping(const Connection& connection) const;
     void put_aside(const std::string& key, std::unique_ptr<Connection> connection);
     void close(std::unique_ptr<Connection> connection);
@@ -121,8 +107,9 @@ class Destinations {
     Executor& executor_;
     Limits limits_;
     bool keeping_ = true;
-    std::map<std::string, Destination> destinations_;
     IdleList idle_;
+    // By destination, the last was used last; none of these lists is empty.
+    std::map<std::string, std::vector<IdleList::iterator>> by_destination_;
     size_t leased_ = 0;
     Sweep sweep_;
     TaskGroup closing_;

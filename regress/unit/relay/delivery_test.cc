@@ -367,6 +367,19 @@ TEST_F(DeliveryTest, OneRecipientAtATimeCannotBeUsedToKeepUsForEver) {
     EXPECT_EQ(network.errors(), "");
 }
 
+// `queue limit max-per-destination` is the only limit.
+TEST_F(DeliveryTest, AsManyGoToOneDestinationAtOnceAsTheQueueWants) {
+    constexpr size_t many = 200;
+    for (size_t i = 0; i < many; ++i)
+        network.serve("192.0.2.1:25", "stall");
+    TaskGroup deliveries;
+    for (size_t i = 0; i < many; ++i)
+        deliveries.spawn(deliver_it(order()));
+    time.run();
+    const std::string tried = network.tried();
+    EXPECT_EQ(static_cast<size_t>(std::count(tried.begin(), tried.end(), ':')), many);
+}
+
 TEST_F(DeliveryTest, ConfiguredHost) {
     network.serve("192.0.2.9:2626", hello + takes + leave);
     ipc::Deliver deliver = order_to("192.0.2.9", RelayScheme::smtp_no_tls);

@@ -20,7 +20,6 @@ struct DestinationsTest : testing::Test {
     NextHop hop{time, polite};
     NextHop other{time, polite};
     std::unique_ptr<Connection> opened;
-    std::vector<std::optional<Destinations::Lease>> leases;
     Destinations::Limits limits;
 
     Task<void> open_it(NextHop& hop) {
@@ -35,29 +34,18 @@ struct DestinationsTest : testing::Test {
         time.run();
         return std::move(opened);
     }
-    Task<void> lease_it(Destinations& destinations, std::string key) {
-        std::optional<Destinations::Lease> lease = co_await destinations.lease(key);
-        leases.push_back(std::move(lease));
-    }
-    Destinations::Lease lease(Destinations& destinations, const std::string& key) {
-        leases.clear();
-        TaskGroup group;
-        group.spawn(lease_it(destinations, key));
-        time.run();
-        return std::move(*leases.at(0));
-    }
 };
 
 TEST_F(DestinationsTest, AConnectionIsKeptForTheSameDestination) {
     Destinations destinations(time, limits);
-    Destinations::Lease first = lease(destinations, "a");
+    Destinations::Lease first = destinations.lease("a");
     EXPECT_EQ(first.take(), nullptr);
     first.keep(connection(hop));
     EXPECT_EQ(destinations.idle(), 1u);
     EXPECT_EQ(destinations.leased(), 0u);
 
-    EXPECT_EQ(lease(destinations, "b").take(), nullptr);
-    Destinations::Lease second = lease(destinations, "a");
+    EXPECT_EQ(destinations.lease("b").take(), nullptr);
+    Destinations::Lease second = destinations.lease("a");
     EXPECT_NE(second.take(), nullptr);
     EXPECT_EQ(destinations.idle(), 0u);
     EXPECT_EQ(destinations.leased(), 1u);
@@ -65,23 +53,23 @@ TEST_F(DestinationsTest, AConnectionIsKeptForTheSameDestination) {
 
 TEST_F(DestinationsTest, AfterAMomentItIsLeftPolitely) {
     Destinations destinations(time, limits);
-    lease(destinations, "a").keep(connection(hop));
+    destinations.lease("a").keep(connection(hop));
     time.advance(1900ms);
     EXPECT_EQ(destinations.idle(), 1u);
     time.advance(200ms);
     EXPECT_EQ(destinations.idle(), 0u);
     EXPECT_EQ(destinations.closing(), 0u);
     EXPECT_TRUE(hop.finished()) << hop.errors();
-    EXPECT_EQ(lease(destinations, "a").take(), nullptr);
+    EXPECT_EQ(destinations.lease("a").take(), nullptr);
 }
 
 TEST_F(DestinationsTest, OneThatTheServerHasEndedIsNotUsed) {
     NextHop leaving(time, "S: 220 mx\n C: EHLO relay.example\n S: 250 mx\n wait 1\n S: 421 bye");
     Destinations destinations(time, limits);
-    lease(destinations, "a").keep(connection(leaving));
+    destinations.lease("a").keep(connection(leaving));
     time.advance(1100ms);
     EXPECT_EQ(destinations.idle(), 1u);
-    EXPECT_EQ(lease(destinations, "a").take(), nullptr);
+    EXPECT_EQ(destinations.lease("a").take(), nullptr);
     EXPECT_EQ(destinations.idle(), 0u);
 }
 
@@ -90,81 +78,40 @@ TEST_F(DestinationsTest, AgeAndUseEndIt) {
     Destinations destinations(time, limits);
     std::unique_ptr<Connection> used = connection(hop);
     used->messages = 2;
-    lease(destinations, "a").keep(std::move(used));
+    destinations.lease("a").keep(std::move(used));
     EXPECT_EQ(destinations.idle(), 0u);
     time.run();
     EXPECT_TRUE(hop.finished()) << hop.errors();
 
     std::unique_ptr<Connection> old = connection(other);
     time.advance(301s);
-    lease(destinations, "a").keep(std::move(old));
+    destinations.lease("a").keep(std::move(old));
     EXPECT_EQ(destinations.idle(), 0u);
     time.run();
     EXPECT_TRUE(other.finished()) << other.errors();
 }
 
-TEST_F(DestinationsTest, ConnectionsOfADestinationAreBoundedAndHandedOn) {
-    limits.connections = 1;
+TEST_F(DestinationsTest, TheOneUsedLastIsUsedAgain) {
     Destinations destinations(time, limits);
-    Destinations::Lease first = lease(destinations, "a");
-    EXPECT_EQ(lease(destinations, "b").take(), nullptr); // another one is not concerned
-
-    leases.clear();
-    TaskGroup waiting;
-    waiting.spawn(lease_it(destinations, "a"));
-    waiting.spawn(lease_it(destinations, "a"));
-    time.run();
-    EXPECT_TRUE(leases.empty());
-
-    first.keep(connection(hop));
-    time.run();
-    ASSERT_EQ(leases.size(), 1u) << "the first in line gets it";
-    EXPECT_NE(leases[0]->take(), nullptr) << "with its connection";
-    leases[0].reset();
-    time.run();
-    ASSERT_EQ(leases.size(), 2u) << "a dropped lease goes on, too";
-    EXPECT_EQ(leases[1]->take(), nullptr);
-    leases.clear();
-    EXPECT_EQ(destinations.leased(), 0u);
-}
-
-TEST_F(DestinationsTest, WaitingHasALimit) {
-    limits.connections = 1;
-    Destinations destinations(time, limits);
-    Destinations::Lease held = lease(destinations, "a");
-    leases.clear();
-    TaskGroup waiting;
-    waiting.spawn(lease_it(destinations, "a"));
-    time.advance(limits.lease_wait);
-    ASSERT_EQ(leases.size(), 1u);
-    EXPECT_FALSE(leases[0].has_value());
-    EXPECT_EQ(destinations.leased(), 1u);
-}
-
-TEST_F(DestinationsTest, AWaiterThatIsGoneLosesNothing) {
-    limits.connections = 1;
-    Destinations destinations(time, limits);
-    std::optional<Destinations::Lease> held(lease(destinations, "a"));
-    leases.clear();
     {
-        TaskGroup given_up;
-        given_up.spawn(lease_it(destinations, "a"));
-        TaskGroup granted;
-        granted.spawn(lease_it(destinations, "a"));
-        given_up.clear();
-        held.reset(); // granted to the second one, which goes before it learns of it
+        Destinations::Lease first = destinations.lease("a");
+        Destinations::Lease second = destinations.lease("a");
+        EXPECT_EQ(destinations.leased(), 2u);
+        first.keep(connection(hop));
+        second.keep(connection(other));
     }
-    time.run();
-    EXPECT_TRUE(leases.empty());
     EXPECT_EQ(destinations.leased(), 0u);
-    EXPECT_EQ(lease(destinations, "a").take(), nullptr);
+    Destinations::Lease dropped = destinations.lease("a");
+    EXPECT_NE(dropped.take(), nullptr);
+    time.advance(3s);
+    EXPECT_TRUE(hop.finished()) << "the other one runs out: " << hop.errors();
 }
 
 TEST_F(DestinationsTest, IdleConnectionsAreBounded) {
     limits.idle_connections = 1;
     Destinations destinations(time, limits);
-    lease(destinations, "a").keep(connection(hop));
-    lease(destinations, "b").keep(connection(other));
+    destinations.lease("a").keep(connection(hop));
+    destinations.lease("b").keep(connection(other));
     time.run();
     EXPECT_EQ(destinations.idle(), 1u);
     EXPECT_TRUE(hop.finished()) << "the older one goes: " << hop.errors();
@@ -173,8 +120,8 @@ TEST_F(DestinationsTest, IdleConnectionsAreBounded) {
 
 TEST_F(DestinationsTest, AtTheEndAllAreLeft) {
     Destinations destinations(time, limits);
-    Destinations::Lease held = lease(destinations, "b");
-    lease(destinations, "a").keep(connection(hop));
+    Destinations::Lease held = destinations.lease("b");
+    destinations.lease("a").keep(connection(hop));
     destinations.stop_keeping();
     time.run();
     EXPECT_TRUE(hop.finished()) << hop.errors();
