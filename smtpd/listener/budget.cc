@@ -18,8 +18,15 @@ void Budget::surplus_recipient() {
         ++surplus_recipients_;
 }
 
+void Budget::surplus_chunk() {
+    if (surplus_chunks_ >= free_chunks)
+        bad_command();
+    else
+        ++surplus_chunks_;
+}
+
 void Budget::message_accepted() {
-    errors_ = idle_commands_ = refused_recipients_ = surplus_recipients_ = 0;
+    errors_ = idle_commands_ = refused_recipients_ = surplus_recipients_ = surplus_chunks_ = 0;
 }
 
 bool Budget::exhausted() const {

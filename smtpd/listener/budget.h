@@ -21,10 +21,17 @@ class Budget {
     // already. Each further one counts as a bad command.
     static constexpr uint32_t free_recipients = 1000;
 
+    // A chunk of fewer octets, if it is not the last one, is worth no more than a NOOP.
+    static constexpr uint64_t small_chunk = 256;
+    // Chunks between two messages that come to nothing: a client sends them ahead of our reply to
+    // the first (RFC 3030 2). Each further one counts as a bad command.
+    static constexpr uint32_t free_chunks = 1000;
+
     void bad_command() { ++errors_; }
     void idle_command();
     void refused_recipient() { ++refused_recipients_; }
     void surplus_recipient();
+    void surplus_chunk();
     // A message was accepted: the client is of some use, and starts afresh.
     void message_accepted();
 
@@ -42,6 +49,7 @@ class Budget {
     uint32_t idle_commands_ = 0;
     uint32_t refused_recipients_ = 0;
     uint32_t surplus_recipients_ = 0;
+    uint32_t surplus_chunks_ = 0;
     uint32_t transactions_ = 0;
 };
 

@@ -22,13 +22,17 @@ Reply helo(std::string_view hostname, std::string_view client) {
 Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size) {
     return Reply(250, std::string(hostname) + " Hello " + std::string(client) +
                           "\nPIPELINING\nSIZE " + std::to_string(max_message_size) +
-                          "\n8BITMIME\nENHANCEDSTATUSCODES");
+                          "\n8BITMIME\nCHUNKING\nENHANCEDSTATUSCODES");
 }
 
 Reply ok() { return Reply(250, status::success, "Ok"); }
 Reply sender_ok() { return Reply(250, status::sender_valid, "Sender ok"); }
 Reply recipient_ok() { return Reply(250, status::recipient_valid, "Recipient ok"); }
 Reply start_data() { return Reply(354, "End data with <CR><LF>.<CR><LF>"); }
+
+Reply chunk_taken(uint64_t octets) {
+    return Reply(250, status::success, std::to_string(octets) + " octets received");
+}
 
 Reply queued(std::string_view message_id) {
     return Reply(250, status::success, std::string(message_id) + " queued");
@@ -45,11 +49,12 @@ Reply cannot_verify() {
 Reply help() {
     return Reply(214, status::success,
                  "This is a Postern mail gateway.\n"
-                 "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP\n"
+                 "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP\n"
                  "  EHLO host.example\n"
                  "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME]\n"
                  "  RCPT TO:<recipient@b.example>\n"
                  "  DATA, the message, and a line with a single dot\n"
+                 "  BDAT octets [LAST], and as many octets of the message\n"
                  "The protocol is RFC 5321. Ask postmaster about this host.");
 }
 
@@ -64,6 +69,18 @@ Reply nested_mail() {
 }
 Reply mail_first() { return Reply(503, status::invalid_command, "MAIL first"); }
 Reply rcpt_first() { return Reply(503, status::invalid_command, "RCPT first"); }
+Reply ehlo_first() {
+    return Reply(503, status::invalid_command, "Say EHLO first: BDAT is an extension");
+}
+Reply data_after_chunk() {
+    return Reply(503, status::invalid_command, "BDAT has begun the message: no DATA");
+}
+Reply recipient_after_chunk() {
+    return Reply(503, status::invalid_command, "BDAT has begun the message: no more recipients");
+}
+Reply chunk_after_failure() {
+    return Reply(503, status::invalid_command, "A chunk before was refused: RSET first");
+}
 Reply no_valid_recipients() { return Reply(554, status::invalid_command, "No valid recipients"); }
 
 Reply message_too_big(uint64_t limit) {

@@ -18,6 +18,7 @@ Reply ok();
 Reply sender_ok();
 Reply recipient_ok();
 Reply start_data();
+Reply chunk_taken(uint64_t octets);
 Reply queued(std::string_view message_id);
 Reply goodbye(std::string_view hostname);
 // VRFY and EXPN tell nobody which mailboxes exist. RFC 5321 7.3: a server that has them disabled
@@ -33,6 +34,10 @@ Reply hello_first();
 Reply nested_mail();
 Reply mail_first();
 Reply rcpt_first();
+Reply ehlo_first();
+Reply data_after_chunk();
+Reply recipient_after_chunk();
+Reply chunk_after_failure();
 Reply no_valid_recipients();
 
 // Refusals: the client has done nothing wrong with the protocol.

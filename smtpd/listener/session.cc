@@ -99,6 +99,8 @@ Task<void> Session::converse() {
             co_await keep_pace();
         if (!pending_.empty() && stream_->input().find('\n') == std::string_view::npos)
             co_await settle_recipients();
+        if (content_overdue())
+            input_ended(StreamStatus::timed_out);
         if (draining_ && talking())
             close_with(replies::shutting_down(hostname()));
         if (!talking())
@@ -123,6 +125,8 @@ Task<void> Session::converse() {
             co_await begin_transaction(*mail);
         else if (std::holds_alternative<DataCommand>(command))
             co_await receive_message();
+        else if (auto* bdat = std::get_if<BdatCommand>(&command))
+            co_await receive_chunk(*bdat);
         else
             execute(command);
     }
@@ -147,11 +151,17 @@ Command Session::understand(const Line& line) {
         return CommandError{replies::line_too_long(), AddressError::none};
     if (first && is_http(line.text))
         close_with(replies::not_smtp(hostname()));
-    if (!line.crlf)
-        return CommandError{replies::line_without_crlf(), AddressError::none};
     AllowedParameters allowed;
     allowed.extended = extended_;
-    return parse_command(line.text, allowed);
+    Command command = parse_command(line.text, allowed);
+    if (!line.crlf) {
+        CommandError refused{replies::line_without_crlf(), AddressError::none};
+        const auto* error = std::get_if<CommandError>(&command);
+        refused.out_of_step =
+            std::holds_alternative<BdatCommand>(command) || (error && error->out_of_step);
+        return refused;
+    }
+    return command;
 }
 
 void Session::input_ended(StreamStatus status) {
@@ -165,7 +175,7 @@ void Session::input_ended(StreamStatus status) {
 
 void Session::execute(const Command& command) {
     std::visit(Overloaded{
-                   [this](const CommandError& error) { complain(error.reply); },
+                   [this](const CommandError& error) { complain(error.reply, error.out_of_step); },
                    [this](const HeloCommand& helo) { hello(helo.identity, false); },
                    [this](const EhloCommand& ehlo) { hello(ehlo.identity, true); },
                    [this](const RsetCommand&) {
@@ -194,9 +204,10 @@ void Session::execute(const Command& command) {
                        close_with(replies::goodbye(hostname()));
                    },
                    [this](const StarttlsCommand&) { complain(replies::not_implemented()); },
-                   [](const MailCommand&) {}, // these three wait for somebody: converse()
+                   [](const MailCommand&) {}, // these four wait for somebody: converse()
                    [](const RcptCommand&) {},
                    [](const DataCommand&) {},
+                   [](const BdatCommand&) {},
                },
                command);
 }
@@ -223,11 +234,14 @@ void Session::say(const Reply& reply) {
     stream_->write(to_wire(reply));
 }
 
-void Session::complain(const Reply& reply) {
+void Session::complain(const Reply& reply, bool and_leave) {
     ++services_.counters.errors;
     budget_.bad_command();
     log::debug("bad command", {{"session", to_string(MessageId{id()})}, {"stat", to_line(reply)}});
-    say(reply);
+    if (and_leave)
+        close_with(reply);
+    else
+        say(reply);
 }
 
 Task<void> Session::learn_reverse_name() {

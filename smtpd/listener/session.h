@@ -1,6 +1,6 @@
 // One SMTP session (RFC 5321) from the greeting to the end of the connection, as a coroutine that
 // reads like the dialogue. session.cc has the commands, session_mail.cc what MAIL, RCPT and DATA
-// set going.
+// set going, session_chunks.cc the same of BDAT.
 //
 // A session owns its stream and whatever it waits for; destroying it ends all of that. It takes its
 // settings along: a reload is for later sessions. Nothing that a client sends ends more than its
@@ -62,8 +62,8 @@ struct Connection {
     uint64_t id = 0; // unique, also across restarts
     IpAddress client;
     std::shared_ptr<const ipc::ListenerSettings> settings;
-    size_t address = 0;       // in settings->addresses: where it came in
-    bool spoke_early = false; // there was input before the greeting
+    size_t address = 0;                             // in settings->addresses: where it came in
+    bool spoke_early = false;                       // there was input before the greeting
 };
 
 class SessionOwner {
@@ -116,7 +116,7 @@ class Session {
     void execute(const Command& command);
     void hello(const std::string& identity, bool extended);
     void say(const Reply& reply);
-    void complain(const Reply& reply); // a bad command
+    void complain(const Reply& reply, bool and_leave = false); // a bad command
     void close_with(Reply reply) { last_words_ = std::move(reply); }
     bool talking() const { return !gone_ && !last_words_; }
 
@@ -132,13 +132,22 @@ class Session {
     Task<void> receive_message();
     Task<bool> read_content(DataDecoder& decoder, ContentSink& sink);
     bool too_slow(TimePoint start, uint64_t size) const;
-    std::optional<Reply> judge(const DataDecoder& decoder, const ContentSink& sink);
-    Task<void> submit(const DataDecoder& decoder, ContentSink& sink);
+    Task<bool> more_content(TimePoint start, uint64_t size);
+    ContentFacts::Options content_options() const;
+    std::optional<Reply> judge(const ContentFacts& content, const ContentSink& sink);
+    Task<void> submit(const ContentFacts& content, ContentSink& sink);
     void accepted(uint64_t message, size_t recipients, uint64_t size);
     void refuse_message(const Reply& reply, uint64_t size);
     std::string trace_field() const;
     std::string transaction_id() const;
     ipc::Origin origin() const;
+
+    // session_chunks.cc
+    Task<void> receive_chunk(BdatCommand bdat);
+    std::optional<Reply> chunk_out_of_place() const;
+    Task<bool> read_chunk(ChunkedContent& content, uint64_t octets);
+    Task<bool> skip_chunk(uint64_t octets);
+    bool content_overdue() const;
 
     const ipc::ListenerSettings& settings() const { return *connection_.settings; }
     const ipc::ListenAddress& address() const { return settings().addresses[connection_.address]; }
@@ -160,7 +169,8 @@ class Session {
     bool linger_ = true;
     bool name_awaited_ = false;
     uint32_t transactions_ = 0;
-    uint32_t commands_ = 0; // since others had their turn
+    uint32_t commands_ = 0;       // since others had their turn
+    uint64_t skipped_octets_ = 0; // of chunks that nobody wanted, since the last message
     std::optional<Reply> last_words_;
     std::unique_ptr<Transaction> transaction_;
     Completion<bool> name_known_;

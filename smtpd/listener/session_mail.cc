@@ -1,4 +1,5 @@
 // The mail transaction of a session: MAIL, RCPT, DATA (RFC 5321 3.3), up to the queue's answer.
+#include <algorithm>
 #include <chrono>
 
 #include "common/base/log.h"
@@ -101,6 +102,8 @@ bool Session::may_join(const RcptCommand& rcpt) const {
 void Session::begin_recipient(const RcptCommand& rcpt) {
     if (!transaction_)
         return complain(helo_.empty() ? replies::hello_first() : replies::mail_first());
+    if (transaction_->chunks)
+        return complain(replies::recipient_after_chunk());
     transaction_->note_rcpt();
     std::string address = recipient_address(rcpt);
     if (!has_room(address)) {
@@ -167,11 +170,12 @@ Task<void> Session::receive_message() {
                                            : replies::rcpt_first());
         co_return;
     }
+    if (transaction_->chunks) {
+        complain(replies::data_after_chunk());
+        co_return;
+    }
     say(replies::start_data());
-    DataDecoder::Options options;
-    if (settings().max_message_size != 0)
-        options.max_size = settings().max_message_size;
-    DataDecoder decoder(options);
+    DataDecoder decoder(content_options());
     ContentSink sink(services_.submission);
     sink.prepend(trace_field());
     const bool whole = co_await read_content(decoder, sink);
@@ -184,6 +188,13 @@ Task<void> Session::receive_message() {
         co_await submit(decoder, sink);
     }
     transaction_.reset();
+}
+
+ContentFacts::Options Session::content_options() const {
+    ContentFacts::Options options;
+    if (settings().max_message_size != 0)
+        options.max_size = settings().max_message_size;
+    return options;
 }
 
 // RFC 5321 4.4.
@@ -212,7 +223,6 @@ std::string Session::trace_field() const {
 // Up to CRLF.CRLF (RFC 5321 4.5.2). False: the session is over.
 Task<bool> Session::read_content(DataDecoder& decoder, ContentSink& sink) {
     const TimePoint start = executor().now();
-    const uint64_t max_size = settings().max_message_size;
     for (;;) {
         const size_t used = decoder.decode(stream_->input().substr(0, decode_step),
                                            [&sink](std::string_view piece) { sink.append(piece); });
@@ -225,25 +235,35 @@ Task<bool> Session::read_content(DataDecoder& decoder, ContentSink& sink) {
             co_return true;
         if (!stream_->input().empty())
             continue;
-        if (decoder.too_big() && decoder.size() > 2 * max_size + excess_content) {
-            ++services_.counters.refused_size;
-            close_with(replies::message_too_big(max_size));
+        const bool more = co_await more_content(start, decoder.size());
+        if (!more)
             co_return false;
-        }
-        StreamStatus status = StreamStatus::timed_out;
-        if (!too_slow(start, decoder.size()))
-            status = co_await stream_->read_more(patience::content);
-        if (status != StreamStatus::ok) {
-            log::info("content broken off", {{"session", to_string(MessageId{id()})},
-                                             {"from", transaction_->reverse_path()},
-                                             {"size", decoder.size()},
-                                             {"client", connection_.client.to_string()},
-                                             {"helo", helo_},
-                                             {"reason", to_string(status)}});
-            input_ended(status);
-            co_return false;
-        }
     }
+}
+
+// Waits for more of a content that began at `start`, and of which `size` octets have come. False:
+// that is enough, or there will be none; the session is over.
+Task<bool> Session::more_content(TimePoint start, uint64_t size) {
+    const uint64_t max_size = settings().max_message_size;
+    if (max_size != 0 && std::max(size, skipped_octets_) > 2 * max_size + excess_content) {
+        ++services_.counters.refused_size;
+        close_with(replies::message_too_big(max_size));
+        co_return false;
+    }
+    StreamStatus status = StreamStatus::timed_out;
+    if (!too_slow(start, size))
+        status = co_await stream_->read_more(patience::content);
+    if (status == StreamStatus::ok)
+        co_return true;
+    log::info("content broken off",
+              {{"session", to_string(MessageId{id()})},
+               {"from", transaction_ ? transaction_->reverse_path() : std::string()},
+               {"size", size},
+               {"client", connection_.client.to_string()},
+               {"helo", helo_},
+               {"reason", to_string(status)}});
+    input_ended(status);
+    co_return false;
 }
 
 bool Session::too_slow(TimePoint start, uint64_t size) const {
@@ -255,24 +275,24 @@ bool Session::too_slow(TimePoint start, uint64_t size) const {
 }
 
 // Nothing, or why this content is not accepted.
-std::optional<Reply> Session::judge(const DataDecoder& decoder, const ContentSink& sink) {
+std::optional<Reply> Session::judge(const ContentFacts& content, const ContentSink& sink) {
     SessionCounters& counters = services_.counters;
-    if (decoder.too_big()) {
+    if (content.too_big()) {
         ++counters.refused_size;
         return replies::message_too_big(settings().max_message_size);
     }
-    if (decoder.has_bare_cr() || decoder.has_bare_lf()) {
+    if (content.has_bare_cr() || content.has_bare_lf()) {
         // Whoever reads these as line ends would find another message in it: SMTP smuggling.
         ++counters.refused_content;
         return replies::bare_line_ends();
     }
-    if (decoder.has_nul()) {
+    if (content.has_nul()) {
         // Not a character of mail (RFC 5322 2.1). Who drops it on the way sees other lines than we
         // do.
         ++counters.refused_content;
         return replies::content_has_nul();
     }
-    if (decoder.line_too_long()) {
+    if (content.line_too_long()) {
         ++counters.refused_content;
         return replies::content_line_too_long();
     }
@@ -286,11 +306,11 @@ std::optional<Reply> Session::judge(const DataDecoder& decoder, const ContentSin
     return sink.failure();
 }
 
-Task<void> Session::submit(const DataDecoder& decoder, ContentSink& sink) {
+Task<void> Session::submit(const ContentFacts& content, ContentSink& sink) {
     ipc::Submit message;
     const uint64_t size = sink.size();
-    message.traits.eight_bit = decoder.has_eight_bit();
-    message.traits.leading_dot = decoder.has_leading_dot();
+    message.traits.eight_bit = content.has_eight_bit();
+    message.traits.leading_dot = content.has_leading_dot();
     std::unique_ptr<ContentFile> file = sink.finish(message);
     if (sink.failure()) { // the last bytes did not fit
         ++services_.counters.refused_queue;
@@ -319,6 +339,7 @@ void Session::accepted(uint64_t message, size_t recipients, uint64_t size) {
     services_.counters.recipients += recipients;
     services_.counters.bytes += size;
     budget_.message_accepted();
+    skipped_octets_ = 0;
     log::info("accepted", {{"message", name},
                            {"session", to_string(MessageId{id()})},
                            {"transaction", transaction_id()},

@@ -1,7 +1,9 @@
-// A mail transaction (RFC 5321 3.3) before its content: reverse-path, recipients, parameters. Pure.
+// A mail transaction (RFC 5321 3.3): reverse-path, recipients, parameters, and what there is of its
+// content when that comes in chunks. Waits for nobody.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "common/ipc/envelope.h"
 #include "common/smtp/command.h"
 #include "common/smtp/limits.h"
+#include "smtpd/listener/chunked_content.h"
 
 namespace postern::listener {
 
@@ -35,6 +38,8 @@ class Transaction {
     const std::string* only_recipient() const {
         return recipients_.size() == 1 ? &recipients_.front() : nullptr;
     }
+
+    std::unique_ptr<ChunkedContent> chunks; // from the first BDAT on
 
     // Takes the recipients out of here.
     ipc::Envelope take_envelope(const ipc::Origin& origin, int64_t accepted_at);

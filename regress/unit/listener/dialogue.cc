@@ -205,6 +205,7 @@ void Dialogue::greet() {
         S: 250-PIPELINING
         S: 250-SIZE *
         S: 250-8BITMIME
+        S: 250-CHUNKING
         S: 250 ENHANCEDSTATUSCODES
     )");
 }
