@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/ip_address.h"
+#include "common/config/configuration.h"
 
 namespace postern::ipc {
 
@@ -18,6 +19,17 @@ struct ListenAddress {
     static constexpr auto fields(auto& m) { return std::tie(m.endpoint, m.hostname, m.tag); }
 };
 
+// Limits of clients, counted by each listener process.
+struct ClientPolicy {
+    ClientRates per_address;
+    ClientRates per_network;
+    ClientRates in_all;
+    std::vector<Network> exempt; // besides loopback addresses
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.per_address, m.per_network, m.in_all, m.exempt);
+    }
+};
+
 struct ListenerSettings {
     std::vector<ListenAddress> addresses;
     uint32_t max_message_size = 0; // bytes
@@ -26,9 +38,13 @@ struct ListenerSettings {
     uint32_t max_sessions = 0;     // at once, in this process
     uint32_t max_errors = 0;       // bad commands in a session, then 421
     uint32_t max_received_hops = 0;
+    uint32_t max_commands = 0; // in a session, then 421; 0: no limit
+    uint64_t max_bytes = 0;    // from the client of a session, then 421; 0: no limit
+    ClientPolicy clients;
     static constexpr auto fields(auto& m) {
         return std::tie(m.addresses, m.max_message_size, m.max_recipients, m.max_mails,
-                        m.max_sessions, m.max_errors, m.max_received_hops);
+                        m.max_sessions, m.max_errors, m.max_received_hops, m.max_commands,
+                        m.max_bytes, m.clients);
     }
 };
 

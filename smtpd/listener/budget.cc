@@ -4,7 +4,7 @@ namespace postern::listener {
 
 Budget::Budget(const ipc::ListenerSettings& settings)
     : max_errors_(settings.max_errors), max_refused_recipients_(settings.max_recipients),
-      max_transactions_(settings.max_mails) {}
+      max_transactions_(settings.max_mails), max_commands_(settings.max_commands) {}
 
 void Budget::idle_command() {
     if (++idle_commands_ > free_commands)
@@ -38,6 +38,13 @@ bool Budget::take_transaction() {
     if (max_transactions_ != 0 && transactions_ >= max_transactions_)
         return false;
     ++transactions_;
+    return true;
+}
+
+bool Budget::take_command() {
+    if (max_commands_ != 0 && commands_ >= max_commands_)
+        return false;
+    ++commands_;
     return true;
 }
 

@@ -40,17 +40,21 @@ class Budget {
     bool exhausted() const;
     // Takes one transaction; false: there were max_mails of them.
     bool take_transaction();
+    // Takes one command; false: there were max_commands of them.
+    bool take_command();
 
   private:
     uint32_t max_errors_; // 0: no limit, here and below
     uint32_t max_refused_recipients_;
     uint32_t max_transactions_;
+    uint32_t max_commands_;
     uint32_t errors_ = 0;
     uint32_t idle_commands_ = 0;
     uint32_t refused_recipients_ = 0;
     uint32_t surplus_recipients_ = 0;
     uint32_t surplus_chunks_ = 0;
     uint32_t transactions_ = 0;
+    uint32_t commands_ = 0;
 };
 
 } // namespace postern::listener

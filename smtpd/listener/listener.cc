@@ -12,14 +12,16 @@ namespace postern::listener {
 
 namespace {
 
+uint64_t random_number() {
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+        random = static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+    return random;
+}
+
 // Where the numbers of this process's sessions begin: unlike those of other processes and of this
 // one's predecessors, so that a session can be found in an old log.
-uint64_t first_session_id() {
-    uint32_t random = 0;
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
-        random = static_cast<uint32_t>(Clock::now().time_since_epoch().count());
-    return (static_cast<uint64_t>(random) << 32) + 1;
-}
+uint64_t first_session_id() { return (random_number() << 32) + 1; }
 
 // Somebody who talks before the greeting has not looked at whom they talk to (RFC 5321 4.3.1).
 // Only what is there already counts: nobody is kept waiting for it.
@@ -38,7 +40,8 @@ void turn_away(int socket, const Reply& reply) {
 } // namespace
 
 Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver)
-    : loop_(loop), services_{loop, submission, routing, resolver, counters_},
+    : loop_(loop), clients_(random_number()), services_{loop,     submission, routing,
+                                                        resolver, counters_,  clients_},
       next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
 
 Listener::~Listener() = default;
@@ -56,6 +59,7 @@ Result<void> Listener::configure(ipc::ListenerSettings settings,
             }));
         acceptors.back()->pause(paused_);
     }
+    clients_.configure(shared->clients, shared->max_sessions);
     settings_ = std::move(shared);
     acceptors_ = std::move(acceptors); // the former sockets close
     return {};
@@ -76,7 +80,17 @@ void Listener::accept(FileDescriptor socket, const Endpoint& peer,
         return turn_away(socket.get(),
                          replies::too_many_sessions(settings->addresses[address].hostname));
     }
+    auto admitted = clients_.admit(peer.address, loop_.now());
+    if (auto* excess = std::get_if<Excess>(&admitted)) {
+        const Reply reply =
+            replies::over_client_limit(settings->addresses[address].hostname, *excess);
+        counters_.count_excess(*excess);
+        log::info("client over a limit",
+                  {{"client", peer.address.to_string()}, {"reason", to_line(reply)}});
+        return turn_away(socket.get(), reply);
+    }
     Connection connection;
+    connection.account = std::move(std::get<std::unique_ptr<ClientLimits::Account>>(admitted));
     connection.id = next_id_++;
     connection.client = peer.address;
     connection.settings = settings;

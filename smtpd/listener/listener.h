@@ -1,8 +1,8 @@
 // The listening sockets and the sessions of one listener process.
 //
 // It owns every session. A session takes the settings that were in force when it began; a reload
-// puts others in place for those that come later. Sessions over max_sessions, and connections that
-// come while nothing can be set up for them, are told 421 and closed.
+// puts others in place for those that come later. Sessions over max_sessions or a limit of their
+// client's are told 421 and closed.
 #pragma once
 
 #include <functional>
@@ -57,6 +57,7 @@ class Listener : SessionOwner {
 
     EventLoop& loop_;
     SessionCounters counters_;
+    ClientLimits clients_;
     SessionServices services_;
     uint64_t next_id_;
     bool paused_ = false;

@@ -9,6 +9,19 @@ Reply closing(std::string_view hostname, EnhancedStatusCode status, std::string_
     return Reply(421, status, std::string(hostname) + ' ' + std::string(why));
 }
 
+// "Too many errors from your address"
+std::string describe(const Excess& excess) {
+    static constexpr std::string_view what[measures] = {"sessions", "commands",   "errors",
+                                                        "messages", "recipients", "octets"};
+    static constexpr std::string_view whose[limit_scopes] = {" from your address",
+                                                             " from your network", ""};
+    std::string text = "Too many ";
+    text += what[static_cast<size_t>(excess.measure)];
+    text += whose[static_cast<size_t>(excess.scope)];
+    text += excess.at_once ? " at once" : " in a minute";
+    return text;
+}
+
 } // namespace
 
 Reply greeting(std::string_view hostname) {
@@ -108,6 +121,10 @@ Reply recipient_refused(ipc::RouteVerdict verdict) {
                  "Recipient cannot be checked now: try again later");
 }
 
+Reply too_fast(const Excess& excess) {
+    return Reply(451, status::not_authorized.as(4), describe(excess) + ": try again later");
+}
+
 Reply bare_line_ends() {
     return Reply(550, status::content_refused, "Content has a bare CR or LF (RFC 5321 2.3.8)");
 }
@@ -150,6 +167,17 @@ Reply too_many_errors(std::string_view hostname) {
 Reply too_many_messages(std::string_view hostname) {
     return closing(hostname, status::other_security.as(4),
                    "Too many messages in a session: connect again");
+}
+Reply too_many_commands(std::string_view hostname) {
+    return closing(hostname, status::other_security.as(4),
+                   "Too many commands in a session: connect again");
+}
+Reply too_many_bytes(std::string_view hostname) {
+    return closing(hostname, status::other_security.as(4), "Too much in a session: connect again");
+}
+Reply over_client_limit(std::string_view hostname, const Excess& excess) {
+    return closing(hostname, status::other_security.as(4),
+                   describe(excess) + ": connect again later");
 }
 Reply not_smtp(std::string_view hostname) {
     return closing(hostname, status::other_security.as(4), "This is not the protocol of this port");

@@ -7,6 +7,7 @@
 #include "common/ipc/routing.h"
 #include "common/ipc/submission.h"
 #include "common/smtp/reply.h"
+#include "smtpd/listener/client_limits.h"
 
 namespace postern::listener::replies {
 
@@ -52,12 +53,18 @@ Reply storage_full();
 Reply no_queue();
 Reply refused_by_queue(const ipc::Refused& refused); // codes that are none become 451 4.3.0
 
+// A transaction or recipient for which it is too early. `excess` is about a rate.
+Reply too_fast(const Excess& excess);
+
 // The last words of a session.
 Reply spoke_early(std::string_view hostname);
 Reply shutting_down(std::string_view hostname);
 Reply too_many_sessions(std::string_view hostname);
 Reply too_many_errors(std::string_view hostname);
 Reply too_many_messages(std::string_view hostname);
+Reply too_many_commands(std::string_view hostname);
+Reply too_many_bytes(std::string_view hostname);
+Reply over_client_limit(std::string_view hostname, const Excess& excess);
 Reply not_smtp(std::string_view hostname);
 Reply timed_out(std::string_view hostname);
 

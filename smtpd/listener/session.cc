@@ -54,6 +54,8 @@ Session::Session(const SessionServices& services, SessionOwner& owner, Connectio
 
 Session::~Session() {
     tasks_.clear(); // before what they use
+    if (connection_.account)
+        note_received();
     --services_.counters.sessions;
 }
 
@@ -82,6 +84,12 @@ void Session::cut_off() {
 }
 
 Task<void> Session::run() {
+    if (!connection_.account)
+        admit_client();
+    if (!talking()) {
+        co_await leave();
+        co_return;
+    }
     if (connection_.spoke_early) {
         ++services_.counters.early_talkers;
         close_with(replies::spoke_early(hostname()));
@@ -113,6 +121,7 @@ Task<void> Session::converse() {
             input_ended(line.status);
             co_return;
         }
+        count_command();
         Command command = understand(line);
         auto* rcpt = std::get_if<RcptCommand>(&command);
         if (!pending_.empty() && !(rcpt && may_join(*rcpt)))
@@ -242,6 +251,7 @@ void Session::complain(const Reply& reply, bool and_leave) {
         close_with(reply);
     else
         say(reply);
+    count_error();
 }
 
 Task<void> Session::learn_reverse_name() {

@@ -23,6 +23,7 @@
 #include "common/smtp/data_decoder.h"
 #include "common/smtp/limits.h"
 #include "smtpd/listener/budget.h"
+#include "smtpd/listener/client_limits.h"
 #include "smtpd/listener/collaborators.h"
 #include "smtpd/listener/content_sink.h"
 #include "smtpd/listener/session_counters.h"
@@ -56,6 +57,7 @@ struct SessionServices {
     Routing& routing;
     Resolver& resolver;
     SessionCounters& counters;
+    ClientLimits& clients;
 };
 
 struct Connection {
@@ -64,6 +66,7 @@ struct Connection {
     std::shared_ptr<const ipc::ListenerSettings> settings;
     size_t address = 0;                             // in settings->addresses: where it came in
     bool spoke_early = false;                       // there was input before the greeting
+    std::unique_ptr<ClientLimits::Account> account; // of the client; null: the session asks for it
 };
 
 class SessionOwner {
@@ -102,6 +105,7 @@ class Session {
         PendingRecipient(Executor& executor, std::string address)
             : address(std::move(address)), verdict(executor) {}
         std::string address;
+        std::optional<Reply> refusal; // then nobody is asked
         Completion<ipc::RouteVerdict> verdict;
     };
 
@@ -142,6 +146,15 @@ class Session {
     std::string transaction_id() const;
     ipc::Origin origin() const;
 
+    // session_limits.cc
+    void admit_client();
+    void count_command();
+    void count_error();
+    void note_received();
+    std::optional<Reply> too_early(Measure measure);
+    void leave_over(const Excess& excess);
+    void log_excess(const Excess& excess);
+
     // session_chunks.cc
     Task<void> receive_chunk(BdatCommand bdat);
     std::optional<Reply> chunk_out_of_place() const;
@@ -170,6 +183,7 @@ class Session {
     bool name_awaited_ = false;
     uint32_t transactions_ = 0;
     uint32_t commands_ = 0;       // since others had their turn
+    uint64_t received_ = 0;       // octets that the client's account knows of
     uint64_t skipped_octets_ = 0; // of chunks that nobody wanted, since the last message
     std::optional<Reply> last_words_;
     std::unique_ptr<Transaction> transaction_;

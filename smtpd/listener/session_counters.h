@@ -5,6 +5,7 @@
 
 #include "common/ipc/routing.h"
 #include "common/process/operator_port.h"
+#include "smtpd/listener/client_limits.h"
 
 namespace postern::listener {
 
@@ -27,7 +28,16 @@ struct SessionCounters {
     uint64_t refused_loop = 0;
     uint64_t refused_queue = 0; // the queue refused, was away, or did not answer
 
+    // Sessions, commands, transactions and recipients that a limit of clients kept out: sessions at
+    // once, and what is more than a rate.
+    uint64_t limited_sessions = 0;
+    std::array<uint64_t, measures> limited_rates{};
+    uint64_t limited_commands = 0; // sessions over max_commands, and the next two likewise
+    uint64_t limited_mails = 0;
+    uint64_t limited_bytes = 0;
+
     void count_refusal(ipc::RouteVerdict verdict);
+    void count_excess(const Excess& excess);
     // As "smtp.sessions" and so on.
     void publish(Counters& counters) const;
 };

@@ -72,7 +72,13 @@ Task<void> Session::begin_transaction(const MailCommand& mail) {
         say(replies::message_too_big(max_size));
         co_return;
     }
+    if (std::optional<Reply> refusal = too_early(Measure::mails)) {
+        budget_.idle_command();
+        say(*refusal);
+        co_return;
+    }
     if (!budget_.take_transaction()) {
+        ++services_.counters.limited_mails;
         close_with(replies::too_many_messages(hostname()));
         co_return;
     }
@@ -111,7 +117,9 @@ void Session::begin_recipient(const RcptCommand& rcpt) {
         return say(replies::too_many_recipients());
     }
     pending_.push_back(std::make_shared<PendingRecipient>(executor(), std::move(address)));
-    tasks_.spawn(look_up(pending_.back()));
+    pending_.back()->refusal = too_early(Measure::recipients);
+    if (!pending_.back()->refusal)
+        tasks_.spawn(look_up(pending_.back()));
 }
 
 Task<void> Session::look_up(std::shared_ptr<PendingRecipient> recipient) {
@@ -126,6 +134,12 @@ Task<void> Session::look_up(std::shared_ptr<PendingRecipient> recipient) {
 Task<void> Session::settle_recipients() {
     while (!pending_.empty() && talking()) {
         PendingRecipient& next = *pending_.front();
+        if (next.refusal) {
+            budget_.surplus_recipient();
+            say(*next.refusal);
+            pending_.pop_front();
+            continue;
+        }
         // Routing has a limit of its own; ours is for the case that it does not keep it.
         std::optional<ipc::RouteVerdict> verdict =
             co_await next.verdict.wait(patience::routing + std::chrono::seconds(5));
@@ -152,11 +166,13 @@ void Session::settle_recipient(std::string address, ipc::RouteVerdict verdict) {
                                     {"helo", helo_},
                                     {"reason", verdict_name(verdict)},
                                     {"stat", to_line(reply)}});
-    if (reply.is_permanent_failure())
-        budget_.refused_recipient();
-    else
+    if (!reply.is_permanent_failure()) {
         budget_.surplus_recipient();
+        return say(reply);
+    }
+    budget_.refused_recipient();
     say(reply);
+    count_error();
 }
 
 Task<void> Session::receive_message() {

@@ -17,6 +17,18 @@ namespace {
 
 constexpr uint32_t max_local_helpers = 50; // local deliveries at once
 
+// The networks of a table; the value "local" among them is no network.
+std::vector<Network> networks(const Configuration& configuration, const std::string& table) {
+    std::vector<Network> result;
+    const auto found = configuration.tables.find(table);
+    if (found == configuration.tables.end())
+        return result;
+    for (const std::string& value : found->second.values)
+        if (const auto network = Network::parse(value))
+            result.push_back(*network);
+    return result;
+}
+
 ipc::ListenerSettings listener(const Configuration& configuration, const Surroundings& found) {
     ipc::ListenerSettings settings;
     settings.addresses = found.listen;
@@ -26,6 +38,12 @@ ipc::ListenerSettings listener(const Configuration& configuration, const Surroun
     settings.max_sessions = configuration.limits.max_sessions;
     settings.max_errors = configuration.limits.max_errors;
     settings.max_received_hops = configuration.limits.max_received_hops;
+    settings.max_commands = configuration.limits.max_commands;
+    settings.max_bytes = configuration.limits.max_bytes;
+    settings.clients.per_address = configuration.limits.per_address;
+    settings.clients.per_network = configuration.limits.per_network;
+    settings.clients.in_all = configuration.limits.in_all;
+    settings.clients.exempt = networks(configuration, configuration.limits.exempt);
     return settings;
 }
 

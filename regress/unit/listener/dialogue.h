@@ -75,7 +75,8 @@ class Dialogue : public testing::Test, SessionOwner {
     void expect_line(std::string_view pattern, const std::string& where);
     void expect_silence(const std::string& where);
 
-    SessionServices services_{time, queue, lookup, resolver, counters};
+    ClientLimits clients_{0x5ec7e7};
+    SessionServices services_{time, queue, lookup, resolver, counters, clients_};
     std::string unsent_;
     std::string unread_;
 };

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "common/ipc/codec.h"
+#include "common/ipc/listener_settings.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
@@ -43,6 +44,19 @@ TEST(Slices, LookupKnowsWhatIsLocal) {
     EXPECT_EQ(lookup.local_names,
               (std::vector<std::string>{"mx.example", "inside.example", "localhost"}));
     EXPECT_EQ(lookup.local_addresses.size(), 3u);
+}
+
+TEST(Slices, AListenerKnowsTheLimitsOfItsClients) {
+    Configuration configuration;
+    configuration.limits.per_network.mail_rate = 7;
+    configuration.limits.exempt = "insiders";
+    configuration.tables["insiders"].values = {"192.0.2.0/24", "local", "2001:db8::1"};
+    auto listener = settings<ipc::ListenerSettings>(ipc::Role::listener, configuration);
+    EXPECT_EQ(listener.clients.per_network.mail_rate, 7u);
+    EXPECT_EQ(listener.clients.per_address.sessions, 200u);
+    ASSERT_EQ(listener.clients.exempt.size(), 2u);
+    EXPECT_TRUE(listener.clients.exempt[0].contains(*IpAddress::parse("192.0.2.77")));
+    EXPECT_TRUE(listener.clients.exempt[1].contains(*IpAddress::parse("2001:db8::1")));
 }
 
 TEST(Slices, TheQueueKnowsItsTimesAndTheNumberOfRelays) {
