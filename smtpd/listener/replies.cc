@@ -32,10 +32,19 @@ Reply helo(std::string_view hostname, std::string_view client) {
     return Reply(250, std::string(hostname) + " Hello " + std::string(client));
 }
 
-Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size) {
-    return Reply(250, std::string(hostname) + " Hello " + std::string(client) +
-                          "\nPIPELINING\nSIZE " + std::to_string(max_message_size) +
-                          "\n8BITMIME\nCHUNKING\nENHANCEDSTATUSCODES");
+Reply ehlo(std::string_view hostname, std::string_view client,
+           const ipc::ListenerSettings& settings) {
+    std::string text = std::string(hostname) + " Hello " + std::string(client);
+    text += "\nPIPELINING\nSIZE " + std::to_string(settings.max_message_size);
+    text += "\n8BITMIME\nCHUNKING";
+    std::string limits;
+    if (settings.max_mails != 0)
+        limits += " MAILMAX=" + std::to_string(settings.max_mails);
+    if (settings.max_recipients != 0)
+        limits += " RCPTMAX=" + std::to_string(settings.max_recipients);
+    if (!limits.empty())
+        text += "\nLIMITS" + limits;
+    return Reply(250, text + "\nENHANCEDSTATUSCODES");
 }
 
 Reply ok() { return Reply(250, status::success, "Ok"); }

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/ipc/listener_settings.h"
 #include "common/ipc/routing.h"
 #include "common/ipc/submission.h"
 #include "common/smtp/reply.h"
@@ -13,8 +14,9 @@ namespace postern::listener::replies {
 
 Reply greeting(std::string_view hostname);
 Reply helo(std::string_view hostname, std::string_view client);
-// `max_message_size` in bytes; 0: no limit (RFC 1870 4).
-Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size);
+// Of `settings`, the limits that are told (RFC 1870, RFC 9422).
+Reply ehlo(std::string_view hostname, std::string_view client,
+           const ipc::ListenerSettings& settings);
 Reply ok();
 Reply sender_ok();
 Reply recipient_ok();

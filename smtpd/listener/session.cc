@@ -227,7 +227,7 @@ void Session::hello(const std::string& identity, bool extended) {
     transaction_.reset();
     helo_ = identity;
     extended_ = extended;
-    say(extended ? replies::ehlo(hostname(), identity, settings().max_message_size)
+    say(extended ? replies::ehlo(hostname(), identity, settings())
                  : replies::helo(hostname(), identity));
 }
 

@@ -260,6 +260,7 @@ TEST_F(Chunks, OutOfPlace) {
         S: 250-*
         S: 250-*
         S: 250-*
+        S: 250-*
         S: 250 *
         C: BDAT 6 LAST
         C= QUIT\r\n
