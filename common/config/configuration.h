@@ -162,6 +162,8 @@ struct Limits {
     uint32_t max_received_hops = 100; // RFC 5321 6.3
     uint32_t max_commands = 0;        // `smtp limit max-commands`, per session; 0: no limit
     uint64_t max_bytes = 0;           // `smtp limit max-bytes`, of one session; 0: no limit
+    // `smtp limit max-memory`: bytes that the sessions of one listener process hold.
+    uint64_t max_memory = 256 * 1024 * 1024;
     ClientRates per_address{.sessions = 200};
     ClientRates per_network{.sessions = 1000};
     ClientRates in_all;

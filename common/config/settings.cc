@@ -72,6 +72,8 @@ void parse_smtp_limits(Grammar& g) {
             limits.max_commands = read_number(g.in, 1, most_of_all);
         else if (options.accept("max-bytes"))
             limits.max_bytes = read_amount(g.in);
+        else if (options.accept("max-memory"))
+            limits.max_memory = read_amount(g.in);
         else
             g.in.fail();
     } while (g.in.more());

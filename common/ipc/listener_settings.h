@@ -40,11 +40,12 @@ struct ListenerSettings {
     uint32_t max_received_hops = 0;
     uint32_t max_commands = 0; // in a session, then 421; 0: no limit
     uint64_t max_bytes = 0;    // from the client of a session, then 421; 0: no limit
+    uint64_t max_memory = 0;   // bytes that the sessions of this process hold; 0: no limit
     ClientPolicy clients;
     static constexpr auto fields(auto& m) {
         return std::tie(m.addresses, m.max_message_size, m.max_recipients, m.max_mails,
                         m.max_sessions, m.max_errors, m.max_received_hops, m.max_commands,
-                        m.max_bytes, m.clients);
+                        m.max_bytes, m.max_memory, m.clients);
     }
 };
 

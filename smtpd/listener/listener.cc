@@ -1,5 +1,6 @@
 #include "smtpd/listener/listener.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -40,8 +41,8 @@ void turn_away(int socket, const Reply& reply) {
 } // namespace
 
 Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver)
-    : loop_(loop), clients_(random_number()), services_{loop,     submission, routing,
-                                                        resolver, counters_,  clients_},
+    : loop_(loop), clients_(random_number()), services_{loop,      submission, routing,  resolver,
+                                                        counters_, clients_,   pressure_},
       next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
 
 Listener::~Listener() = default;
@@ -54,12 +55,20 @@ Result<void> Listener::configure(ipc::ListenerSettings settings,
     std::vector<std::unique_ptr<Acceptor>> acceptors;
     for (size_t i = 0; i < sockets.size(); ++i) {
         acceptors.push_back(std::make_unique<Acceptor>(
-            loop_, std::move(sockets[i]), [this, shared, i](FileDescriptor socket, Endpoint peer) {
+            loop_, std::move(sockets[i]),
+            [this, shared, i](FileDescriptor socket, Endpoint peer) {
                 accept(std::move(socket), peer, shared, i);
+            },
+            [this] {
+                log::warning("descriptors or memory have run out",
+                             {{"sessions", sessions_.size()}});
+                pressure_.descriptors_ran_out(loop_.now());
+                relieve();
             }));
         acceptors.back()->pause(paused_);
     }
     clients_.configure(shared->clients, shared->max_sessions);
+    pressure_.configure(shared->max_sessions, shared->max_memory);
     settings_ = std::move(shared);
     acceptors_ = std::move(acceptors); // the former sockets close
     return {};
@@ -71,37 +80,67 @@ void Listener::pause(bool paused) {
         acceptor->pause(paused);
 }
 
+// Says why, if it does.
+bool Listener::turns_away(int socket, const IpAddress& peer, const ipc::ListenerSettings& settings,
+                          const ipc::ListenAddress& address) {
+    if (settings.max_sessions != 0 && sessions_.size() >= settings.max_sessions) {
+        ++counters_.refused_sessions;
+        log::info("too many sessions", {{"client", peer.to_string()}});
+        turn_away(socket, replies::too_many_sessions(address.hostname));
+        return true;
+    }
+    return false;
+}
+
 void Listener::accept(FileDescriptor socket, const Endpoint& peer,
                       const std::shared_ptr<const ipc::ListenerSettings>& settings,
                       size_t address) {
-    if (settings->max_sessions != 0 && sessions_.size() >= settings->max_sessions) {
-        ++counters_.refused_sessions;
-        log::info("too many sessions", {{"client", peer.address.to_string()}});
-        return turn_away(socket.get(),
-                         replies::too_many_sessions(settings->addresses[address].hostname));
-    }
+    if (pressure_.high(loop_.now()))
+        relieve();
+    const ipc::ListenAddress& place = settings->addresses[address];
+    if (turns_away(socket.get(), peer.address, *settings, place))
+        return;
+    Connection connection;
     auto admitted = clients_.admit(peer.address, loop_.now());
     if (auto* excess = std::get_if<Excess>(&admitted)) {
-        const Reply reply =
-            replies::over_client_limit(settings->addresses[address].hostname, *excess);
+        const Reply reply = replies::over_client_limit(place.hostname, *excess);
         counters_.count_excess(*excess);
         log::info("client over a limit",
                   {{"client", peer.address.to_string()}, {"reason", to_line(reply)}});
         return turn_away(socket.get(), reply);
     }
-    Connection connection;
     connection.account = std::move(std::get<std::unique_ptr<ClientLimits::Account>>(admitted));
+    connection.spoke_early = has_input(socket.get());
     connection.id = next_id_++;
     connection.client = peer.address;
     connection.settings = settings;
     connection.address = address;
-    connection.spoke_early = has_input(socket.get());
     auto stream = std::make_unique<SocketStream>(loop_, std::move(socket));
     auto session = std::make_unique<Session>(services_, static_cast<SessionOwner&>(*this),
                                              std::move(connection), std::move(stream));
     Session& started = *session;
     sessions_.emplace(started.id(), std::move(session));
     started.start();
+}
+
+// Ends those that have waited longest, so many that the pressure is gone. It looks at all of them,
+// so not more often than once a second.
+void Listener::relieve() {
+    const TimePoint now = loop_.now();
+    if (now < relieved_ + std::chrono::seconds(1))
+        return;
+    relieved_ = now;
+    std::vector<IdleSession> idle;
+    for (const auto& [id, session] : sessions_)
+        if (session->waiting_since() != TimePoint::max())
+            idle.push_back({session->waiting_since(), id});
+    const auto ids = longest_idle(std::move(idle), pressure_.surplus_sessions(now),
+                                  now - patience::pressed_command);
+    log::warning(
+        "under pressure",
+        {{"sessions", sessions_.size()}, {"memory", pressure_.memory()}, {"ended", ids.size()}});
+    for (uint64_t id : ids)
+        sessions_.at(id)->shed();
 }
 
 void Listener::ended(Session& session) {

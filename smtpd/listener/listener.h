@@ -2,7 +2,8 @@
 //
 // It owns every session. A session takes the settings that were in force when it began; a reload
 // puts others in place for those that come later. Sessions over max_sessions or a limit of their
-// client's are told 421 and closed.
+// client's are told 421 and closed. Under pressure those that have waited longest for their clients
+// are ended.
 #pragma once
 
 #include <functional>
@@ -49,8 +50,11 @@ class Listener : SessionOwner {
         Listener& listener_;
     };
 
+    bool turns_away(int socket, const IpAddress& peer, const ipc::ListenerSettings& settings,
+                    const ipc::ListenAddress& address);
     void accept(FileDescriptor socket, const Endpoint& peer,
                 const std::shared_ptr<const ipc::ListenerSettings>& settings, size_t address);
+    void relieve();
     void ended(Session& session) override;
     void reap();
     void finish_drain();
@@ -58,6 +62,8 @@ class Listener : SessionOwner {
     EventLoop& loop_;
     SessionCounters counters_;
     ClientLimits clients_;
+    Pressure pressure_;
+    TimePoint relieved_ = TimePoint::min();
     SessionServices services_;
     uint64_t next_id_;
     bool paused_ = false;

@@ -149,6 +149,9 @@ Reply routing_loop() {
 Reply storage_full() {
     return Reply(452, status::system_full, "Insufficient system storage: try again later");
 }
+Reply memory_full() {
+    return Reply(452, status::system_full, "Insufficient memory: try again later");
+}
 Reply no_queue() {
     return Reply(451, status::other_system.as(4), "Message cannot be queued now: try again later");
 }
@@ -166,6 +169,9 @@ Reply spoke_early(std::string_view hostname) {
 }
 Reply shutting_down(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Service closing: connect again later");
+}
+Reply too_busy(std::string_view hostname) {
+    return closing(hostname, status::not_accepting_mail, "Too busy to wait: connect again");
 }
 Reply too_many_sessions(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Too many sessions: connect again later");

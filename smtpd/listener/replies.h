@@ -52,6 +52,7 @@ Reply content_has_nul();
 Reply content_line_too_long();
 Reply routing_loop();
 Reply storage_full();
+Reply memory_full();
 Reply no_queue();
 Reply refused_by_queue(const ipc::Refused& refused); // codes that are none become 451 4.3.0
 
@@ -61,6 +62,7 @@ Reply too_fast(const Excess& excess);
 // The last words of a session.
 Reply spoke_early(std::string_view hostname);
 Reply shutting_down(std::string_view hostname);
+Reply too_busy(std::string_view hostname);
 Reply too_many_sessions(std::string_view hostname);
 Reply too_many_errors(std::string_view hostname);
 Reply too_many_messages(std::string_view hostname);

@@ -50,6 +50,7 @@ Session::Session(const SessionServices& services, SessionOwner& owner, Connectio
       stream_(std::move(stream)), budget_(*connection_.settings), name_known_(services.executor) {
     ++services_.counters.sessions;
     ++services_.counters.sessions_total;
+    services_.pressure.session_began();
 }
 
 Session::~Session() {
@@ -57,13 +58,14 @@ Session::~Session() {
     if (connection_.account)
         note_received();
     --services_.counters.sessions;
+    services_.pressure.memory_changed(memory_, 0);
+    services_.pressure.session_ended();
 }
 
 void Session::start() {
     log::debug("connected", {{"session", to_string(MessageId{id()})},
                              {"client", connection_.client.to_string()},
                              {"address", address().endpoint.to_string()}});
-    tasks_.spawn(learn_reverse_name());
     tasks_.spawn(run());
 }
 
@@ -73,13 +75,23 @@ void Session::drain() {
         cut_off();
 }
 
-void Session::cut_off() {
+void Session::cut_off() { break_off(replies::shutting_down(hostname())); }
+
+void Session::shed() {
+    ++services_.counters.shed;
+    linger_ = false;
+    break_off(replies::too_busy(hostname()));
+}
+
+void Session::break_off(Reply last_words) {
     if (!talking())
         return;
     idle_ = false;
+    waiting_since_ = TimePoint::max();
     tasks_.clear();
     pending_.clear();
-    close_with(replies::shutting_down(hostname()));
+    transaction_.reset();
+    close_with(std::move(last_words));
     tasks_.spawn(leave());
 }
 
@@ -90,6 +102,7 @@ Task<void> Session::run() {
         co_await leave();
         co_return;
     }
+    tasks_.spawn(learn_reverse_name());
     if (connection_.spoke_early) {
         ++services_.counters.early_talkers;
         close_with(replies::spoke_early(hostname()));
@@ -114,9 +127,14 @@ Task<void> Session::converse() {
         if (!talking())
             co_return;
 
+        stream_->limit_input(command_input);
+        note_memory();
         idle_ = true;
-        Line line = co_await stream_->read_line(limits::any_command_line, patience::command);
+        waiting_since_ = executor().now();
+        Line line = co_await stream_->read_line(
+            limits::any_command_line, pressed() ? patience::pressed_command : patience::command);
         idle_ = false;
+        waiting_since_ = TimePoint::max();
         if (line.status == StreamStatus::closed || line.status == StreamStatus::timed_out) {
             input_ended(line.status);
             co_return;
@@ -147,7 +165,8 @@ Task<void> Session::keep_pace() {
     co_await Yield(executor());
     if (stream_->pending_output() <= max_unread_output)
         co_return;
-    const StreamStatus status = co_await stream_->drain(patience::output, max_unread_output / 2);
+    const StreamStatus status = co_await stream_->drain(
+        pressed() ? patience::pressed_output : patience::output, max_unread_output / 2);
     if (status != StreamStatus::ok) {
         services_.counters.timeouts += status == StreamStatus::timed_out;
         gone_ = true;

@@ -6,8 +6,9 @@
 // settings along: a reload is for later sessions. Nothing that a client sends ends more than its
 // own session, and a message is answered with 250 only when the queue has said Durable.
 //
-// Bounds: the stream's input, 64 KiB of output that the client does not read, 128 KiB of content in
-// memory and one read's worth more, Transaction's recipients, max_lookups questions at once.
+// Bounds: 8 KiB of commands or 64 KiB of content read ahead, 64 KiB of output that the client does
+// not read, 128 KiB of content in memory and one read's worth more, Transaction's recipients,
+// max_lookups questions at once.
 #pragma once
 
 #include <list>
@@ -26,6 +27,7 @@
 #include "smtpd/listener/client_limits.h"
 #include "smtpd/listener/collaborators.h"
 #include "smtpd/listener/content_sink.h"
+#include "smtpd/listener/pressure.h"
 #include "smtpd/listener/session_counters.h"
 #include "smtpd/listener/transaction.h"
 
@@ -38,6 +40,10 @@ namespace patience {
 inline constexpr Duration command = limits::server_command; // the whole line
 inline constexpr Duration content = limits::server_data;    // each piece
 inline constexpr Duration output = limits::server_command;  // until the client reads some more
+// The same of these three under pressure.
+inline constexpr Duration pressed_command = std::chrono::seconds(10);
+inline constexpr Duration pressed_content = std::chrono::seconds(30);
+inline constexpr Duration pressed_output = std::chrono::seconds(30);
 inline constexpr Duration last_words = std::chrono::seconds(10);
 inline constexpr Duration linger = std::chrono::seconds(2);   // so that last words are not reset
 inline constexpr Duration routing = std::chrono::seconds(60); // a client waits five minutes
@@ -58,6 +64,7 @@ struct SessionServices {
     Resolver& resolver;
     SessionCounters& counters;
     ClientLimits& clients;
+    Pressure& pressure;
 };
 
 struct Connection {
@@ -94,9 +101,16 @@ class Session {
     // Says 421 and leaves, whatever is under way: what was not answered yet, the client must take
     // for not done. Not to be called from inside the session.
     void cut_off();
+    // Says 421 and leaves, to make room for others. The same holds.
+    void shed();
+    // Since when it has been waiting for its client; TimePoint::max() if it is not.
+    TimePoint waiting_since() const { return waiting_since_; }
     uint64_t id() const { return connection_.id; }
 
     static constexpr size_t max_lookups = 32;
+    static constexpr size_t max_lookups_pressed = 4;
+    // What is read ahead of commands; ahead of content, the stream's own limit.
+    static constexpr size_t command_input = 8 * 1024;
     static constexpr size_t max_unread_output = 64 * 1024;
 
   private:
@@ -147,6 +161,10 @@ class Session {
     ipc::Origin origin() const;
 
     // session_limits.cc
+    bool pressed() const { return services_.pressure.high(executor().now()); }
+    void note_memory(size_t content = 0);
+    bool out_of_memory();
+    void break_off(Reply last_words);
     void admit_client();
     void count_command();
     void count_error();
@@ -157,6 +175,7 @@ class Session {
 
     // session_chunks.cc
     Task<void> receive_chunk(BdatCommand bdat);
+    Task<void> refuse_first_chunk(uint64_t octets);
     std::optional<Reply> chunk_out_of_place() const;
     Task<bool> read_chunk(ChunkedContent& content, uint64_t octets);
     Task<bool> skip_chunk(uint64_t octets);
@@ -182,7 +201,9 @@ class Session {
     bool linger_ = true;
     bool name_awaited_ = false;
     uint32_t transactions_ = 0;
-    uint32_t commands_ = 0;       // since others had their turn
+    uint32_t commands_ = 0; // since others had their turn
+    TimePoint waiting_since_ = TimePoint::max();
+    uint64_t memory_ = 0;         // bytes that are noted as ours
     uint64_t received_ = 0;       // octets that the client's account knows of
     uint64_t skipped_octets_ = 0; // of chunks that nobody wanted, since the last message
     std::optional<Reply> last_words_;

@@ -20,6 +20,7 @@ constexpr size_t decode_step = 64 * 1024; // octets, between two looks at the si
 } // namespace
 
 Task<void> Session::receive_chunk(BdatCommand bdat) {
+    stream_->limit_input(Stream::input_limit);
     if (std::optional<Reply> refusal = chunk_out_of_place()) {
         const bool skipped = co_await skip_chunk(bdat.size);
         if (skipped) {
@@ -32,6 +33,8 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
         transaction_->chunks = std::make_unique<ChunkedContent>(
             content_options(), services_.submission, executor().now());
         transaction_->chunks->sink.prepend(trace_field());
+        if (out_of_memory())
+            co_return co_await refuse_first_chunk(bdat.size);
     }
     ChunkedContent& content = *transaction_->chunks;
     const bool whole = co_await read_chunk(content, bdat.size);
@@ -52,6 +55,14 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
     }
     if (bdat.last)
         transaction_.reset();
+}
+
+Task<void> Session::refuse_first_chunk(uint64_t octets) {
+    transaction_->chunks->failed = true;
+    transaction_->chunks->sink.discard();
+    const bool skipped = co_await skip_chunk(octets);
+    if (skipped)
+        say(replies::memory_full());
 }
 
 // Nothing, or why there can be no chunk now.
@@ -79,6 +90,9 @@ Task<bool> Session::read_chunk(ChunkedContent& content, uint64_t octets) {
         stream_->consume(piece.size());
         if (content.decoder.too_big())
             content.sink.discard();
+        note_memory();
+        if (services_.pressure.memory_full())
+            content.sink.economize();
         if (content.sink.needs_settling())
             co_await content.sink.settle();
         if (octets == 0 || !stream_->input().empty())

@@ -46,6 +46,9 @@ void SessionCounters::publish(Counters& counters) const {
     counters["smtp.refused.content"] = refused_content;
     counters["smtp.refused.loop"] = refused_loop;
     counters["smtp.refused.queue"] = refused_queue;
+    counters["smtp.refused.memory"] = refused_memory;
+    counters["smtp.memory"] = memory;
+    counters["smtp.shed"] = shed;
     counters["smtp.limited.sessions"] = limited_sessions;
     counters["smtp.limited.session_commands"] = limited_commands;
     counters["smtp.limited.session_mails"] = limited_mails;

@@ -36,6 +36,10 @@ struct SessionCounters {
     uint64_t limited_mails = 0;
     uint64_t limited_bytes = 0;
 
+    uint64_t memory = 0;         // bytes that the sessions hold at present
+    uint64_t shed = 0;           // sessions ended to make room
+    uint64_t refused_memory = 0; // transactions, recipients, contents: no memory for them
+
     void count_refusal(ipc::RouteVerdict verdict);
     void count_excess(const Excess& excess);
     // As "smtp.sessions" and so on.

@@ -15,6 +15,26 @@ void Session::admit_client() {
         leave_over(std::get<Excess>(admitted));
 }
 
+// What this session holds: that much of its own, `content` bytes, and what can be seen.
+void Session::note_memory(size_t content) {
+    constexpr size_t own = 4 * 1024;         // measured: the session, its stream and coroutines
+    constexpr size_t of_a_lookup = 3 * 1024; // a question that is under way
+    uint64_t now = own + stream_->buffered() + content + pending_.size() * of_a_lookup;
+    if (transaction_)
+        now += transaction_->memory();
+    services_.pressure.memory_changed(memory_, now);
+    memory_ = now;
+    services_.counters.memory = services_.pressure.memory();
+}
+
+// Something would need more of it, and there is none.
+bool Session::out_of_memory() {
+    if (!services_.pressure.memory_full())
+        return false;
+    ++services_.counters.refused_memory;
+    return true;
+}
+
 // Before each command.
 void Session::count_command() {
     note_received();

@@ -72,7 +72,10 @@ Task<void> Session::begin_transaction(const MailCommand& mail) {
         say(replies::message_too_big(max_size));
         co_return;
     }
-    if (std::optional<Reply> refusal = too_early(Measure::mails)) {
+    std::optional<Reply> refusal = too_early(Measure::mails);
+    if (!refusal && out_of_memory())
+        refusal = replies::memory_full();
+    if (refusal) {
         budget_.idle_command();
         say(*refusal);
         co_return;
@@ -101,7 +104,8 @@ bool Session::has_room(const std::string& address) const {
 
 // Whether lookup can be asked about it while recipients before it are not answered for yet.
 bool Session::may_join(const RcptCommand& rcpt) const {
-    return transaction_ && pending_.size() < max_lookups && has_room(recipient_address(rcpt));
+    return transaction_ && pending_.size() < (pressed() ? max_lookups_pressed : max_lookups) &&
+           has_room(recipient_address(rcpt));
 }
 
 // Lookup is asked at once, and answered for when it is this command's turn (settle_recipients).
@@ -117,7 +121,10 @@ void Session::begin_recipient(const RcptCommand& rcpt) {
         return say(replies::too_many_recipients());
     }
     pending_.push_back(std::make_shared<PendingRecipient>(executor(), std::move(address)));
+    note_memory();
     pending_.back()->refusal = too_early(Measure::recipients);
+    if (!pending_.back()->refusal && out_of_memory())
+        pending_.back()->refusal = replies::memory_full();
     if (!pending_.back()->refusal)
         tasks_.spawn(look_up(pending_.back()));
 }
@@ -190,7 +197,13 @@ Task<void> Session::receive_message() {
         complain(replies::data_after_chunk());
         co_return;
     }
+    if (out_of_memory()) {
+        budget_.idle_command();
+        say(replies::memory_full());
+        co_return;
+    }
     say(replies::start_data());
+    stream_->limit_input(Stream::input_limit);
     DataDecoder decoder(content_options());
     ContentSink sink(services_.submission);
     sink.prepend(trace_field());
@@ -245,6 +258,9 @@ Task<bool> Session::read_content(DataDecoder& decoder, ContentSink& sink) {
         stream_->consume(used);
         if (decoder.too_big())
             sink.discard();
+        note_memory(sink.memory());
+        if (services_.pressure.memory_full())
+            sink.economize();
         if (sink.needs_settling())
             co_await sink.settle();
         if (decoder.complete())
@@ -267,8 +283,12 @@ Task<bool> Session::more_content(TimePoint start, uint64_t size) {
         co_return false;
     }
     StreamStatus status = StreamStatus::timed_out;
-    if (!too_slow(start, size))
-        status = co_await stream_->read_more(patience::content);
+    if (!too_slow(start, size)) {
+        waiting_since_ = executor().now();
+        status =
+            co_await stream_->read_more(pressed() ? patience::pressed_content : patience::content);
+        waiting_since_ = TimePoint::max();
+    }
     if (status == StreamStatus::ok)
         co_return true;
     log::info("content broken off",

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "common/ipc/envelope.h"
@@ -41,15 +40,22 @@ class Transaction {
 
     std::unique_ptr<ChunkedContent> chunks; // from the first BDAT on
 
+    // Bytes that all of this takes, roughly.
+    size_t memory() const;
+
     // Takes the recipients out of here.
     ipc::Envelope take_envelope(const ipc::Origin& origin, int64_t accepted_at);
 
   private:
+    uint32_t* place_of(const std::string& address);
+    void index();
+
     uint32_t number_;
     std::string reverse_path_;
     ipc::Body body_;
     std::vector<std::string> recipients_;
-    std::unordered_set<std::string> known_; // used beyond a few recipients only
+    // Beyond a few recipients, a hash table of their places in recipients_, from 1; 0: free.
+    std::vector<uint32_t> places_;
     size_t recipient_bytes_ = 0;
     bool rcpt_seen_ = false;
 };

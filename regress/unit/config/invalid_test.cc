@@ -179,9 +179,9 @@ TEST(Invalid, Settings) {
          R"(f:1:23: found "35T", expected a size from 1 to 4294967295 bytes, such as 10485760 or 35M)"},
         {"smtp limit",
          "f:1:11: found end of line, expected one of: per-address, per-network, in-all, exempt, "
-         "max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes"},
+         "max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes, max-memory"},
         {"smtp limit max-rcpt 1 max-foo 3",
-         R"(f:1:23: found "max-foo", expected one of: max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes)"},
+         R"(f:1:23: found "max-foo", expected one of: max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes, max-memory)"},
         {"smtp limit per-address",
          "f:1:23: found end of line, expected one of: sessions, session-rate, command-rate, "
          "error-rate, mail-rate, rcpt-rate, byte-rate"},
