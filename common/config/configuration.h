@@ -107,12 +107,18 @@ struct MatchRule {
     static constexpr auto fields(auto& m) { return std::tie(m.criteria, m.action, m.line); }
 };
 
+// `listen on … proxy`: whether connections begin with a PROXY header.
+enum class ProxyProtocol : uint8_t { none, only_v2, v1_or_v2 };
+constexpr ProxyProtocol last_enumerator(ProxyProtocol) { return ProxyProtocol::v1_or_v2; }
+
 // `listen on … port …`. A name or an interface is resolved to addresses by the supervisor.
 struct Listen {
     std::string on; // address, host name, or interface name
     uint16_t port = 25;
     std::string hostname; // in the greeting; empty: the server's
     std::string tag;
+    ProxyProtocol proxy = ProxyProtocol::none;
+    std::string proxy_from; // table of the proxies' networks; empty: loopback addresses only
     uint32_t line = 0;
 };
 

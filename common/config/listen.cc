@@ -1,4 +1,4 @@
-// `listen on ADDRESS [port N] [hostname NAME] [tag NAME]`
+// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [proxy | proxy-v2] [proxy-from NETWORKS]`
 #include "common/config/grammar.h"
 
 #include <algorithm>
@@ -42,6 +42,7 @@ void parse_listen(Grammar& g) {
     listen.line = line;
     const Position place = g.in.current().position;
     listen.on = read_value(g.in, "an address, a host name or an interface", parse_listen_on);
+    std::optional<Position> proxy_from;
     Options options(g.in);
     while (g.in.more()) {
         if (options.accept("port")) {
@@ -50,15 +51,25 @@ void parse_listen(Grammar& g) {
             listen.hostname = read_name(g.in, "a host name", is_host_name);
         } else if (options.accept("tag")) {
             listen.tag = read_name(g.in, "a tag of at most 31 bytes", is_tag);
+        } else if (options.accept("proxy")) {
+            if (listen.proxy == ProxyProtocol::none)
+                listen.proxy = ProxyProtocol::v1_or_v2;
+        } else if (options.accept("proxy-v2")) {
+            listen.proxy = ProxyProtocol::only_v2; // also where "proxy" is given as well
+        } else if (options.accept("proxy-from")) {
+            proxy_from = g.in.position();
+            listen.proxy_from = read_table(g, TableUse::networks, "proxy-from");
         } else {
             g.in.refuse({"auth", "auth-optional", "ca", "ciphers", "filter", "hostnames", "inet4",
-                         "inet6", "mask-src", "no-dsn", "pki", "protocols", "proxy-v2",
-                         "received-auth", "senders", "smtps", "tls", "tls-require"});
+                         "inet6", "mask-src", "no-dsn", "pki", "protocols", "received-auth",
+                         "senders", "smtps", "tls", "tls-require"});
             g.in.fail();
         }
     }
     if (g.in.failed())
         return;
+    if (proxy_from && listen.proxy == ProxyProtocol::none)
+        return g.in.fail(*proxy_from, "\"proxy-from\" without \"proxy\" or \"proxy-v2\"");
     for (const Listen& other : g.configuration.listens)
         if (other.on == listen.on && other.port == listen.port)
             return g.in.fail(place, quoted(listen.on) + " port " + std::to_string(listen.port) +

@@ -16,7 +16,11 @@ struct ListenAddress {
     Endpoint endpoint;
     std::string hostname; // in the greeting and in Received:
     std::string tag;
-    static constexpr auto fields(auto& m) { return std::tie(m.endpoint, m.hostname, m.tag); }
+    ProxyProtocol proxy = ProxyProtocol::none;
+    std::vector<Network> proxies; // trusted to say who the client is, besides loopback addresses
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.endpoint, m.hostname, m.tag, m.proxy, m.proxies);
+    }
 };
 
 // Limits of clients, counted by each listener process.

@@ -89,6 +89,14 @@ bool Listener::turns_away(int socket, const IpAddress& peer, const ipc::Listener
         turn_away(socket, replies::too_many_sessions(address.hostname));
         return true;
     }
+    if (address.proxy != ProxyProtocol::none && !peer.is_loopback() &&
+        std::none_of(address.proxies.begin(), address.proxies.end(),
+                     [&](const Network& network) { return network.contains(peer); })) {
+        ++counters_.refused_proxy;
+        log::warning("not a proxy of ours", {{"client", peer.to_string()}});
+        turn_away(socket, replies::proxies_only(address.hostname));
+        return true;
+    }
     return false;
 }
 
@@ -101,16 +109,18 @@ void Listener::accept(FileDescriptor socket, const Endpoint& peer,
     if (turns_away(socket.get(), peer.address, *settings, place))
         return;
     Connection connection;
-    auto admitted = clients_.admit(peer.address, loop_.now());
-    if (auto* excess = std::get_if<Excess>(&admitted)) {
-        const Reply reply = replies::over_client_limit(place.hostname, *excess);
-        counters_.count_excess(*excess);
-        log::info("client over a limit",
-                  {{"client", peer.address.to_string()}, {"reason", to_line(reply)}});
-        return turn_away(socket.get(), reply);
+    if (place.proxy == ProxyProtocol::none) { // else the session learns who it is
+        auto admitted = clients_.admit(peer.address, loop_.now());
+        if (auto* excess = std::get_if<Excess>(&admitted)) {
+            const Reply reply = replies::over_client_limit(place.hostname, *excess);
+            counters_.count_excess(*excess);
+            log::info("client over a limit",
+                      {{"client", peer.address.to_string()}, {"reason", to_line(reply)}});
+            return turn_away(socket.get(), reply);
+        }
+        connection.account = std::move(std::get<std::unique_ptr<ClientLimits::Account>>(admitted));
+        connection.spoke_early = has_input(socket.get());
     }
-    connection.account = std::move(std::get<std::unique_ptr<ClientLimits::Account>>(admitted));
-    connection.spoke_early = has_input(socket.get());
     connection.id = next_id_++;
     connection.client = peer.address;
     connection.settings = settings;

@@ -173,6 +173,10 @@ Reply shutting_down(std::string_view hostname) {
 Reply too_busy(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Too busy to wait: connect again");
 }
+Reply proxies_only(std::string_view hostname) {
+    return Reply(554, status::not_authorized,
+                 std::string(hostname) + " Only this server's proxies may connect here");
+}
 Reply too_many_sessions(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Too many sessions: connect again later");
 }

@@ -63,6 +63,7 @@ Reply too_fast(const Excess& excess);
 Reply spoke_early(std::string_view hostname);
 Reply shutting_down(std::string_view hostname);
 Reply too_busy(std::string_view hostname);
+Reply proxies_only(std::string_view hostname);
 Reply too_many_sessions(std::string_view hostname);
 Reply too_many_errors(std::string_view hostname);
 Reply too_many_messages(std::string_view hostname);

@@ -96,6 +96,13 @@ void Session::break_off(Reply last_words) {
 }
 
 Task<void> Session::run() {
+    if (address().proxy != ProxyProtocol::none) {
+        const bool known = co_await learn_client();
+        if (!known) {
+            co_await leave();
+            co_return;
+        }
+    }
     if (!connection_.account)
         admit_client();
     if (!talking()) {

@@ -44,6 +44,7 @@ inline constexpr Duration output = limits::server_command;  // until the client 
 inline constexpr Duration pressed_command = std::chrono::seconds(10);
 inline constexpr Duration pressed_content = std::chrono::seconds(30);
 inline constexpr Duration pressed_output = std::chrono::seconds(30);
+inline constexpr Duration proxy = std::chrono::seconds(10); // a PROXY header, altogether
 inline constexpr Duration last_words = std::chrono::seconds(10);
 inline constexpr Duration linger = std::chrono::seconds(2);   // so that last words are not reset
 inline constexpr Duration routing = std::chrono::seconds(60); // a client waits five minutes
@@ -159,6 +160,9 @@ class Session {
     std::string trace_field() const;
     std::string transaction_id() const;
     ipc::Origin origin() const;
+
+    // session_proxy.cc
+    Task<bool> learn_client();
 
     // session_limits.cc
     bool pressed() const { return services_.pressure.high(executor().now()); }

@@ -47,6 +47,7 @@ void SessionCounters::publish(Counters& counters) const {
     counters["smtp.refused.loop"] = refused_loop;
     counters["smtp.refused.queue"] = refused_queue;
     counters["smtp.refused.memory"] = refused_memory;
+    counters["smtp.refused.proxy"] = refused_proxy;
     counters["smtp.memory"] = memory;
     counters["smtp.shed"] = shed;
     counters["smtp.limited.sessions"] = limited_sessions;

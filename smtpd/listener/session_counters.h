@@ -39,6 +39,7 @@ struct SessionCounters {
     uint64_t memory = 0;         // bytes that the sessions hold at present
     uint64_t shed = 0;           // sessions ended to make room
     uint64_t refused_memory = 0; // transactions, recipients, contents: no memory for them
+    uint64_t refused_proxy = 0;  // connections without a good PROXY header, or from no proxy
 
     void count_refusal(ipc::RouteVerdict verdict);
     void count_excess(const Excess& excess);

@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/ipc/packet_channel.h"
 #include "common/net/socket.h"
+#include "smtpd/supervisor/slices.h"
 
 namespace postern {
 
@@ -123,8 +124,9 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             });
             if (twice)
                 return Error{"listen on " + endpoint.to_string() + " is configured twice"};
-            all.push_back(
-                {endpoint, listen.hostname.empty() ? hostname : listen.hostname, listen.tag});
+            all.push_back({endpoint, listen.hostname.empty() ? hostname : listen.hostname,
+                           listen.tag, listen.proxy,
+                           networks_of(configuration, listen.proxy_from)});
         }
     }
     if (all.size() > most_listen_addresses)

@@ -17,18 +17,6 @@ namespace {
 
 constexpr uint32_t max_local_helpers = 50; // local deliveries at once
 
-// The networks of a table; the value "local" among them is no network.
-std::vector<Network> networks(const Configuration& configuration, const std::string& table) {
-    std::vector<Network> result;
-    const auto found = configuration.tables.find(table);
-    if (found == configuration.tables.end())
-        return result;
-    for (const std::string& value : found->second.values)
-        if (const auto network = Network::parse(value))
-            result.push_back(*network);
-    return result;
-}
-
 ipc::ListenerSettings listener(const Configuration& configuration, const Surroundings& found) {
     ipc::ListenerSettings settings;
     settings.addresses = found.listen;
@@ -44,7 +32,7 @@ ipc::ListenerSettings listener(const Configuration& configuration, const Surroun
     settings.clients.per_address = configuration.limits.per_address;
     settings.clients.per_network = configuration.limits.per_network;
     settings.clients.in_all = configuration.limits.in_all;
-    settings.clients.exempt = networks(configuration, configuration.limits.exempt);
+    settings.clients.exempt = networks_of(configuration, configuration.limits.exempt);
     return settings;
 }
 
@@ -108,6 +96,17 @@ ipc::ResolverSettings resolver(const Configuration& configuration, const Surroun
 }
 
 } // namespace
+
+std::vector<Network> networks_of(const Configuration& configuration, const std::string& table) {
+    std::vector<Network> result;
+    const auto found = configuration.tables.find(table);
+    if (found == configuration.tables.end())
+        return result;
+    for (const std::string& value : found->second.values)
+        if (const auto network = Network::parse(value))
+            result.push_back(*network);
+    return result;
+}
 
 std::string settings_for(ipc::Role role, const Configuration& configuration,
                          const Surroundings& found) {

@@ -148,6 +148,10 @@ std::string describe(const Configuration& configuration) {
             out << " hostname " << listen.hostname;
         if (!listen.tag.empty())
             out << " tag " << listen.tag;
+        if (listen.proxy != ProxyProtocol::none)
+            out << (listen.proxy == ProxyProtocol::only_v2 ? " proxy-v2" : " proxy");
+        if (!listen.proxy_from.empty())
+            out << " proxy-from " << listen.proxy_from;
         out << "\n";
     }
     describe_tables(out, configuration);
