@@ -137,6 +137,10 @@ struct TlsOptions {
     }
 };
 
+// `listen on … proxy`: whether connections begin with a PROXY header.
+enum class ProxyProtocol : uint8_t { none, only_v2, v1_or_v2 };
+constexpr ProxyProtocol last_enumerator(ProxyProtocol) { return ProxyProtocol::v1_or_v2; }
+
 // `listen on … port …`. A name or an interface is resolved to addresses by the supervisor.
 struct Listen {
     std::string on; // address, host name, or interface name
@@ -144,6 +148,8 @@ struct Listen {
     std::string hostname; // in the greeting; empty: the server's
     std::string tag;
     TlsOptions tls;
+    ProxyProtocol proxy = ProxyProtocol::none;
+    std::string proxy_from; // table of the proxies' networks; empty: loopback addresses only
     uint32_t line = 0;
 };
 
@@ -167,6 +173,23 @@ struct Users {
     std::map<std::string, std::string> by_process; // "queue" → "postern-queue"
 };
 
+// `smtp limit per-address …`, `per-network …`, `in-all …`: what the clients of one address, of one
+// network, or all of one listener process may do. Rates are by the minute. 0: no limit.
+struct ClientRates {
+    uint32_t sessions = 0; // at once
+    uint32_t session_rate = 0;
+    uint32_t command_rate = 0;
+    uint32_t error_rate = 0; // bad commands and recipients that were refused for good
+    uint32_t mail_rate = 0;  // transactions
+    uint32_t rcpt_rate = 0;
+    uint64_t byte_rate = 0; // whatever the client sends
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.sessions, m.session_rate, m.command_rate, m.error_rate, m.mail_rate,
+                        m.rcpt_rate, m.byte_rate);
+    }
+};
+
 struct Limits {
     uint32_t max_message_size = 35 * 1024 * 1024; // `smtp max-message-size`, bytes
     uint32_t max_recipients = 1000;               // `smtp limit max-rcpt`, per transaction
@@ -174,6 +197,14 @@ struct Limits {
     uint32_t max_sessions = 5000;     // `smtp limit max-sessions`, of one listener process
     uint32_t max_errors = 20;         // bad commands in a session until 421
     uint32_t max_received_hops = 100; // RFC 5321 6.3
+    uint32_t max_commands = 0;        // `smtp limit max-commands`, per session; 0: no limit
+    uint64_t max_bytes = 0;           // `smtp limit max-bytes`, of one session; 0: no limit
+    // `smtp limit max-memory`: bytes that the sessions of one listener process hold.
+    uint64_t max_memory = 256 * 1024 * 1024;
+    ClientRates per_address{.sessions = 200};
+    ClientRates per_network{.sessions = 1000};
+    ClientRates in_all;
+    std::string exempt; // table of networks that the three above are not for; empty: loopback only
 };
 
 struct QueueOptions {

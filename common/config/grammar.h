@@ -82,6 +82,10 @@ std::string parse_inline_list(Grammar& grammar);
 // The same of one value.
 std::string make_inline_list(Grammar& grammar, const Token& value);
 
+// <name>, { a, b } or one value: the name of a table that is checked to be of `use`, which
+// messages call `criterion`.
+std::string read_table(Grammar& grammar, TableUse use, std::string criterion);
+
 void parse_smtp(Grammar& grammar);
 void parse_queue(Grammar& grammar);
 void parse_resolver(Grammar& grammar);

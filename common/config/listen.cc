@@ -1,4 +1,4 @@
-// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …]`
+// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …] [proxy …]`
 #include "common/config/grammar.h"
 
 #include <algorithm>
@@ -44,6 +44,7 @@ void parse_listen(Grammar& g) {
     listen.line = line;
     const Position place = g.in.current().position;
     listen.on = read_value(g.in, "an address, a host name or an interface", parse_listen_on);
+    std::optional<Position> proxy_from;
     Options options(g.in);
     std::optional<uint16_t> port;
     while (g.in.more()) {
@@ -53,9 +54,17 @@ void parse_listen(Grammar& g) {
             listen.hostname = read_name(g.in, "a host name", is_host_name);
         } else if (options.accept("tag")) {
             listen.tag = read_name(g.in, "a tag of at most 31 bytes", is_tag);
+        } else if (options.accept("proxy")) {
+            if (listen.proxy == ProxyProtocol::none)
+                listen.proxy = ProxyProtocol::v1_or_v2;
+        } else if (options.accept("proxy-v2")) {
+            listen.proxy = ProxyProtocol::only_v2; // also where "proxy" is given as well
+        } else if (options.accept("proxy-from")) {
+            proxy_from = g.in.position();
+            listen.proxy_from = read_table(g, TableUse::networks, "proxy-from");
         } else if (!parse_tls_option(g, options, listen.tls)) {
             g.in.refuse({"auth", "auth-optional", "filter", "hostnames", "inet4", "inet6",
-                         "mask-src", "no-dsn", "proxy-v2", "received-auth", "senders"});
+                         "mask-src", "no-dsn", "received-auth", "senders"});
             g.in.fail();
         }
     }
@@ -63,6 +72,11 @@ void parse_listen(Grammar& g) {
     if (g.in.failed())
         return;
     listen.port = port.value_or(listen.tls.mode == TlsMode::implicit ? smtps_port : smtp_port);
+    if (proxy_from && listen.proxy == ProxyProtocol::none)
+        return g.in.fail(*proxy_from, "\"proxy-from\" without \"proxy\" or \"proxy-v2\"");
+    if (listen.proxy != ProxyProtocol::none && listen.tls.mode == TlsMode::implicit)
+        return g.in.fail(place, "a PROXY header before \"smtps\" is not supported by this version; "
+                                "\"tls\" behind a proxy is");
     for (const Listen& other : g.configuration.listens)
         if (other.on == listen.on && other.port == listen.port)
             return g.in.fail(place, quoted(listen.on) + " port " + std::to_string(listen.port) +

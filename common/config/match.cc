@@ -43,22 +43,9 @@ void Rule::claim(std::string_view question) {
         in_.fail(in_.position(), quoted(question) + " is given already in this rule");
 }
 
-// <name>, { a, b } or one value.
 std::string Rule::table(TableUse use, std::string criterion) {
     in_.refuse({"regex"});
-    const Position at = in_.current().position;
-    std::string name;
-    if (in_.accept_punctuation("<")) {
-        name = in_.value("a table name").text;
-        in_.expect_punctuation(">");
-    } else if (in_.accept_punctuation("{")) {
-        name = parse_inline_list(g_);
-    } else if (const Token value = in_.value("a value"); !in_.failed()) {
-        name = make_inline_list(g_, value);
-    }
-    if (!in_.failed())
-        g_.table_references.push_back({name, at, use, std::move(criterion)});
-    return name;
+    return read_table(g_, use, std::move(criterion));
 }
 
 std::string Rule::optional_table(TableUse use, std::string criterion) {
@@ -161,6 +148,22 @@ void Rule::read() {
 }
 
 } // namespace
+
+std::string read_table(Grammar& g, TableUse use, std::string criterion) {
+    const Position at = g.in.current().position;
+    std::string name;
+    if (g.in.accept_punctuation("<")) {
+        name = g.in.value("a table name").text;
+        g.in.expect_punctuation(">");
+    } else if (g.in.accept_punctuation("{")) {
+        name = parse_inline_list(g);
+    } else if (const Token value = g.in.value("a value"); !g.in.failed()) {
+        name = make_inline_list(g, value);
+    }
+    if (!g.in.failed())
+        g.table_references.push_back({name, at, use, std::move(criterion)});
+    return name;
+}
 
 void parse_match(Grammar& g) {
     const Position position = g.in.position();

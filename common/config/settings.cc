@@ -7,9 +7,55 @@ namespace {
 
 constexpr uint32_t process_limit = 256; // of one kind
 
+constexpr uint32_t most_of_all = 1000000000; // of a limit that needs no other bound
+
+// 1 to 1 TiB.
+uint64_t read_amount(TokenStream& in) {
+    return read_value(in, "a size from 1 byte to 1024G, such as 64K or 100M",
+                      [](std::string_view text) -> std::optional<uint64_t> {
+                          const auto size = parse_size(text);
+                          if (!size || *size == 0 || *size > uint64_t{1} << 40)
+                              return std::nullopt;
+                          return size;
+                      });
+}
+
+// `smtp limit per-address sessions 10 mail-rate 100 …`
+void parse_client_rates(Grammar& g, ClientRates& rates, bool sessions_at_once) {
+    Options options(g.in);
+    do {
+        if (sessions_at_once && options.accept("sessions"))
+            rates.sessions = read_number(g.in, 1, 1000000);
+        else if (options.accept("session-rate"))
+            rates.session_rate = read_number(g.in, 1, most_of_all);
+        else if (options.accept("command-rate"))
+            rates.command_rate = read_number(g.in, 1, most_of_all);
+        else if (options.accept("error-rate"))
+            rates.error_rate = read_number(g.in, 1, most_of_all);
+        else if (options.accept("mail-rate"))
+            rates.mail_rate = read_number(g.in, 1, most_of_all);
+        else if (options.accept("rcpt-rate"))
+            rates.rcpt_rate = read_number(g.in, 1, most_of_all);
+        else if (options.accept("byte-rate"))
+            rates.byte_rate = read_amount(g.in);
+        else
+            g.in.fail();
+    } while (g.in.more());
+}
+
 // `smtp limit max-rcpt 100 max-mails 10 …`
 void parse_smtp_limits(Grammar& g) {
     Limits& limits = g.configuration.limits;
+    if (g.in.accept("per-address"))
+        return parse_client_rates(g, limits.per_address, true);
+    if (g.in.accept("per-network"))
+        return parse_client_rates(g, limits.per_network, true);
+    if (g.in.accept("in-all")) // sessions at once: max-sessions
+        return parse_client_rates(g, limits.in_all, false);
+    if (g.in.accept("exempt")) {
+        limits.exempt = read_table(g, TableUse::networks, "smtp limit exempt");
+        return;
+    }
     Options options(g.in);
     do {
         if (options.accept("max-rcpt"))
@@ -22,6 +68,12 @@ void parse_smtp_limits(Grammar& g) {
             limits.max_errors = read_number(g.in, 1, 10000);
         else if (options.accept("max-hops"))
             limits.max_received_hops = read_number(g.in, 1, 1000);
+        else if (options.accept("max-commands"))
+            limits.max_commands = read_number(g.in, 1, most_of_all);
+        else if (options.accept("max-bytes"))
+            limits.max_bytes = read_amount(g.in);
+        else if (options.accept("max-memory"))
+            limits.max_memory = read_amount(g.in);
         else
             g.in.fail();
     } while (g.in.more());

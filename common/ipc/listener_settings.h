@@ -18,7 +18,11 @@ struct ListenAddress {
     std::string hostname; // in the greeting and in Received:
     std::string tag;
     TlsOptions tls;
-    static constexpr auto fields(auto& m) { return std::tie(m.endpoint, m.hostname, m.tag, m.tls); }
+    ProxyProtocol proxy = ProxyProtocol::none;
+    std::vector<Network> proxies; // trusted to say who the client is, besides loopback addresses
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.proxy, m.proxies);
+    }
 };
 
 // Certificates in PEM, under the name that the configuration gives them. A listener has no keys.
@@ -26,6 +30,17 @@ struct NamedCertificates {
     std::string name;
     Blob certificates; // of a pki: its own first, then those that vouch for it
     static constexpr auto fields(auto& m) { return std::tie(m.name, m.certificates); }
+};
+
+// Limits of clients, counted by each listener process.
+struct ClientPolicy {
+    ClientRates per_address;
+    ClientRates per_network;
+    ClientRates in_all;
+    std::vector<Network> exempt; // besides loopback addresses
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.per_address, m.per_network, m.in_all, m.exempt);
+    }
 };
 
 struct ListenerSettings {
@@ -38,9 +53,14 @@ struct ListenerSettings {
     uint32_t max_sessions = 0;     // at once, in this process
     uint32_t max_errors = 0;       // bad commands in a session, then 421
     uint32_t max_received_hops = 0;
+    uint32_t max_commands = 0; // in a session, then 421; 0: no limit
+    uint64_t max_bytes = 0;    // from the client of a session, then 421; 0: no limit
+    uint64_t max_memory = 0;   // bytes that the sessions of this process hold; 0: no limit
+    ClientPolicy clients;
     static constexpr auto fields(auto& m) {
         return std::tie(m.addresses, m.pkis, m.authorities, m.max_message_size, m.max_recipients,
-                        m.max_mails, m.max_sessions, m.max_errors, m.max_received_hops);
+                        m.max_mails, m.max_sessions, m.max_errors, m.max_received_hops,
+                        m.max_commands, m.max_bytes, m.max_memory, m.clients);
     }
 };
 

@@ -136,8 +136,10 @@ Result<FileDescriptor> listen_on(const Endpoint& endpoint, int backlog) {
     return socket;
 }
 
-Acceptor::Acceptor(EventLoop& loop, FileDescriptor listening, Handler handler)
-    : loop_(loop), socket_(std::move(listening)), handler_(std::move(handler)), retry_(*this),
+Acceptor::Acceptor(EventLoop& loop, FileDescriptor listening, Handler handler,
+                   std::function<void()> exhausted)
+    : loop_(loop), socket_(std::move(listening)), handler_(std::move(handler)),
+      exhausted_(std::move(exhausted)), retry_(*this),
       watch_(loop, socket_.get(), [this](short) { accept_ready(); }) {
     update();
 }
@@ -161,6 +163,8 @@ void Acceptor::accept_ready() {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
                 retry_.arm(loop_, loop_.now() + std::chrono::seconds(1));
                 update();
+                if (exhausted_)
+                    exhausted_();
                 return;
             }
             if (errno == EAGAIN)

@@ -72,7 +72,9 @@ Result<FileDescriptor> listen_on(const Endpoint& endpoint, int backlog);
 class Acceptor {
   public:
     using Handler = std::function<void(FileDescriptor socket, Endpoint peer)>;
-    Acceptor(EventLoop& loop, FileDescriptor listening, Handler handler);
+    // `exhausted` is called when they have run out.
+    Acceptor(EventLoop& loop, FileDescriptor listening, Handler handler,
+             std::function<void()> exhausted = {});
     void pause(bool paused);
     int fd() const { return socket_.get(); }
 
@@ -88,6 +90,7 @@ class Acceptor {
     EventLoop& loop_;
     FileDescriptor socket_;
     Handler handler_;
+    std::function<void()> exhausted_;
     bool paused_ = false;
     Retry retry_;
     Watch watch_;

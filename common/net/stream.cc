@@ -45,6 +45,13 @@ void Stream::consume(size_t bytes) {
     update_watch();
 }
 
+void Stream::limit_input(size_t bytes) {
+    if (limit_ == bytes)
+        return;
+    limit_ = bytes;
+    update_watch();
+}
+
 // Gives back what has been taken: an idle session holds no buffer.
 void Stream::reclaim() {
     if (scanned_ < taken_)
@@ -52,7 +59,7 @@ void Stream::reclaim() {
     release_if_empty(input_, taken_);
     if (input_.empty()) {
         scanned_ = 0;
-    } else if (taken_ > input_limit / 2) {
+    } else if (taken_ > limit_ / 2) {
         input_.erase(0, taken_);
         scanned_ -= taken_;
         taken_ = 0;
@@ -60,7 +67,7 @@ void Stream::reclaim() {
 }
 
 void Stream::update_watch() {
-    bool room = input_.size() - taken_ < input_limit;
+    bool room = input_.size() - taken_ < limit_;
     watch(!ended_ && !held_ && room, watching_output_ && !broken_);
 }
 
@@ -72,7 +79,7 @@ void Stream::hold_input(bool held) {
 void Stream::on_readable() {
     auto [buffer, capacity] = read_buffer();
     for (int i = 0; i < reads_per_event; ++i) {
-        size_t room = input_limit - std::min(input_limit, input_.size() - taken_);
+        size_t room = limit_ - std::min(limit_, input_.size() - taken_);
         size_t want = std::min(capacity, room);
         if (want == 0)
             break;
@@ -131,7 +138,7 @@ bool Stream::input_satisfied() {
         }
         return false;
     }
-    if (input_.size() - taken_ > had_ || input_.size() - taken_ >= input_limit) {
+    if (input_.size() - taken_ > had_ || input_.size() - taken_ >= limit_) {
         input_status_ = StreamStatus::ok;
         return true;
     }

@@ -50,6 +50,12 @@ class Stream {
     static constexpr size_t input_limit = 64 * 1024;
     // While held nothing is read: what comes next is for somebody else, such as a TLS handshake.
     void hold_input(bool held);
+    // Keeps less than that from now on. What is there already stays.
+    void limit_input(size_t bytes);
+    // Bytes that wait here: not taken yet, or not taken by the peer, who is slow.
+    size_t buffered() const {
+        return input_.size() - taken_ + (watching_output_ ? pending_output() : 0);
+    }
 
     void write(std::string_view bytes);
     // Waits until at most `pending` bytes are left to be sent; the limit starts anew whenever some
@@ -116,8 +122,9 @@ class Stream {
 
     Executor& executor_;
     std::string input_;
-    size_t taken_ = 0;   // of input_
-    size_t scanned_ = 0; // of input_: no LF before this
+    size_t limit_ = input_limit; // of input_
+    size_t taken_ = 0;           // of input_
+    size_t scanned_ = 0;         // of input_: no LF before this
     std::string output_;
     size_t sent_ = 0;       // of output_
     bool ended_ = false;    // no more input will come

@@ -129,8 +129,7 @@ std::optional<CommandError> check_allowed(const std::vector<EsmtpParameter>& par
 }
 
 // RFC 1870 3: 1*20DIGIT. What 64 bits cannot hold is above every limit anyway.
-std::optional<std::uint64_t> parse_size(const EsmtpParameter& parameter) {
-    const std::string& digits = parameter.value;
+std::optional<std::uint64_t> parse_size(std::string_view digits) {
     if (digits.empty() || digits.size() > 20)
         return std::nullopt;
     static constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
@@ -149,7 +148,7 @@ std::optional<CommandError> take_mail_parameters(MailCommand& mail) {
     std::vector<EsmtpParameter> others;
     for (EsmtpParameter& parameter : mail.parameters) {
         if (parameter.keyword == "SIZE") {
-            mail.size = parse_size(parameter);
+            mail.size = parse_size(parameter.value);
             if (!mail.size)
                 return bad_arguments("Bad value of parameter SIZE");
         } else if (parameter.keyword == "BODY") {
@@ -226,6 +225,19 @@ Command parse_rcpt(std::string_view argument, const AllowedParameters& allowed) 
     return rcpt;
 }
 
+// RFC 3030 2: "BDAT" SP chunk-size [ SP "LAST" ]. `rest` is what is behind these four letters.
+Command parse_bdat(std::string_view rest, std::size_t length) {
+    CommandError error = bad_arguments("Syntax: BDAT size [LAST]");
+    error.out_of_step = true;
+    if (length > limits::command_line || !rest.starts_with(' '))
+        return error;
+    skip_spaces(rest);
+    const std::optional<std::uint64_t> size = parse_size(take_word(rest));
+    if (!size || !(rest.empty() || equal_ignoring_case(rest, "LAST")))
+        return error;
+    return BdatCommand{*size, !rest.empty()};
+}
+
 template <class Bare> Command parse_bare(std::string_view argument, std::string_view verb) {
     if (!argument.empty())
         return bad_arguments(std::string(verb) + " takes no arguments");
@@ -271,7 +283,6 @@ constexpr Verb verbs[] = {
     {"EXPN", parse_query<ExpnCommand>},
     {"HELP", parse_help},
     {"AUTH", nullptr},
-    {"BDAT", nullptr},
     {"ETRN", nullptr},
     {"ATRN", nullptr},
     {"TURN", nullptr},
@@ -297,6 +308,9 @@ Command parse_command(std::string_view line, const AllowedParameters& allowed) {
     if (equal_ignoring_case(verb, "RCPT"))
         return length > limits::rcpt_command_line ? Command(line_too_long())
                                                   : parse_rcpt(argument, allowed);
+    constexpr std::string_view bdat = "BDAT";
+    if (equal_ignoring_case(line.substr(0, bdat.size()), bdat))
+        return parse_bdat(line.substr(bdat.size()), length);
     if (length > limits::command_line)
         return line_too_long();
     for (const Verb& known : verbs) {

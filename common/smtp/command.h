@@ -42,6 +42,10 @@ struct RcptCommand {
     std::vector<EsmtpParameter> parameters;
 };
 struct DataCommand {};
+struct BdatCommand {    // RFC 3030 2
+    std::uint64_t size; // octets of the chunk that follows the line; saturated at 2^64-1
+    bool last;
+};
 struct RsetCommand {};
 struct NoopCommand {};
 struct QuitCommand {};
@@ -60,11 +64,14 @@ struct StarttlsCommand {}; // recognised; whether it is offered is the session's
 struct CommandError {
     Reply reply;
     AddressError address_error = AddressError::none; // what is wrong with the path of MAIL or RCPT
+    // A BDAT whose chunk has no known end: what comes next cannot be told from commands, and must
+    // not be read as such. The session says `reply` and ends.
+    bool out_of_step = false;
 };
 
 using Command = std::variant<CommandError, HeloCommand, EhloCommand, MailCommand, RcptCommand,
-                             DataCommand, RsetCommand, NoopCommand, QuitCommand, VrfyCommand,
-                             ExpnCommand, HelpCommand, StarttlsCommand>;
+                             DataCommand, BdatCommand, RsetCommand, NoopCommand, QuitCommand,
+                             VrfyCommand, ExpnCommand, HelpCommand, StarttlsCommand>;
 
 // The parameters that the session's extensions define besides SIZE and BODY of MAIL, in upper case.
 // All others are refused with 555 5.5.4 (RFC 5321 4.1.1.11).
@@ -81,6 +88,7 @@ struct AllowedParameters {
 //   501 5.5.4  arguments missing, bad or too many, a parameter twice
 //   501 5.1.7  bad reverse-path         501 5.1.3  bad forward-path
 //   501 5.6.7  non-ASCII address        555 5.5.4  a parameter that is not allowed
+// A bad BDAT gets 501 5.5.4, and the session ends (CommandError::out_of_step).
 // Tolerated: white space at the end (4.1.1), several spaces for one, a space behind "FROM:" and
 // "TO:", underscores and a trailing dot in a HELO name, text behind a HELO literal (4.1.1.1).
 Command parse_command(std::string_view line, const AllowedParameters& allowed = {});

@@ -31,15 +31,15 @@ bool any_eight_bit(std::string_view text) {
 
 } // namespace
 
-void DataDecoder::end_line() {
+void ContentFacts::end_line() {
     if (line_ > longest_line_)
         longest_line_ = line_;
     line_ = 0;
 }
 
-// How much of `input` passes on unchanged: up to a dot at the start of a line, or all of it.
-// `input` does not begin with such a dot and is not empty.
-std::size_t DataDecoder::scan(std::string_view input) {
+// How much of `input`, which is not empty, passes on unchanged: all of it, or up to a dot at the
+// start of a line where these stop it; it does not begin with one then.
+std::size_t ContentFacts::scan(std::string_view input, Dots dots) {
     const std::size_t end = input.size();
     std::size_t at = 0;
     if (state_ == State::cr) {
@@ -54,8 +54,11 @@ std::size_t DataDecoder::scan(std::string_view input) {
         }
     }
     while (at < end) {
-        if (state_ == State::line_start && input[at] == '.')
-            return at;
+        if (state_ == State::line_start && input[at] == '.') {
+            if (dots == Dots::stop)
+                return at;
+            leading_dot_ = true;
+        }
         const std::size_t lf = find(input, '\n', at, end);
         const std::size_t last = lf == npos ? end - 1 : lf - 1; // where a CR is in order
         const std::size_t cr = find(input, '\r', at, lf == npos ? end : lf);
@@ -82,7 +85,7 @@ std::size_t DataDecoder::scan(std::string_view input) {
 }
 
 // Counts a piece; whether it still goes to the sink.
-bool DataDecoder::pass_on(std::string_view piece) {
+bool ContentFacts::pass_on(std::string_view piece) {
     eight_bit_ = eight_bit_ || any_eight_bit(piece);
     nul_ = nul_ || piece.find('\0') != npos;
     size_ += piece.size();
@@ -124,7 +127,7 @@ bool DataDecoder::next(std::string_view& input, std::string_view& piece) {
             [[fallthrough]];
         case State::middle:
         case State::cr:
-            piece = input.substr(0, scan(input));
+            piece = input.substr(0, scan(input, Dots::stop));
             input.remove_prefix(piece.size());
             break;
         }
@@ -132,6 +135,24 @@ bool DataDecoder::next(std::string_view& input, std::string_view& piece) {
             return true;
     }
     return false;
+}
+
+bool ChunkDecoder::note(std::string_view input) {
+    if (input.empty())
+        return false;
+    scan(input, Dots::note);
+    return pass_on(input);
+}
+
+std::string_view ChunkDecoder::missing_line_end() {
+    if (state_ == State::cr)
+        bare_cr_ = true;
+    if (state_ == State::line_start)
+        return {};
+    line_ += 2;
+    end_line();
+    state_ = State::line_start;
+    return "\r\n";
 }
 
 void DotStuffer::encode(std::string_view content, std::string& out) {

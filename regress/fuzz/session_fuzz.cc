@@ -83,14 +83,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     queue.gone = (choice & 0x70) == 0x10;
     queue.disk_full = (choice & 0x70) == 0x20;
     SessionCounters counters;
-    const SessionServices services{time, queue, lookup, resolver, counters};
+    const auto settings = make_settings(choice);
+    ClientLimits clients(1);
+    clients.configure(settings->clients, 0);
+    Pressure pressure;
+    pressure.configure(0, choice & 0x80 ? 6000 : 0);
+    const SessionServices services{time, queue, lookup, resolver, counters, clients, pressure};
     listener::test::FakeEncryption::Behaviour encryption;
     auto [client, server] = MemoryStream::make_pair(time);
     Owner owner;
     Connection connection;
     connection.id = 1;
     connection.client = *IpAddress::parse("192.0.2.7");
-    connection.settings = make_settings(choice);
+    connection.settings = settings;
     connection.encryption = std::make_unique<listener::test::FakeEncryption>(*server, encryption);
     auto session =
         std::make_unique<Session>(services, owner, std::move(connection), std::move(server));

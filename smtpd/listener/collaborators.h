@@ -1,6 +1,6 @@
-// Whom a session asks: the queue, lookup, the DNS, whoever encrypts. As interfaces, so that whole sessions run in
-// simulated time against answers that a test makes up. Every call has a limit and ends with an
-// answer or without one; nothing here throws or blocks.
+// Whom a session asks: the queue, lookup, the DNS, whoever encrypts. As interfaces, so that whole
+// sessions run in simulated time against answers that a test makes up. Every call has a limit and
+// ends with an answer or without one; nothing here throws or blocks.
 #pragma once
 
 #include <memory>

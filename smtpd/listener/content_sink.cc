@@ -25,7 +25,7 @@ void ContentSink::append(std::string_view piece) {
     size_ += piece.size();
     buffer_.append(piece);
     // With a file there is nothing to wait for.
-    if (file_ && buffer_.size() >= buffer_limit)
+    if (file_ && buffer_.size() >= buffer_limit_)
         write_out();
 }
 
@@ -67,7 +67,17 @@ void ContentSink::write_out() {
         rest.remove_prefix(static_cast<size_t>(written));
         written_ += static_cast<uint64_t>(written);
     }
-    buffer_.clear();
+    if (buffer_.capacity() > 2 * buffer_limit_)
+        std::string().swap(buffer_);
+    else
+        buffer_.clear();
+}
+
+void ContentSink::economize() {
+    inline_limit_ = std::min(inline_limit_, scarce_limit);
+    buffer_limit_ = scarce_limit;
+    if (file_ && !buffer_.empty())
+        write_out();
 }
 
 void ContentSink::discard() {

@@ -25,6 +25,7 @@ class ContentSink {
     // How long it waits for a content file.
     static constexpr Duration file_limit = std::chrono::seconds(60);
     static constexpr size_t buffer_limit = 64 * 1024;
+    static constexpr size_t scarce_limit = 4 * 1024; // of both, when memory is scarce
 
     explicit ContentSink(Submission& submission, size_t inline_limit = ipc::inline_content_limit)
         : submission_(submission), inline_limit_(inline_limit) {}
@@ -35,6 +36,9 @@ class ContentSink {
     // Call after each batch of append(), before more is read: moves what is too much to the file.
     bool needs_settling() const;
     Task<void> settle();
+    // Memory is scarce: from now on it keeps as little as it can.
+    void economize();
+    size_t memory() const { return buffer_.capacity(); } // bytes
     // Gives up what there is: the message will be refused whatever comes.
     void discard();
 
@@ -52,6 +56,7 @@ class ContentSink {
 
     Submission& submission_;
     size_t inline_limit_;
+    size_t buffer_limit_ = buffer_limit;
     std::string buffer_;
     std::unique_ptr<ContentFile> file_;
     std::optional<Reply> failure_;

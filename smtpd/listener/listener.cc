@@ -1,5 +1,6 @@
 #include "smtpd/listener/listener.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -12,14 +13,16 @@ namespace postern::listener {
 
 namespace {
 
+uint64_t random_number() {
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+        random = static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+    return random;
+}
+
 // Where the numbers of this process's sessions begin: unlike those of other processes and of this
 // one's predecessors, so that a session can be found in an old log.
-uint64_t first_session_id() {
-    uint32_t random = 0;
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
-        random = static_cast<uint32_t>(Clock::now().time_since_epoch().count());
-    return (static_cast<uint64_t>(random) << 32) + 1;
-}
+uint64_t first_session_id() { return (random_number() << 32) + 1; }
 
 // Somebody who talks before the greeting has not looked at whom they talk to (RFC 5321 4.3.1).
 // Only what is there already counts: nobody is kept waiting for it.
@@ -28,19 +31,13 @@ bool has_input(int socket) {
     return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-void turn_away(int socket, const Reply& reply) {
-    const std::string text = to_wire(reply);
-    // A fresh socket takes a line; if it does not, the client sees the connection close.
-    [[maybe_unused]] ssize_t sent =
-        ::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 } // namespace
 
 Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver,
                    KeyholderClient& keyholder)
-    : loop_(loop), services_{loop, submission, routing, resolver, counters_}, keyholder_(keyholder),
-      next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
+    : loop_(loop), clients_(random_number()), services_{loop,      submission, routing,  resolver,
+                                                        counters_, clients_,   pressure_},
+      keyholder_(keyholder), next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
 
 Listener::~Listener() = default;
 
@@ -61,11 +58,20 @@ Result<void> Listener::configure(ipc::ListenerSettings settings,
             address.tls = std::move(*tls);
         }
         acceptors.push_back(std::make_unique<Acceptor>(
-            loop_, std::move(sockets[i]), [this, address](FileDescriptor socket, Endpoint peer) {
+            loop_, std::move(sockets[i]),
+            [this, address](FileDescriptor socket, Endpoint peer) {
                 accept(std::move(socket), peer, address);
+            },
+            [this] {
+                log::warning("descriptors or memory have run out",
+                             {{"sessions", sessions_.size()}});
+                pressure_.descriptors_ran_out(loop_.now());
+                relieve();
             }));
         acceptors.back()->pause(paused_);
     }
+    clients_.configure(shared->clients, shared->max_sessions);
+    pressure_.configure(shared->max_sessions, shared->max_memory);
     settings_ = std::move(shared);
     acceptors_ = std::move(acceptors); // the former sockets close
     return {};
@@ -77,23 +83,61 @@ void Listener::pause(bool paused) {
         acceptor->pause(paused);
 }
 
-void Listener::accept(FileDescriptor socket, const Endpoint& peer, const Address& address) {
-    const ipc::ListenAddress& listen = address.listen();
-    const bool speaks_first = listen.tls.mode != TlsMode::implicit; // else the client does
-    const uint32_t limit = address.settings->max_sessions;
+// Nobody is spoken to in plain text where TLS comes first.
+void Listener::turn_away(int socket, const ipc::ListenAddress& address, const Reply& reply) {
+    if (address.tls.mode == TlsMode::implicit)
+        return;
+    const std::string text = to_wire(reply);
+    // A fresh socket takes a line; if it does not, the client sees the connection close.
+    [[maybe_unused]] ssize_t sent =
+        ::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// Says why, if it does.
+bool Listener::turns_away(int socket, const IpAddress& peer, const Address& place) {
+    const ipc::ListenAddress& address = place.listen();
+    const uint32_t limit = place.settings->max_sessions;
     if (limit != 0 && sessions_.size() >= limit) {
         ++counters_.refused_sessions;
-        log::info("too many sessions", {{"client", peer.address.to_string()}});
-        if (speaks_first)
-            turn_away(socket.get(), replies::too_many_sessions(listen.hostname));
-        return;
+        log::info("too many sessions", {{"client", peer.to_string()}});
+        turn_away(socket, address, replies::too_many_sessions(address.hostname));
+        return true;
     }
+    if (address.proxy != ProxyProtocol::none && !peer.is_loopback() &&
+        std::none_of(address.proxies.begin(), address.proxies.end(),
+                     [&](const Network& network) { return network.contains(peer); })) {
+        ++counters_.refused_proxy;
+        log::warning("not a proxy of ours", {{"client", peer.to_string()}});
+        turn_away(socket, address, replies::proxies_only(address.hostname));
+        return true;
+    }
+    return false;
+}
+
+void Listener::accept(FileDescriptor socket, const Endpoint& peer, const Address& address) {
+    if (pressure_.high(loop_.now()))
+        relieve();
+    const ipc::ListenAddress& place = address.listen();
+    if (turns_away(socket.get(), peer.address, address))
+        return;
     Connection connection;
+    if (place.proxy == ProxyProtocol::none) { // else the session learns who it is
+        auto admitted = clients_.admit(peer.address, loop_.now());
+        if (auto* excess = std::get_if<Excess>(&admitted)) {
+            const Reply reply = replies::over_client_limit(place.hostname, *excess);
+            counters_.count_excess(*excess);
+            log::info("client over a limit",
+                      {{"client", peer.address.to_string()}, {"reason", to_line(reply)}});
+            return turn_away(socket.get(), place, reply);
+        }
+        connection.account = std::move(std::get<std::unique_ptr<ClientLimits::Account>>(admitted));
+        // In implicit TLS it is the client who speaks first.
+        connection.spoke_early = place.tls.mode != TlsMode::implicit && has_input(socket.get());
+    }
     connection.id = next_id_++;
     connection.client = peer.address;
     connection.settings = address.settings;
     connection.address = address.index;
-    connection.spoke_early = speaks_first && has_input(socket.get());
     auto stream = std::make_unique<SocketStream>(loop_, std::move(socket));
     if (address.tls)
         connection.encryption =
@@ -103,6 +147,26 @@ void Listener::accept(FileDescriptor socket, const Endpoint& peer, const Address
     Session& started = *session;
     sessions_.emplace(started.id(), std::move(session));
     started.start();
+}
+
+// Ends those that have waited longest, so many that the pressure is gone. It looks at all of them,
+// so not more often than once a second.
+void Listener::relieve() {
+    const TimePoint now = loop_.now();
+    if (now < relieved_ + std::chrono::seconds(1))
+        return;
+    relieved_ = now;
+    std::vector<IdleSession> idle;
+    for (const auto& [id, session] : sessions_)
+        if (session->waiting_since() != TimePoint::max())
+            idle.push_back({session->waiting_since(), id});
+    const auto ids = longest_idle(std::move(idle), pressure_.surplus_sessions(now),
+                                  now - patience::pressed_command);
+    log::warning(
+        "under pressure",
+        {{"sessions", sessions_.size()}, {"memory", pressure_.memory()}, {"ended", ids.size()}});
+    for (uint64_t id : ids)
+        sessions_.at(id)->shed();
 }
 
 void Listener::ended(Session& session) {

@@ -1,8 +1,9 @@
 // The listening sockets and the sessions of one listener process.
 //
 // It owns every session. A session takes the settings that were in force when it began; a reload
-// puts others in place for those that come later. Sessions over max_sessions, and connections that
-// come while nothing can be set up for them, are told 421 and closed.
+// puts others in place for those that come later. Sessions over max_sessions or a limit of their
+// client's are told 421 and closed. Under pressure those that have waited longest for their clients
+// are ended.
 #pragma once
 
 #include <functional>
@@ -59,13 +60,19 @@ class Listener : SessionOwner {
         const ipc::ListenAddress& listen() const { return settings->addresses[index]; }
     };
 
+    static void turn_away(int socket, const ipc::ListenAddress& address, const Reply& reply);
+    bool turns_away(int socket, const IpAddress& peer, const Address& place);
     void accept(FileDescriptor socket, const Endpoint& peer, const Address& address);
+    void relieve();
     void ended(Session& session) override;
     void reap();
     void finish_drain();
 
     EventLoop& loop_;
     SessionCounters counters_;
+    ClientLimits clients_;
+    Pressure pressure_;
+    TimePoint relieved_ = TimePoint::min();
     SessionServices services_;
     KeyholderClient& keyholder_;
     uint64_t next_id_;

@@ -9,6 +9,19 @@ Reply closing(std::string_view hostname, EnhancedStatusCode status, std::string_
     return Reply(421, status, std::string(hostname) + ' ' + std::string(why));
 }
 
+// "Too many errors from your address"
+std::string describe(const Excess& excess) {
+    static constexpr std::string_view what[measures] = {"sessions", "commands",   "errors",
+                                                        "messages", "recipients", "octets"};
+    static constexpr std::string_view whose[limit_scopes] = {" from your address",
+                                                             " from your network", ""};
+    std::string text = "Too many ";
+    text += what[static_cast<size_t>(excess.measure)];
+    text += whose[static_cast<size_t>(excess.scope)];
+    text += excess.at_once ? " at once" : " in a minute";
+    return text;
+}
+
 } // namespace
 
 Reply greeting(std::string_view hostname) {
@@ -19,17 +32,31 @@ Reply helo(std::string_view hostname, std::string_view client) {
     return Reply(250, std::string(hostname) + " Hello " + std::string(client));
 }
 
-Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size,
-           bool starttls) {
-    return Reply(250, std::string(hostname) + " Hello " + std::string(client) +
-                          "\nPIPELINING\nSIZE " + std::to_string(max_message_size) +
-                          (starttls ? "\nSTARTTLS" : "") + "\n8BITMIME\nENHANCEDSTATUSCODES");
+Reply ehlo(std::string_view hostname, std::string_view client,
+           const ipc::ListenerSettings& settings, bool starttls) {
+    std::string text = std::string(hostname) + " Hello " + std::string(client);
+    text += "\nPIPELINING\nSIZE " + std::to_string(settings.max_message_size);
+    if (starttls)
+        text += "\nSTARTTLS";
+    text += "\n8BITMIME\nCHUNKING";
+    std::string limits;
+    if (settings.max_mails != 0)
+        limits += " MAILMAX=" + std::to_string(settings.max_mails);
+    if (settings.max_recipients != 0)
+        limits += " RCPTMAX=" + std::to_string(settings.max_recipients);
+    if (!limits.empty())
+        text += "\nLIMITS" + limits;
+    return Reply(250, text + "\nENHANCEDSTATUSCODES");
 }
 
 Reply ok() { return Reply(250, status::success, "Ok"); }
 Reply sender_ok() { return Reply(250, status::sender_valid, "Sender ok"); }
 Reply recipient_ok() { return Reply(250, status::recipient_valid, "Recipient ok"); }
 Reply start_data() { return Reply(354, "End data with <CR><LF>.<CR><LF>"); }
+
+Reply chunk_taken(uint64_t octets) {
+    return Reply(250, status::success, std::to_string(octets) + " octets received");
+}
 
 Reply queued(std::string_view message_id) {
     return Reply(250, status::success, std::string(message_id) + " queued");
@@ -46,11 +73,12 @@ Reply cannot_verify() {
 Reply help() {
     return Reply(214, status::success,
                  "This is a Postern mail gateway.\n"
-                 "Commands: HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP\n"
+                 "Commands: HELO EHLO STARTTLS MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP\n"
                  "  EHLO host.example\n"
                  "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME]\n"
                  "  RCPT TO:<recipient@b.example>\n"
                  "  DATA, the message, and a line with a single dot\n"
+                 "  BDAT octets [LAST], and as many octets of the message\n"
                  "The protocol is RFC 5321. Ask postmaster about this host.");
 }
 
@@ -67,6 +95,18 @@ Reply nested_mail() {
 }
 Reply mail_first() { return Reply(503, status::invalid_command, "MAIL first"); }
 Reply rcpt_first() { return Reply(503, status::invalid_command, "RCPT first"); }
+Reply ehlo_first() {
+    return Reply(503, status::invalid_command, "Say EHLO first: BDAT is an extension");
+}
+Reply data_after_chunk() {
+    return Reply(503, status::invalid_command, "BDAT has begun the message: no DATA");
+}
+Reply recipient_after_chunk() {
+    return Reply(503, status::invalid_command, "BDAT has begun the message: no more recipients");
+}
+Reply chunk_after_failure() {
+    return Reply(503, status::invalid_command, "A chunk before was refused: RSET first");
+}
 Reply no_valid_recipients() { return Reply(554, status::invalid_command, "No valid recipients"); }
 
 Reply tls_first() {
@@ -102,6 +142,10 @@ Reply recipient_refused(ipc::RouteVerdict verdict) {
                  "Recipient cannot be checked now: try again later");
 }
 
+Reply too_fast(const Excess& excess) {
+    return Reply(451, status::not_authorized.as(4), describe(excess) + ": try again later");
+}
+
 Reply bare_line_ends() {
     return Reply(550, status::content_refused, "Content has a bare CR or LF (RFC 5321 2.3.8)");
 }
@@ -116,6 +160,9 @@ Reply routing_loop() {
 }
 Reply storage_full() {
     return Reply(452, status::system_full, "Insufficient system storage: try again later");
+}
+Reply memory_full() {
+    return Reply(452, status::system_full, "Insufficient memory: try again later");
 }
 Reply no_queue() {
     return Reply(451, status::other_system.as(4), "Message cannot be queued now: try again later");
@@ -140,6 +187,13 @@ Reply spoke_before_tls(std::string_view hostname) {
 Reply shutting_down(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Service closing: connect again later");
 }
+Reply too_busy(std::string_view hostname) {
+    return closing(hostname, status::not_accepting_mail, "Too busy to wait: connect again");
+}
+Reply proxies_only(std::string_view hostname) {
+    return Reply(554, status::not_authorized,
+                 std::string(hostname) + " Only this server's proxies may connect here");
+}
 Reply too_many_sessions(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Too many sessions: connect again later");
 }
@@ -149,6 +203,17 @@ Reply too_many_errors(std::string_view hostname) {
 Reply too_many_messages(std::string_view hostname) {
     return closing(hostname, status::other_security.as(4),
                    "Too many messages in a session: connect again");
+}
+Reply too_many_commands(std::string_view hostname) {
+    return closing(hostname, status::other_security.as(4),
+                   "Too many commands in a session: connect again");
+}
+Reply too_many_bytes(std::string_view hostname) {
+    return closing(hostname, status::other_security.as(4), "Too much in a session: connect again");
+}
+Reply over_client_limit(std::string_view hostname, const Excess& excess) {
+    return closing(hostname, status::other_security.as(4),
+                   describe(excess) + ": connect again later");
 }
 Reply not_smtp(std::string_view hostname) {
     return closing(hostname, status::other_security.as(4), "This is not the protocol of this port");

@@ -4,21 +4,25 @@
 #include <string>
 #include <string_view>
 
+#include "common/ipc/listener_settings.h"
 #include "common/ipc/routing.h"
 #include "common/ipc/submission.h"
 #include "common/smtp/reply.h"
+#include "smtpd/listener/client_limits.h"
 
 namespace postern::listener::replies {
 
 Reply greeting(std::string_view hostname);
 Reply helo(std::string_view hostname, std::string_view client);
-// `max_message_size` in bytes; 0: no limit (RFC 1870 4). `starttls`: it is offered (RFC 3207 4.2).
-Reply ehlo(std::string_view hostname, std::string_view client, uint64_t max_message_size,
-           bool starttls);
+// Of `settings`, the limits that are told (RFC 1870, RFC 9422). `starttls`: it is offered (RFC 3207
+// 4.2).
+Reply ehlo(std::string_view hostname, std::string_view client,
+           const ipc::ListenerSettings& settings, bool starttls);
 Reply ok();
 Reply sender_ok();
 Reply recipient_ok();
 Reply start_data();
+Reply chunk_taken(uint64_t octets);
 Reply queued(std::string_view message_id);
 Reply goodbye(std::string_view hostname);
 // VRFY and EXPN tell nobody which mailboxes exist. RFC 5321 7.3: a server that has them disabled
@@ -35,6 +39,10 @@ Reply hello_first();
 Reply nested_mail();
 Reply mail_first();
 Reply rcpt_first();
+Reply ehlo_first();
+Reply data_after_chunk();
+Reply recipient_after_chunk();
+Reply chunk_after_failure();
 Reply no_valid_recipients();
 Reply tls_first(); // RFC 3207 4
 Reply tls_already();
@@ -50,16 +58,25 @@ Reply content_has_nul();
 Reply content_line_too_long();
 Reply routing_loop();
 Reply storage_full();
+Reply memory_full();
 Reply no_queue();
 Reply refused_by_queue(const ipc::Refused& refused); // codes that are none become 451 4.3.0
+
+// A transaction or recipient for which it is too early. `excess` is about a rate.
+Reply too_fast(const Excess& excess);
 
 // The last words of a session.
 Reply spoke_early(std::string_view hostname);
 Reply spoke_before_tls(std::string_view hostname);
 Reply shutting_down(std::string_view hostname);
+Reply too_busy(std::string_view hostname);
+Reply proxies_only(std::string_view hostname);
 Reply too_many_sessions(std::string_view hostname);
 Reply too_many_errors(std::string_view hostname);
 Reply too_many_messages(std::string_view hostname);
+Reply too_many_commands(std::string_view hostname);
+Reply too_many_bytes(std::string_view hostname);
+Reply over_client_limit(std::string_view hostname, const Excess& excess);
 Reply not_smtp(std::string_view hostname);
 Reply timed_out(std::string_view hostname);
 

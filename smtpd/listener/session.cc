@@ -50,18 +50,22 @@ Session::Session(const SessionServices& services, SessionOwner& owner, Connectio
       stream_(std::move(stream)), budget_(*connection_.settings), name_known_(services.executor) {
     ++services_.counters.sessions;
     ++services_.counters.sessions_total;
+    services_.pressure.session_began();
 }
 
 Session::~Session() {
     tasks_.clear(); // before what they use
+    if (connection_.account)
+        note_received();
     --services_.counters.sessions;
+    services_.pressure.memory_changed(memory_, 0);
+    services_.pressure.session_ended();
 }
 
 void Session::start() {
     log::debug("connected", {{"session", to_string(MessageId{id()})},
                              {"client", connection_.client.to_string()},
                              {"address", address().endpoint.to_string()}});
-    tasks_.spawn(learn_reverse_name());
     tasks_.spawn(run());
 }
 
@@ -71,20 +75,44 @@ void Session::drain() {
         cut_off();
 }
 
-void Session::cut_off() {
+void Session::cut_off() { break_off(replies::shutting_down(hostname())); }
+
+void Session::shed() {
+    ++services_.counters.shed;
+    linger_ = false;
+    break_off(replies::too_busy(hostname()));
+}
+
+void Session::break_off(Reply last_words) {
     if (!talking())
         return;
     idle_ = false;
+    waiting_since_ = TimePoint::max();
     tasks_.clear();
     pending_.clear();
+    transaction_.reset();
     gone_ = securing_; // in the middle of a handshake there is no way to say anything
-    close_with(replies::shutting_down(hostname()));
+    close_with(std::move(last_words));
     tasks_.spawn(leave());
 }
 
 Task<void> Session::run() {
+    if (address().proxy != ProxyProtocol::none) {
+        const bool known = co_await learn_client();
+        if (!known) {
+            co_await leave();
+            co_return;
+        }
+    }
     if (address().tls.mode == TlsMode::implicit)
         co_await secure("");
+    if (!connection_.account && talking())
+        admit_client();
+    if (!talking()) {
+        co_await leave();
+        co_return;
+    }
+    tasks_.spawn(learn_reverse_name());
     if (connection_.spoke_early) {
         ++services_.counters.early_talkers;
         close_with(replies::spoke_early(hostname()));
@@ -102,18 +130,26 @@ Task<void> Session::converse() {
             co_await keep_pace();
         if (!pending_.empty() && stream_->input().find('\n') == std::string_view::npos)
             co_await settle_recipients();
+        if (content_overdue())
+            input_ended(StreamStatus::timed_out);
         if (draining_ && talking())
             close_with(replies::shutting_down(hostname()));
         if (!talking())
             co_return;
 
+        stream_->limit_input(command_input);
+        note_memory();
         idle_ = true;
-        Line line = co_await stream_->read_line(limits::any_command_line, patience::command);
+        waiting_since_ = executor().now();
+        Line line = co_await stream_->read_line(
+            limits::any_command_line, pressed() ? patience::pressed_command : patience::command);
         idle_ = false;
+        waiting_since_ = TimePoint::max();
         if (line.status == StreamStatus::closed || line.status == StreamStatus::timed_out) {
             input_ended(line.status);
             co_return;
         }
+        count_command();
         Command command = understand(line);
         auto* rcpt = std::get_if<RcptCommand>(&command);
         if (!pending_.empty() && !(rcpt && may_join(*rcpt)))
@@ -128,6 +164,8 @@ Task<void> Session::converse() {
             co_await begin_transaction(*mail);
         else if (std::holds_alternative<DataCommand>(command))
             co_await receive_message();
+        else if (auto* bdat = std::get_if<BdatCommand>(&command))
+            co_await receive_chunk(*bdat);
         else if (std::holds_alternative<StarttlsCommand>(command))
             co_await start_tls();
         else
@@ -141,7 +179,8 @@ Task<void> Session::keep_pace() {
     co_await Yield(executor());
     if (stream_->pending_output() <= max_unread_output)
         co_return;
-    const StreamStatus status = co_await stream_->drain(patience::output, max_unread_output / 2);
+    const StreamStatus status = co_await stream_->drain(
+        pressed() ? patience::pressed_output : patience::output, max_unread_output / 2);
     if (status != StreamStatus::ok) {
         services_.counters.timeouts += status == StreamStatus::timed_out;
         gone_ = true;
@@ -154,11 +193,17 @@ Command Session::understand(const Line& line) {
         return CommandError{replies::line_too_long(), AddressError::none};
     if (first && is_http(line.text))
         close_with(replies::not_smtp(hostname()));
-    if (!line.crlf)
-        return CommandError{replies::line_without_crlf(), AddressError::none};
     AllowedParameters allowed;
     allowed.extended = extended_;
-    return parse_command(line.text, allowed);
+    Command command = parse_command(line.text, allowed);
+    if (!line.crlf) {
+        CommandError refused{replies::line_without_crlf(), AddressError::none};
+        const auto* error = std::get_if<CommandError>(&command);
+        refused.out_of_step =
+            std::holds_alternative<BdatCommand>(command) || (error && error->out_of_step);
+        return refused;
+    }
+    return command;
 }
 
 void Session::input_ended(StreamStatus status) {
@@ -172,7 +217,7 @@ void Session::input_ended(StreamStatus status) {
 
 void Session::execute(const Command& command) {
     std::visit(Overloaded{
-                   [this](const CommandError& error) { complain(error.reply); },
+                   [this](const CommandError& error) { complain(error.reply, error.out_of_step); },
                    [this](const HeloCommand& helo) { hello(helo.identity, false); },
                    [this](const EhloCommand& ehlo) { hello(ehlo.identity, true); },
                    [this](const RsetCommand&) {
@@ -200,10 +245,11 @@ void Session::execute(const Command& command) {
                        linger_ = false;
                        close_with(replies::goodbye(hostname()));
                    },
-                   [](const StarttlsCommand&) {}, // these four wait for somebody: converse()
+                   [](const StarttlsCommand&) {}, // these five wait for somebody: converse()
                    [](const MailCommand&) {},
                    [](const RcptCommand&) {},
                    [](const DataCommand&) {},
+                   [](const BdatCommand&) {},
                },
                command);
 }
@@ -214,73 +260,8 @@ void Session::hello(const std::string& identity, bool extended) {
     transaction_.reset();
     helo_ = identity;
     extended_ = extended;
-    say(extended ? replies::ehlo(hostname(), identity, settings().max_message_size, offers_tls())
+    say(extended ? replies::ehlo(hostname(), identity, settings(), offers_tls())
                  : replies::helo(hostname(), identity));
-}
-
-// RFC 3207 4: a server that requires TLS takes nothing else before it.
-bool Session::needs_tls(const Command& command) const {
-    if (tls_ || address().tls.mode != TlsMode::required)
-        return false;
-    return std::visit(Overloaded{
-                          [](const EhloCommand&) { return false; },
-                          [](const HeloCommand&) { return false; },
-                          [](const NoopCommand&) { return false; },
-                          [](const QuitCommand&) { return false; },
-                          [](const StarttlsCommand&) { return false; },
-                          [](const CommandError&) { return false; },
-                          [](const auto&) { return true; },
-                      },
-                      command);
-}
-
-// RFC 3207 4.
-Task<void> Session::start_tls() {
-    if (!connection_.encryption) {
-        complain(replies::not_implemented());
-    } else if (tls_) {
-        complain(replies::tls_already());
-    } else if (helo_.empty()) {
-        complain(replies::hello_first());
-    } else if (!stream_->input().empty()) {
-        // Somebody put commands in, to be taken for the client's own once TLS has begun.
-        ++services_.counters.early_talkers;
-        close_with(replies::spoke_before_tls(hostname()));
-    } else if (!connection_.encryption->available()) {
-        budget_.idle_command();
-        say(replies::tls_unavailable());
-    } else {
-        co_await secure(to_wire(replies::start_tls()));
-    }
-}
-
-// RFC 3207 4.2: afterwards the session is as at its beginning, without a greeting.
-Task<void> Session::secure(std::string go_ahead) {
-    securing_ = true;
-    Result<TlsFacts> facts =
-        co_await connection_.encryption->begin(std::move(go_ahead), patience::handshake);
-    securing_ = false;
-    helo_.clear();
-    extended_ = false;
-    transaction_.reset();
-    if (!facts) {
-        ++services_.counters.tls_failures;
-        gone_ = true;
-        log::info("TLS failed", {{"session", to_string(MessageId{id()})},
-                                 {"client", connection_.client.to_string()},
-                                 {"reason", facts.error().message}});
-        co_return;
-    }
-    ++services_.counters.tls_sessions;
-    services_.counters.tls_resumed += facts->resumed;
-    log::debug("TLS begins", {{"session", to_string(MessageId{id()})},
-                              {"client", connection_.client.to_string()},
-                              {"protocol", facts->protocol},
-                              {"cipher", facts->cipher},
-                              {"name", facts->server_name},
-                              {"certificate", facts->client_subject},
-                              {"resumed", facts->resumed ? "yes" : "no"}});
-    tls_ = std::make_unique<const TlsFacts>(std::move(*facts));
 }
 
 // A reply, unless this command was one too many.
@@ -295,11 +276,15 @@ void Session::say(const Reply& reply) {
     stream_->write(to_wire(reply));
 }
 
-void Session::complain(const Reply& reply) {
+void Session::complain(const Reply& reply, bool and_leave) {
     ++services_.counters.errors;
     budget_.bad_command();
     log::debug("bad command", {{"session", to_string(MessageId{id()})}, {"stat", to_line(reply)}});
-    say(reply);
+    if (and_leave)
+        close_with(reply);
+    else
+        say(reply);
+    count_error();
 }
 
 Task<void> Session::learn_reverse_name() {

@@ -1,13 +1,14 @@
 // One SMTP session (RFC 5321) from the greeting to the end of the connection, as a coroutine that
 // reads like the dialogue. session.cc has the commands, session_mail.cc what MAIL, RCPT and DATA
-// set going.
+// set going, session_chunks.cc the same of BDAT.
 //
 // A session owns its stream and whatever it waits for; destroying it ends all of that. It takes its
 // settings along: a reload is for later sessions. Nothing that a client sends ends more than its
 // own session, and a message is answered with 250 only when the queue has said Durable.
 //
-// Bounds: the stream's input, 64 KiB of output that the client does not read, 128 KiB of content in
-// memory and one read's worth more, Transaction's recipients, max_lookups questions at once.
+// Bounds: 8 KiB of commands or 64 KiB of content read ahead, 64 KiB of output that the client does
+// not read, 128 KiB of content in memory and one read's worth more, Transaction's recipients,
+// max_lookups questions at once.
 #pragma once
 
 #include <list>
@@ -23,8 +24,10 @@
 #include "common/smtp/data_decoder.h"
 #include "common/smtp/limits.h"
 #include "smtpd/listener/budget.h"
+#include "smtpd/listener/client_limits.h"
 #include "smtpd/listener/collaborators.h"
 #include "smtpd/listener/content_sink.h"
+#include "smtpd/listener/pressure.h"
 #include "smtpd/listener/session_counters.h"
 #include "smtpd/listener/transaction.h"
 
@@ -38,6 +41,12 @@ inline constexpr Duration command = limits::server_command;     // the whole lin
 inline constexpr Duration content = limits::server_data;        // each piece
 inline constexpr Duration handshake = std::chrono::seconds(60); // of TLS, all of it
 inline constexpr Duration output = limits::server_command;      // until the client reads some more
+// The same of these four under pressure.
+inline constexpr Duration pressed_command = std::chrono::seconds(10);
+inline constexpr Duration pressed_content = std::chrono::seconds(30);
+inline constexpr Duration pressed_handshake = std::chrono::seconds(10);
+inline constexpr Duration pressed_output = std::chrono::seconds(30);
+inline constexpr Duration proxy = std::chrono::seconds(10); // a PROXY header, altogether
 inline constexpr Duration last_words = std::chrono::seconds(10);
 inline constexpr Duration linger = std::chrono::seconds(2);   // so that last words are not reset
 inline constexpr Duration routing = std::chrono::seconds(60); // a client waits five minutes
@@ -57,15 +66,18 @@ struct SessionServices {
     Routing& routing;
     Resolver& resolver;
     SessionCounters& counters;
+    ClientLimits& clients;
+    Pressure& pressure;
 };
 
 struct Connection {
     uint64_t id = 0; // unique, also across restarts
     IpAddress client;
     std::shared_ptr<const ipc::ListenerSettings> settings;
-    size_t address = 0;                     // in settings->addresses: where it came in
-    bool spoke_early = false;               // there was input before the greeting
-    std::unique_ptr<Encryption> encryption; // null: there is no TLS on this address
+    size_t address = 0;                             // in settings->addresses: where it came in
+    bool spoke_early = false;                       // there was input before the greeting
+    std::unique_ptr<Encryption> encryption;         // null: there is no TLS on this address
+    std::unique_ptr<ClientLimits::Account> account; // of the client; null: the session asks for it
 };
 
 class SessionOwner {
@@ -93,9 +105,16 @@ class Session {
     // Says 421 and leaves, whatever is under way: what was not answered yet, the client must take
     // for not done. Not to be called from inside the session.
     void cut_off();
+    // Says 421 and leaves, to make room for others. The same holds.
+    void shed();
+    // Since when it has been waiting for its client; TimePoint::max() if it is not.
+    TimePoint waiting_since() const { return waiting_since_; }
     uint64_t id() const { return connection_.id; }
 
     static constexpr size_t max_lookups = 32;
+    static constexpr size_t max_lookups_pressed = 4;
+    // What is read ahead of commands; ahead of content, the stream's own limit.
+    static constexpr size_t command_input = 8 * 1024;
     static constexpr size_t max_unread_output = 64 * 1024;
 
   private:
@@ -104,6 +123,7 @@ class Session {
         PendingRecipient(Executor& executor, std::string address)
             : address(std::move(address)), verdict(executor) {}
         std::string address;
+        std::optional<Reply> refusal; // then nobody is asked
         Completion<ipc::RouteVerdict> verdict;
     };
 
@@ -112,19 +132,22 @@ class Session {
     Task<void> leave();
     Task<void> keep_pace();
     Task<void> learn_reverse_name();
-    Task<void> start_tls();
-    Task<void> secure(std::string go_ahead);
-    bool offers_tls() const { return connection_.encryption && !tls_; }
-    bool needs_tls(const Command& command) const;
 
     Command understand(const Line& line);
     void input_ended(StreamStatus status);
     void execute(const Command& command);
     void hello(const std::string& identity, bool extended);
     void say(const Reply& reply);
-    void complain(const Reply& reply); // a bad command
+    void complain(const Reply& reply, bool and_leave = false); // a bad command
     void close_with(Reply reply) { last_words_ = std::move(reply); }
     bool talking() const { return !gone_ && !last_words_; }
+
+    // session_tls.cc
+    Task<void> start_tls();
+    Task<void> secure(std::string go_ahead);
+    bool offers_tls() const;
+    bool lacks_tls() const;
+    bool needs_tls(const Command& command) const;
 
     // session_mail.cc
     Task<void> begin_transaction(const MailCommand& mail);
@@ -138,13 +161,39 @@ class Session {
     Task<void> receive_message();
     Task<bool> read_content(DataDecoder& decoder, ContentSink& sink);
     bool too_slow(TimePoint start, uint64_t size) const;
-    std::optional<Reply> judge(const DataDecoder& decoder, const ContentSink& sink);
-    Task<void> submit(const DataDecoder& decoder, ContentSink& sink);
+    Task<bool> more_content(TimePoint start, uint64_t size);
+    ContentFacts::Options content_options() const;
+    std::optional<Reply> judge(const ContentFacts& content, const ContentSink& sink);
+    Task<void> submit(const ContentFacts& content, ContentSink& sink);
     void accepted(uint64_t message, size_t recipients, uint64_t size);
     void refuse_message(const Reply& reply, uint64_t size);
     std::string trace_field() const;
     std::string transaction_id() const;
     ipc::Origin origin() const;
+
+    // session_proxy.cc
+    Task<bool> learn_client();
+
+    // session_limits.cc
+    bool pressed() const { return services_.pressure.high(executor().now()); }
+    void note_memory(size_t content = 0);
+    bool out_of_memory();
+    void break_off(Reply last_words);
+    void admit_client();
+    void count_command();
+    void count_error();
+    void note_received();
+    std::optional<Reply> too_early(Measure measure);
+    void leave_over(const Excess& excess);
+    void log_excess(const Excess& excess);
+
+    // session_chunks.cc
+    Task<void> receive_chunk(BdatCommand bdat);
+    Task<void> refuse_first_chunk(uint64_t octets);
+    std::optional<Reply> chunk_out_of_place() const;
+    Task<bool> read_chunk(ChunkedContent& content, uint64_t octets);
+    Task<bool> skip_chunk(uint64_t octets);
+    bool content_overdue() const;
 
     const ipc::ListenerSettings& settings() const { return *connection_.settings; }
     const ipc::ListenAddress& address() const { return settings().addresses[connection_.address]; }
@@ -169,6 +218,10 @@ class Session {
     bool name_awaited_ = false;
     uint32_t transactions_ = 0;
     uint32_t commands_ = 0; // since others had their turn
+    TimePoint waiting_since_ = TimePoint::max();
+    uint64_t memory_ = 0;         // bytes that are noted as ours
+    uint64_t received_ = 0;       // octets that the client's account knows of
+    uint64_t skipped_octets_ = 0; // of chunks that nobody wanted, since the last message
     std::optional<Reply> last_words_;
     std::unique_ptr<Transaction> transaction_;
     Completion<bool> name_known_;

@@ -21,6 +21,13 @@ void SessionCounters::count_refusal(ipc::RouteVerdict verdict) {
     }
 }
 
+void SessionCounters::count_excess(const Excess& excess) {
+    if (excess.at_once)
+        ++limited_sessions;
+    else
+        ++limited_rates[static_cast<size_t>(excess.measure)];
+}
+
 void SessionCounters::publish(Counters& counters) const {
     counters["smtp.sessions"] = sessions;
     counters["smtp.sessions.total"] = sessions_total;
@@ -42,6 +49,19 @@ void SessionCounters::publish(Counters& counters) const {
     counters["smtp.refused.content"] = refused_content;
     counters["smtp.refused.loop"] = refused_loop;
     counters["smtp.refused.queue"] = refused_queue;
+    counters["smtp.refused.memory"] = refused_memory;
+    counters["smtp.refused.proxy"] = refused_proxy;
+    counters["smtp.memory"] = memory;
+    counters["smtp.shed"] = shed;
+    counters["smtp.limited.sessions"] = limited_sessions;
+    counters["smtp.limited.session_commands"] = limited_commands;
+    counters["smtp.limited.session_mails"] = limited_mails;
+    counters["smtp.limited.session_bytes"] = limited_bytes;
+    static constexpr const char* rates[measures] = {
+        "smtp.limited.session_rate", "smtp.limited.command_rate", "smtp.limited.error_rate",
+        "smtp.limited.mail_rate",    "smtp.limited.rcpt_rate",    "smtp.limited.byte_rate"};
+    for (size_t i = 0; i < measures; ++i)
+        counters[rates[i]] = limited_rates[i];
 }
 
 } // namespace postern::listener

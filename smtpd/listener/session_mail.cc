@@ -1,4 +1,5 @@
 // The mail transaction of a session: MAIL, RCPT, DATA (RFC 5321 3.3), up to the queue's answer.
+#include <algorithm>
 #include <chrono>
 
 #include "common/base/log.h"
@@ -72,7 +73,16 @@ Task<void> Session::begin_transaction(const MailCommand& mail) {
         say(replies::message_too_big(max_size));
         co_return;
     }
+    std::optional<Reply> refusal = too_early(Measure::mails);
+    if (!refusal && out_of_memory())
+        refusal = replies::memory_full();
+    if (refusal) {
+        budget_.idle_command();
+        say(*refusal);
+        co_return;
+    }
     if (!budget_.take_transaction()) {
+        ++services_.counters.limited_mails;
         close_with(replies::too_many_messages(hostname()));
         co_return;
     }
@@ -95,13 +105,16 @@ bool Session::has_room(const std::string& address) const {
 
 // Whether lookup can be asked about it while recipients before it are not answered for yet.
 bool Session::may_join(const RcptCommand& rcpt) const {
-    return transaction_ && pending_.size() < max_lookups && has_room(recipient_address(rcpt));
+    return transaction_ && pending_.size() < (pressed() ? max_lookups_pressed : max_lookups) &&
+           has_room(recipient_address(rcpt));
 }
 
 // Lookup is asked at once, and answered for when it is this command's turn (settle_recipients).
 void Session::begin_recipient(const RcptCommand& rcpt) {
     if (!transaction_)
         return complain(helo_.empty() ? replies::hello_first() : replies::mail_first());
+    if (transaction_->chunks)
+        return complain(replies::recipient_after_chunk());
     transaction_->note_rcpt();
     std::string address = recipient_address(rcpt);
     if (!has_room(address)) {
@@ -109,7 +122,12 @@ void Session::begin_recipient(const RcptCommand& rcpt) {
         return say(replies::too_many_recipients());
     }
     pending_.push_back(std::make_shared<PendingRecipient>(executor(), std::move(address)));
-    tasks_.spawn(look_up(pending_.back()));
+    note_memory();
+    pending_.back()->refusal = too_early(Measure::recipients);
+    if (!pending_.back()->refusal && out_of_memory())
+        pending_.back()->refusal = replies::memory_full();
+    if (!pending_.back()->refusal)
+        tasks_.spawn(look_up(pending_.back()));
 }
 
 Task<void> Session::look_up(std::shared_ptr<PendingRecipient> recipient) {
@@ -124,6 +142,12 @@ Task<void> Session::look_up(std::shared_ptr<PendingRecipient> recipient) {
 Task<void> Session::settle_recipients() {
     while (!pending_.empty() && talking()) {
         PendingRecipient& next = *pending_.front();
+        if (next.refusal) {
+            budget_.surplus_recipient();
+            say(*next.refusal);
+            pending_.pop_front();
+            continue;
+        }
         // Routing has a limit of its own; ours is for the case that it does not keep it.
         std::optional<ipc::RouteVerdict> verdict =
             co_await next.verdict.wait(patience::routing + std::chrono::seconds(5));
@@ -150,11 +174,13 @@ void Session::settle_recipient(std::string address, ipc::RouteVerdict verdict) {
                                     {"helo", helo_},
                                     {"reason", verdict_name(verdict)},
                                     {"stat", to_line(reply)}});
-    if (reply.is_permanent_failure())
-        budget_.refused_recipient();
-    else
+    if (!reply.is_permanent_failure()) {
         budget_.surplus_recipient();
+        return say(reply);
+    }
+    budget_.refused_recipient();
     say(reply);
+    count_error();
 }
 
 Task<void> Session::receive_message() {
@@ -168,11 +194,18 @@ Task<void> Session::receive_message() {
                                            : replies::rcpt_first());
         co_return;
     }
+    if (transaction_->chunks) {
+        complain(replies::data_after_chunk());
+        co_return;
+    }
+    if (out_of_memory()) {
+        budget_.idle_command();
+        say(replies::memory_full());
+        co_return;
+    }
     say(replies::start_data());
-    DataDecoder::Options options;
-    if (settings().max_message_size != 0)
-        options.max_size = settings().max_message_size;
-    DataDecoder decoder(options);
+    stream_->limit_input(Stream::input_limit);
+    DataDecoder decoder(content_options());
     ContentSink sink(services_.submission);
     sink.prepend(trace_field());
     const bool whole = co_await read_content(decoder, sink);
@@ -185,6 +218,13 @@ Task<void> Session::receive_message() {
         co_await submit(decoder, sink);
     }
     transaction_.reset();
+}
+
+ContentFacts::Options Session::content_options() const {
+    ContentFacts::Options options;
+    if (settings().max_message_size != 0)
+        options.max_size = settings().max_message_size;
+    return options;
 }
 
 // RFC 5321 4.4.
@@ -217,38 +257,54 @@ std::string Session::trace_field() const {
 // Up to CRLF.CRLF (RFC 5321 4.5.2). False: the session is over.
 Task<bool> Session::read_content(DataDecoder& decoder, ContentSink& sink) {
     const TimePoint start = executor().now();
-    const uint64_t max_size = settings().max_message_size;
     for (;;) {
         const size_t used = decoder.decode(stream_->input().substr(0, decode_step),
                                            [&sink](std::string_view piece) { sink.append(piece); });
         stream_->consume(used);
         if (decoder.too_big())
             sink.discard();
+        note_memory(sink.memory());
+        if (services_.pressure.memory_full())
+            sink.economize();
         if (sink.needs_settling())
             co_await sink.settle();
         if (decoder.complete())
             co_return true;
         if (!stream_->input().empty())
             continue;
-        if (decoder.too_big() && decoder.size() > 2 * max_size + excess_content) {
-            ++services_.counters.refused_size;
-            close_with(replies::message_too_big(max_size));
+        const bool more = co_await more_content(start, decoder.size());
+        if (!more)
             co_return false;
-        }
-        StreamStatus status = StreamStatus::timed_out;
-        if (!too_slow(start, decoder.size()))
-            status = co_await stream_->read_more(patience::content);
-        if (status != StreamStatus::ok) {
-            log::info("content broken off", {{"session", to_string(MessageId{id()})},
-                                             {"from", transaction_->reverse_path()},
-                                             {"size", decoder.size()},
-                                             {"client", connection_.client.to_string()},
-                                             {"helo", helo_},
-                                             {"reason", to_string(status)}});
-            input_ended(status);
-            co_return false;
-        }
     }
+}
+
+// Waits for more of a content that began at `start`, and of which `size` octets have come. False:
+// that is enough, or there will be none; the session is over.
+Task<bool> Session::more_content(TimePoint start, uint64_t size) {
+    const uint64_t max_size = settings().max_message_size;
+    if (max_size != 0 && std::max(size, skipped_octets_) > 2 * max_size + excess_content) {
+        ++services_.counters.refused_size;
+        close_with(replies::message_too_big(max_size));
+        co_return false;
+    }
+    StreamStatus status = StreamStatus::timed_out;
+    if (!too_slow(start, size)) {
+        waiting_since_ = executor().now();
+        status =
+            co_await stream_->read_more(pressed() ? patience::pressed_content : patience::content);
+        waiting_since_ = TimePoint::max();
+    }
+    if (status == StreamStatus::ok)
+        co_return true;
+    log::info("content broken off",
+              {{"session", to_string(MessageId{id()})},
+               {"from", transaction_ ? transaction_->reverse_path() : std::string()},
+               {"size", size},
+               {"client", connection_.client.to_string()},
+               {"helo", helo_},
+               {"reason", to_string(status)}});
+    input_ended(status);
+    co_return false;
 }
 
 bool Session::too_slow(TimePoint start, uint64_t size) const {
@@ -260,24 +316,24 @@ bool Session::too_slow(TimePoint start, uint64_t size) const {
 }
 
 // Nothing, or why this content is not accepted.
-std::optional<Reply> Session::judge(const DataDecoder& decoder, const ContentSink& sink) {
+std::optional<Reply> Session::judge(const ContentFacts& content, const ContentSink& sink) {
     SessionCounters& counters = services_.counters;
-    if (decoder.too_big()) {
+    if (content.too_big()) {
         ++counters.refused_size;
         return replies::message_too_big(settings().max_message_size);
     }
-    if (decoder.has_bare_cr() || decoder.has_bare_lf()) {
+    if (content.has_bare_cr() || content.has_bare_lf()) {
         // Whoever reads these as line ends would find another message in it: SMTP smuggling.
         ++counters.refused_content;
         return replies::bare_line_ends();
     }
-    if (decoder.has_nul()) {
+    if (content.has_nul()) {
         // Not a character of mail (RFC 5322 2.1). Who drops it on the way sees other lines than we
         // do.
         ++counters.refused_content;
         return replies::content_has_nul();
     }
-    if (decoder.line_too_long()) {
+    if (content.line_too_long()) {
         ++counters.refused_content;
         return replies::content_line_too_long();
     }
@@ -291,11 +347,11 @@ std::optional<Reply> Session::judge(const DataDecoder& decoder, const ContentSin
     return sink.failure();
 }
 
-Task<void> Session::submit(const DataDecoder& decoder, ContentSink& sink) {
+Task<void> Session::submit(const ContentFacts& content, ContentSink& sink) {
     ipc::Submit message;
     const uint64_t size = sink.size();
-    message.traits.eight_bit = decoder.has_eight_bit();
-    message.traits.leading_dot = decoder.has_leading_dot();
+    message.traits.eight_bit = content.has_eight_bit();
+    message.traits.leading_dot = content.has_leading_dot();
     std::unique_ptr<ContentFile> file = sink.finish(message);
     if (sink.failure()) { // the last bytes did not fit
         ++services_.counters.refused_queue;
@@ -324,6 +380,7 @@ void Session::accepted(uint64_t message, size_t recipients, uint64_t size) {
     services_.counters.recipients += recipients;
     services_.counters.bytes += size;
     budget_.message_accepted();
+    skipped_octets_ = 0;
     log::info("accepted", {{"message", name},
                            {"session", to_string(MessageId{id()})},
                            {"transaction", transaction_id()},

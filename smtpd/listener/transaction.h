@@ -1,14 +1,16 @@
-// A mail transaction (RFC 5321 3.3) before its content: reverse-path, recipients, parameters. Pure.
+// A mail transaction (RFC 5321 3.3): reverse-path, recipients, parameters, and what there is of its
+// content when that comes in chunks. Waits for nobody.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "common/ipc/envelope.h"
 #include "common/smtp/command.h"
 #include "common/smtp/limits.h"
+#include "smtpd/listener/chunked_content.h"
 
 namespace postern::listener {
 
@@ -36,15 +38,24 @@ class Transaction {
         return recipients_.size() == 1 ? &recipients_.front() : nullptr;
     }
 
+    std::unique_ptr<ChunkedContent> chunks; // from the first BDAT on
+
+    // Bytes that all of this takes, roughly.
+    size_t memory() const;
+
     // Takes the recipients out of here.
     ipc::Envelope take_envelope(const ipc::Origin& origin, int64_t accepted_at);
 
   private:
+    uint32_t* place_of(const std::string& address);
+    void index();
+
     uint32_t number_;
     std::string reverse_path_;
     ipc::Body body_;
     std::vector<std::string> recipients_;
-    std::unordered_set<std::string> known_; // used beyond a few recipients only
+    // Beyond a few recipients, a hash table of their places in recipients_, from 1; 0: free.
+    std::vector<uint32_t> places_;
     size_t recipient_bytes_ = 0;
     bool rcpt_seen_ = false;
 };

@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/ipc/packet_channel.h"
 #include "common/net/socket.h"
+#include "smtpd/supervisor/slices.h"
 
 namespace postern {
 
@@ -128,6 +129,8 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             entry.hostname = listen.hostname.empty() ? hostname : listen.hostname;
             entry.tag = listen.tag;
             entry.tls = listen.tls;
+            entry.proxy = listen.proxy;
+            entry.proxies = networks_of(configuration, listen.proxy_from);
             all.push_back(std::move(entry));
         }
     }

@@ -31,6 +31,13 @@ ipc::ListenerSettings listener(const Configuration& configuration, const Surroun
     settings.max_sessions = configuration.limits.max_sessions;
     settings.max_errors = configuration.limits.max_errors;
     settings.max_received_hops = configuration.limits.max_received_hops;
+    settings.max_commands = configuration.limits.max_commands;
+    settings.max_bytes = configuration.limits.max_bytes;
+    settings.max_memory = configuration.limits.max_memory;
+    settings.clients.per_address = configuration.limits.per_address;
+    settings.clients.per_network = configuration.limits.per_network;
+    settings.clients.in_all = configuration.limits.in_all;
+    settings.clients.exempt = networks_of(configuration, configuration.limits.exempt);
     return settings;
 }
 
@@ -95,6 +102,17 @@ ipc::ResolverSettings resolver(const Configuration& configuration, const Surroun
 }
 
 } // namespace
+
+std::vector<Network> networks_of(const Configuration& configuration, const std::string& table) {
+    std::vector<Network> result;
+    const auto found = configuration.tables.find(table);
+    if (found == configuration.tables.end())
+        return result;
+    for (const std::string& value : found->second.values)
+        if (const auto network = Network::parse(value))
+            result.push_back(*network);
+    return result;
+}
 
 std::string settings_for(ipc::Role role, const Configuration& configuration,
                          const Surroundings& found) {

@@ -25,6 +25,9 @@ struct Surroundings {
     uint32_t cores = 1;
 };
 
+// The networks of a table, none if there is no such table. The value "local" is no network.
+std::vector<Network> networks_of(const Configuration& configuration, const std::string& table);
+
 // The settings of one role, encoded for Configure.
 std::string settings_for(ipc::Role role, const Configuration& configuration,
                          const Surroundings& surroundings);

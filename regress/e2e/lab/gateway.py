@@ -42,7 +42,7 @@ class Gateway:
         log.close()
 
     def is_ready(self):
-        """Every address of the configuration greets."""
+        """Every address of the configuration greets, unless it waits for a proxy to speak."""
         if self.process.poll() is not None:
             raise RuntimeError(f"smtpd ended with {self.process.returncode}")
         return all(self.greets(*endpoint) for endpoint in self.endpoints())
@@ -51,7 +51,8 @@ class Gateway:
         with open(self.configuration) as file:
             text = file.read()
         return [(address, int(port or 25), "smtps" in rest.split()) for address, port, rest in
-                re.findall(r"^listen on ([0-9a-fA-F.:]+)(?: port (\d+))?(.*)", text, re.MULTILINE)]
+                re.findall(r"^listen on ([0-9a-fA-F.:]+)(?: port (\d+))?(.*)", text, re.MULTILINE)
+                if " proxy" not in rest]
 
     def socket(self):
         """The control socket: where the configuration says, or the default."""

@@ -107,6 +107,20 @@ void setting(std::ostream& out, const char* name, const T& value, const T& prese
         out << name << " " << value << "\n";
 }
 
+void describe_rates(std::ostream& out, const std::string& scope, const ClientRates& rates,
+                    const ClientRates& preset) {
+    const auto rate = [&](const char* name, auto value, auto default_value) {
+        setting(out, (scope + " " + name).c_str(), value, default_value);
+    };
+    rate("sessions", rates.sessions, preset.sessions);
+    rate("session-rate", rates.session_rate, preset.session_rate);
+    rate("command-rate", rates.command_rate, preset.command_rate);
+    rate("error-rate", rates.error_rate, preset.error_rate);
+    rate("mail-rate", rates.mail_rate, preset.mail_rate);
+    rate("rcpt-rate", rates.rcpt_rate, preset.rcpt_rate);
+    rate("byte-rate", rates.byte_rate, preset.byte_rate);
+}
+
 void describe_settings(std::ostream& out, const Configuration& c) {
     const Configuration preset;
     setting(out, "spool", c.spool, preset.spool);
@@ -120,6 +134,13 @@ void describe_settings(std::ostream& out, const Configuration& c) {
     setting(out, "max-sessions", c.limits.max_sessions, preset.limits.max_sessions);
     setting(out, "max-errors", c.limits.max_errors, preset.limits.max_errors);
     setting(out, "max-hops", c.limits.max_received_hops, preset.limits.max_received_hops);
+    setting(out, "max-commands", c.limits.max_commands, preset.limits.max_commands);
+    setting(out, "max-bytes", c.limits.max_bytes, preset.limits.max_bytes);
+    setting(out, "max-memory", c.limits.max_memory, preset.limits.max_memory);
+    describe_rates(out, "per-address", c.limits.per_address, preset.limits.per_address);
+    describe_rates(out, "per-network", c.limits.per_network, preset.limits.per_network);
+    describe_rates(out, "in-all", c.limits.in_all, preset.limits.in_all);
+    setting(out, "exempt", c.limits.exempt, preset.limits.exempt);
     setting(out, "ttl", c.queue.ttl.count(), preset.queue.ttl.count());
     setting(out, "retry-delay", c.queue.retry_delay.count(), preset.queue.retry_delay.count());
     setting(out, "retry-max", c.queue.retry_max.count(), preset.queue.retry_max.count());
@@ -149,6 +170,10 @@ std::string describe(const Configuration& configuration) {
         if (!listen.tag.empty())
             out << " tag " << listen.tag;
         describe_tls(out, listen.tls);
+        if (listen.proxy != ProxyProtocol::none)
+            out << (listen.proxy == ProxyProtocol::only_v2 ? " proxy-v2" : " proxy");
+        if (!listen.proxy_from.empty())
+            out << " proxy-from " << listen.proxy_from;
         out << "\n";
     }
     describe_tables(out, configuration);

@@ -122,7 +122,14 @@ TEST(Invalid, Listen) {
         {"listen on socket tag x",
          R"(f:1:11: "socket" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"listen on 127.0.0.1 foo",
-         R"(f:1:21: found "foo", expected one of: port, hostname, tag, pki, ca, ciphers, protocols, tls, tls-require, smtps)"},
+         R"(f:1:21: found "foo", expected one of: port, hostname, tag, proxy, proxy-v2, proxy-from, pki, ca, ciphers, protocols, tls, tls-require, smtps)"},
+        {"pki m1 cert /c\npki m1 key /k\nlisten on lo smtps proxy",
+         R"(f:3:11: a PROXY header before "smtps" is not supported by this version; "tls" behind a proxy is)"},
+        {"listen on 127.0.0.1 proxy-from 192.0.2.1",
+         R"(f:1:21: "proxy-from" without "proxy" or "proxy-v2")"},
+        {"listen on 127.0.0.1 proxy proxy-from <lb>", R"(f:1:38: there is no table "lb")"},
+        {"listen on 127.0.0.1 proxy proxy-from lb",
+         R"(f:1:38: found "lb", but "proxy-from" needs an address or a network such as 192.0.2.0/24 or 2001:db8::/32)"},
         {"listen on 127.0.0.1 port", "f:1:25: found end of line, expected a port: 1 to 65535, "
                                      "smtp, submission, submissions or smtps"},
         {"listen on 127.0.0.1 port 0",
@@ -135,7 +142,7 @@ TEST(Invalid, Listen) {
          R"(f:1:26: found "-1", expected a port: 1 to 65535, smtp, submission, submissions or smtps)"},
         {"listen on 127.0.0.1 port 25 port 26", R"(f:1:29: "port" is given twice)"},
         {"listen on 127.0.0.1 25",
-         R"(f:1:21: found "25", expected one of: port, hostname, tag, pki, ca, ciphers, protocols, tls, tls-require, smtps)"},
+         R"(f:1:21: found "25", expected one of: port, hostname, tag, proxy, proxy-v2, proxy-from, pki, ca, ciphers, protocols, tls, tls-require, smtps)"},
         {"listen on 127.0.0.1 tls pki mail.example.com auth",
          R"(f:1:29: there is no pki "mail.example.com")"
          "\n"
@@ -208,10 +215,22 @@ TEST(Invalid, Settings) {
          R"(f:1:23: found "99999999999999999999", expected a size from 1 to 4294967295 bytes, such as 10485760 or 35M)"},
         {"smtp max-message-size 35T",
          R"(f:1:23: found "35T", expected a size from 1 to 4294967295 bytes, such as 10485760 or 35M)"},
-        {"smtp limit", "f:1:11: found end of line, expected one of: max-rcpt, max-mails, "
-                       "max-sessions, max-errors, max-hops"},
-        {"smtp limit max-foo 3",
-         R"(f:1:12: found "max-foo", expected one of: max-rcpt, max-mails, max-sessions, max-errors, max-hops)"},
+        {"smtp limit",
+         "f:1:11: found end of line, expected one of: per-address, per-network, in-all, exempt, "
+         "max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes, "
+         "max-memory"},
+        {"smtp limit max-rcpt 1 max-foo 3",
+         R"(f:1:23: found "max-foo", expected one of: max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes, max-memory)"},
+        {"smtp limit per-address",
+         "f:1:23: found end of line, expected one of: sessions, session-rate, command-rate, "
+         "error-rate, mail-rate, rcpt-rate, byte-rate"},
+        {"smtp limit in-all sessions 3",
+         R"(f:1:19: found "sessions", expected one of: session-rate, command-rate, error-rate, mail-rate, rcpt-rate, byte-rate)"},
+        {"smtp limit per-network byte-rate 2048G",
+         R"(f:1:34: found "2048G", expected a size from 1 byte to 1024G, such as 64K or 100M)"},
+        {"smtp limit exempt <nets>", R"(f:1:19: there is no table "nets")"},
+        {"smtp limit exempt { example.org }",
+         R"(f:1:21: found "example.org", but "smtp limit exempt" needs an address or a network such as 192.0.2.0/24 or 2001:db8::/32)"},
         {"smtp limit max-rcpt 0", R"(f:1:21: found "0", expected a number from 1 to 100000)"},
         {"smtp limit max-rcpt 3 max-rcpt 4", R"(f:1:23: "max-rcpt" is given twice)"},
         {"queue foo", R"(f:1:7: found "foo", expected one of: ttl, retry-delay, retry-max, limit)"},

@@ -92,6 +92,17 @@ TEST(Valid, Settings) {
         {"smtp limit max-rcpt 50", "max-rcpt 50\n"},
         {"smtp limit max-mails 7 max-rcpt 8 max-sessions 9 max-errors 3 max-hops 25",
          "max-rcpt 8\nmax-mails 7\nmax-sessions 9\nmax-errors 3\nmax-hops 25\n"},
+        {"smtp limit max-commands 5 max-bytes 1M max-memory 64M",
+         "max-commands 5\nmax-bytes 1048576\nmax-memory 67108864\n"},
+        {"smtp limit per-address sessions 1 session-rate 2 command-rate 3 error-rate 4 mail-rate 5 "
+         "rcpt-rate 6 byte-rate 7K\nsmtp limit per-network byte-rate 1G sessions 9\n"
+         "smtp limit in-all mail-rate 1000000000",
+         "per-address sessions 1\nper-address session-rate 2\nper-address command-rate 3\n"
+         "per-address error-rate 4\nper-address mail-rate 5\nper-address rcpt-rate 6\n"
+         "per-address byte-rate 7168\nper-network sessions 9\nper-network byte-rate 1073741824\n"
+         "in-all mail-rate 1000000000\n"},
+        {"table insiders { 192.0.2.0/24 }\nsmtp limit exempt <insiders>",
+         "exempt insiders\ntable insiders list [192.0.2.0/24]\n"},
         {"queue ttl 30s", "ttl 30\n"},
         {"queue ttl 4d12h", "ttl 388800\n"},
         {"queue ttl 1d1h1m1s", "ttl 90061\n"},

@@ -81,7 +81,7 @@ Dialogue::Dialogue() {
     settings->max_received_hops = 3;
 }
 
-Dialogue::~Dialogue() = default;
+Dialogue::~Dialogue() { session.reset(); } // before what it uses
 
 void Dialogue::connect() {
     session.reset();
@@ -89,6 +89,7 @@ void Dialogue::connect() {
     unread_.clear();
     auto [ours, theirs] = MemoryStream::make_pair(time);
     client = std::move(ours);
+    clients_.configure(settings->clients, settings->max_sessions);
     Connection connection;
     connection.id = 0x5e55;
     connection.client = client_address;
@@ -207,6 +208,8 @@ void Dialogue::greet() {
         S: 250-PIPELINING
         S: 250-SIZE *
         S: 250-8BITMIME
+        S: 250-CHUNKING
+        S: 250-LIMITS *
         S: 250 ENHANCEDSTATUSCODES
     )");
 }

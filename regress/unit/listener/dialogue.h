@@ -57,6 +57,7 @@ class Dialogue : public testing::Test, SessionOwner {
     FakeLookup lookup{time};
     FakeResolver resolver{time};
     SessionCounters counters;
+    Pressure pressure;
     std::shared_ptr<ipc::ListenerSettings> settings = std::make_shared<ipc::ListenerSettings>();
     IpAddress client_address = *IpAddress::parse("192.0.2.7");
     bool spoke_early = false;
@@ -76,7 +77,8 @@ class Dialogue : public testing::Test, SessionOwner {
     void expect_line(std::string_view pattern, const std::string& where);
     void expect_silence(const std::string& where);
 
-    SessionServices services_{time, queue, lookup, resolver, counters};
+    ClientLimits clients_{0x5ec7e7};
+    SessionServices services_{time, queue, lookup, resolver, counters, clients_, pressure};
     std::string unsent_;
     std::string unread_;
 };

@@ -186,6 +186,8 @@ TEST_F(Mail, APipelinedBurst) {
         S: 250-*
         S: 250-*
         S: 250-*
+        S: 250-*
+        S: 250-*
         S: 250 *
         C: MAIL FROM:<a@client.example>
         C: RCPT TO:<one@dest.example>

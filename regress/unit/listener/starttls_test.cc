@@ -22,6 +22,8 @@ TEST_F(StarttlsTest, TheSessionBeginsAnew) {
         S: 250-SIZE *
         S: 250-STARTTLS
         S: 250-8BITMIME
+        S: 250-CHUNKING
+        S: 250-LIMITS *
         S: 250 ENHANCEDSTATUSCODES
         C: MAIL FROM:<forgotten@client.example>
         S: 250 *
@@ -34,6 +36,8 @@ TEST_F(StarttlsTest, TheSessionBeginsAnew) {
         S: 250-PIPELINING
         S: 250-SIZE *
         S: 250-8BITMIME
+        S: 250-CHUNKING
+        S: 250-LIMITS *
         S: 250 ENHANCEDSTATUSCODES
         C: STARTTLS
         S: 503 5.5.1 TLS is in use already
@@ -94,6 +98,8 @@ TEST_F(StarttlsTest, WhatFollowsInTheSamePacketEndsTheSession) {
             S: 250-*
             S: 250-STARTTLS
             S: 250-*
+            S: 250-*
+            S: 250-*
             S: 250 *
             C= STARTTLS\r\n)") +
              injected + R"(
@@ -115,6 +121,8 @@ TEST_F(StarttlsTest, WithoutAKeyholderTheClientMayTryLater) {
         S: 250-*
         S: 250-STARTTLS
         S: 250-*
+        S: 250-*
+        S: 250-*
         S: 250 *
         C: STARTTLS
         S: 454 4.7.0 TLS not available due to temporary reason
@@ -132,6 +140,8 @@ TEST_F(StarttlsTest, AHandshakeThatFailsEndsTheSessionWithoutAWord) {
         S: 250-*
         S: 250-*
         S: 250-STARTTLS
+        S: 250-*
+        S: 250-*
         S: 250-*
         S: 250 *
         C: STARTTLS
@@ -151,6 +161,8 @@ TEST_F(StarttlsTest, ADrainInTheMiddleOfAHandshakeSaysNothingIntoIt) {
         S: 250-*
         S: 250-STARTTLS
         S: 250-*
+        S: 250-*
+        S: 250-*
         S: 250 *
         C: STARTTLS
         S: 220 2.0.0 Ready to start TLS
@@ -168,6 +180,8 @@ TEST_F(StarttlsTest, ADrainDuringAHandshakeWaitsForItsEnd) {
         S: 250-*
         S: 250-*
         S: 250-STARTTLS
+        S: 250-*
+        S: 250-*
         S: 250-*
         S: 250 *
         C: STARTTLS
@@ -203,6 +217,9 @@ TEST_F(StarttlsTest, WhereItIsRequiredNothingElseComesBefore) {
         S: 530 5.7.0 *
         C: NONSENSE
         S: 500 *
+        C: BDAT 20 LAST
+        C= QUIT and then some\r\n
+        S: 530 5.7.0 *
         C: STARTTLS
         S: 220 *
         C: EHLO client.example
@@ -210,6 +227,8 @@ TEST_F(StarttlsTest, WhereItIsRequiredNothingElseComesBefore) {
         S: 250-PIPELINING
         S: 250-SIZE *
         S: 250-8BITMIME
+        S: 250-CHUNKING
+        S: 250-LIMITS *
         S: 250 ENHANCEDSTATUSCODES
         C: MAIL FROM:<a@client.example>
         S: 250 *
@@ -232,6 +251,8 @@ TEST_F(StarttlsTest, ImplicitTlsComesBeforeTheGreeting) {
         S: 250-PIPELINING
         S: 250-SIZE *
         S: 250-8BITMIME
+        S: 250-CHUNKING
+        S: 250-LIMITS *
         S: 250 ENHANCEDSTATUSCODES
     )");
     EXPECT_EQ(counters.tls_sessions, 1u);

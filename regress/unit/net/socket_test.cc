@@ -110,10 +110,14 @@ TEST(Acceptor, BacksOffWithoutDescriptors) {
     Endpoint server = bound_to(listening->get());
     FileDescriptor client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
     int accepted = 0;
-    Acceptor acceptor(loop, std::move(*listening), [&](FileDescriptor, Endpoint) {
-        ++accepted;
-        loop.stop();
-    });
+    int exhausted = 0;
+    Acceptor acceptor(
+        loop, std::move(*listening),
+        [&](FileDescriptor, Endpoint) {
+            ++accepted;
+            loop.stop();
+        },
+        [&] { ++exhausted; });
     rlimit before;
     getrlimit(RLIMIT_NOFILE, &before);
     rlimit none = before;
@@ -131,6 +135,7 @@ TEST(Acceptor, BacksOffWithoutDescriptors) {
     loop.run();
     getrusage(RUSAGE_SELF, &end);
     EXPECT_EQ(accepted, 1);
+    EXPECT_EQ(exhausted, 1) << "it has said so";
     auto cpu = [](const rusage& u) {
         return u.ru_utime.tv_sec + u.ru_utime.tv_usec / 1e6 + u.ru_stime.tv_sec +
                u.ru_stime.tv_usec / 1e6;

@@ -119,6 +119,26 @@ TEST(Stream, InputIsBoundedWhileNobodyReads) {
     EXPECT_GT(near->input().size(), 0u) << "reading goes on once there is room";
 }
 
+TEST(Stream, TheBoundOfInputMayBeLower) {
+    SimulatedTime time;
+    auto [near, far] = MemoryStream::make_pair(time);
+    near->limit_input(1000);
+    far->write(std::string(5000, 'x'));
+    time.run();
+    EXPECT_EQ(near->input().size(), 1000u);
+    EXPECT_EQ(near->buffered(), 1000u);
+    near->limit_input(3000);
+    time.run();
+    EXPECT_EQ(near->input().size(), 3000u) << "reading goes on at once";
+    near->limit_input(1000);
+    near->consume(1500);
+    time.run();
+    EXPECT_EQ(near->input().size(), 1500u) << "what is there stays";
+    near->consume(1500);
+    time.run();
+    EXPECT_EQ(near->input().size(), 1000u);
+}
+
 TEST(Stream, ReadMoreGivesWhatComesNext) {
     SimulatedTime time;
     auto [near, far] = MemoryStream::make_pair(time);

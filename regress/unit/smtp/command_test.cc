@@ -8,6 +8,7 @@ namespace postern {
 namespace {
 
 using namespace std::string_literals; // for strings with a NUL inside
+using namespace std::string_view_literals;
 
 template <class T> T expect(std::string_view line, const AllowedParameters& allowed = {}) {
     Command command = parse_command(line, allowed);
@@ -79,6 +80,35 @@ TEST(Command, Rcpt) {
               Mailbox("a b", "example.com"));
 }
 
+TEST(Command, Bdat) {
+    struct {
+        std::string_view line;
+        std::uint64_t size;
+        bool last;
+    } const good[] = {
+        {"BDAT 0", 0, false},
+        {"BDAT 86 LAST", 86, true},
+        {"bdat  007   last \t ", 7, true},
+        {"BDAT 18446744073709551615", UINT64_MAX, false},
+        {"BDAT 99999999999999999999 Last", UINT64_MAX, true},
+    };
+    for (const auto& [line, size, last] : good) {
+        const auto bdat = expect<BdatCommand>(line);
+        EXPECT_EQ(bdat.size, size) << line;
+        EXPECT_EQ(bdat.last, last) << line;
+    }
+    const std::string long_line = "BDAT " + std::string(600, '0') + "1";
+    for (std::string_view line : {"BDAT"sv, "BDAT LAST"sv, "BDAT -1"sv, "BDAT +1"sv, "BDAT 1x"sv,
+                                  "BDAT 1,LAST"sv, "BDAT 1 LAST 2"sv, "BDAT 1 2"sv, "BDAT\t1"sv,
+                                  "BDATE 1"sv, "BDAT 1\tLAST"sv, "BDAT 0x10"sv, "BDAT 1\0"sv,
+                                  "BDAT 000000000000000000001"sv, std::string_view(long_line)}) {
+        const auto error = expect<CommandError>(line);
+        EXPECT_EQ(error.reply.code, 501) << line;
+        EXPECT_TRUE(error.out_of_step) << line;
+    }
+    EXPECT_FALSE(expect<CommandError>("DATA 1").out_of_step);
+}
+
 TEST(Command, AllowedParametersAreKept) {
     const std::string_view mail_keywords[] = {"RET", "ENVID"};
     const std::string_view rcpt_keywords[] = {"NOTIFY", "X"};
@@ -129,7 +159,6 @@ const Bad bad_commands[] = {
     {"soml from:<a@b>", 502, "5.5.1"},
     {"SAML FROM:<a@b>", 502, "5.5.1"},
     {"AUTH PLAIN", 502, "5.5.1"},
-    {"BDAT 10 LAST", 502, "5.5.1"},
     {"ETRN example.com", 502, "5.5.1"},
     {"ATRN example.com", 502, "5.5.1"},
     {"DATA now", 501, "5.5.4"},

@@ -297,6 +297,88 @@ TEST(DataDecoder, GivesLargePieces) {
     EXPECT_EQ(content + ".\r\n", wire);
 }
 
+struct Chunked {
+    std::string content;
+    bool bare_cr = false;
+    bool bare_lf = false;
+    bool leading_dot = false;
+    std::size_t longest_line = 0;
+    std::uint64_t size = 0;
+
+    bool operator==(const Chunked&) const = default;
+};
+
+Chunked pass_chunks(const std::vector<std::string_view>& chunks) {
+    ChunkDecoder decoder;
+    Chunked out;
+    const auto sink = [&out](std::string_view piece) { out.content += piece; };
+    for (std::string_view chunk : chunks)
+        decoder.decode(chunk, sink);
+    decoder.finish(sink);
+    out.bare_cr = decoder.has_bare_cr();
+    out.bare_lf = decoder.has_bare_lf();
+    out.leading_dot = decoder.has_leading_dot();
+    out.longest_line = decoder.longest_line();
+    out.size = decoder.size();
+    return out;
+}
+
+// Octet by octet.
+Chunked chunk_reference(const std::string& octets) {
+    Chunked out;
+    out.size = octets.size();
+    out.content = octets;
+    if (!octets.empty() && !octets.ends_with("\r\n"))
+        out.content += "\r\n";
+    std::size_t line = 0;
+    for (std::size_t i = 0; i < out.content.size(); ++i) {
+        const bool after_cr = i > 0 && out.content[i - 1] == '\r';
+        const bool starts_line = i == 0 || (i > 1 && out.content.substr(i - 2, 2) == "\r\n");
+        out.leading_dot = out.leading_dot || (starts_line && out.content[i] == '.');
+        out.bare_lf = out.bare_lf || (out.content[i] == '\n' && !after_cr);
+        // The line end that is added ends no CR.
+        out.bare_cr = out.bare_cr || (out.content[i] == '\r' && i < octets.size() &&
+                                      (i + 1 == octets.size() || octets[i + 1] != '\n'));
+        out.longest_line = std::max(out.longest_line, ++line);
+        if (out.content[i] == '\n')
+            line = 0;
+    }
+    return out;
+}
+
+TEST(ChunkDecoder, AllShortContentsHoweverCut) {
+    static constexpr char octets[] = {'\r', '\n', '.', 'a'};
+    for (std::size_t length = 0; length <= 7; ++length) {
+        for (std::size_t number = 0; number < (std::size_t{1} << (2 * length)); ++number) {
+            std::string content;
+            for (std::size_t i = 0; i < length; ++i)
+                content += octets[(number >> (2 * i)) & 3];
+            const std::string_view view = content;
+            const Chunked wanted = chunk_reference(content);
+            for (std::size_t cut = 0; cut <= length; ++cut)
+                ASSERT_EQ(pass_chunks({view.substr(0, cut), view.substr(cut)}), wanted)
+                    << testing::PrintToString(content) << " cut at " << cut;
+        }
+    }
+}
+
+TEST(ChunkDecoder, KnowsWhatDataKnows) {
+    ChunkDecoder decoder(ContentFacts::Options{.max_line = 10, .max_size = 20});
+    std::string content;
+    const auto sink = [&content](std::string_view piece) { content += piece; };
+    decoder.decode("a\0b\xe9"s, sink);
+    EXPECT_TRUE(decoder.has_nul());
+    EXPECT_TRUE(decoder.has_eight_bit());
+    EXPECT_FALSE(decoder.line_too_long());
+    decoder.decode("1234567", sink);
+    EXPECT_TRUE(decoder.line_too_long());
+    EXPECT_FALSE(decoder.too_big());
+    decoder.decode("0123456789", sink);
+    EXPECT_TRUE(decoder.too_big());
+    EXPECT_EQ(content.size(), 11u);
+    EXPECT_EQ(decoder.size(), 21u);
+}
+
 // Well-formed lines, for an encoder that is given anything.
 std::string canonical(std::string_view content) {
     std::string out;

@@ -3,6 +3,7 @@
 
 #include "common/ipc/codec.h"
 #include "common/ipc/keyholder_settings.h"
+#include "common/ipc/listener_settings.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
@@ -17,8 +18,9 @@ Surroundings example() {
     found.cores = 4;
     found.local_addresses = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("192.0.2.1"),
                              *IpAddress::parse("2001:db8::1")};
-    found.listen = {{{*IpAddress::parse("0.0.0.0"), 25}, "mx.example", "", {}},
-                    {{*IpAddress::parse("127.0.0.1"), 2525}, "inside.example", "inside", {}}};
+    found.listen = {
+        {{*IpAddress::parse("0.0.0.0"), 25}, "mx.example", "", {}, {}, {}},
+        {{*IpAddress::parse("127.0.0.1"), 2525}, "inside.example", "inside", {}, {}, {}}};
     found.credentials.pkis.push_back({"mx.example", "the certificates", {}});
     found.credentials.authorities.push_back({"staff", "the authority"});
     return found;
@@ -57,6 +59,19 @@ TEST(Slices, LookupKnowsWhatIsLocal) {
     EXPECT_EQ(lookup.local_names,
               (std::vector<std::string>{"mx.example", "inside.example", "localhost"}));
     EXPECT_EQ(lookup.local_addresses.size(), 3u);
+}
+
+TEST(Slices, AListenerKnowsTheLimitsOfItsClients) {
+    Configuration configuration;
+    configuration.limits.per_network.mail_rate = 7;
+    configuration.limits.exempt = "insiders";
+    configuration.tables["insiders"].values = {"192.0.2.0/24", "local", "2001:db8::1"};
+    auto listener = settings<ipc::ListenerSettings>(ipc::Role::listener, configuration);
+    EXPECT_EQ(listener.clients.per_network.mail_rate, 7u);
+    EXPECT_EQ(listener.clients.per_address.sessions, 200u);
+    ASSERT_EQ(listener.clients.exempt.size(), 2u);
+    EXPECT_TRUE(listener.clients.exempt[0].contains(*IpAddress::parse("192.0.2.77")));
+    EXPECT_TRUE(listener.clients.exempt[1].contains(*IpAddress::parse("2001:db8::1")));
 }
 
 TEST(Slices, TheQueueKnowsItsTimesAndTheNumberOfRelays) {

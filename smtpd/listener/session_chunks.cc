@@ -1,0 +1,132 @@
+// BDAT: content in chunks (RFC 3030).
+//
+// A BDAT line says how many octets follow it. These are content, whatever becomes of the command:
+// they are read to the last one before the reply, and never read as commands. Where that cannot be
+// done, because the line is not understood or the client sends without end, the session is over.
+// Within a chunk content is judged as that of DATA is; a refusal ends the transaction's content,
+// and what the client has sent ahead of our reply is read and thrown away (RFC 3030 2).
+#include <algorithm>
+
+#include "smtpd/listener/chunked_content.h"
+#include "smtpd/listener/replies.h"
+#include "smtpd/listener/session.h"
+
+namespace postern::listener {
+
+namespace {
+
+constexpr size_t decode_step = 64 * 1024; // octets, between two looks at the sink
+
+} // namespace
+
+Task<void> Session::receive_chunk(BdatCommand bdat) {
+    stream_->limit_input(Stream::input_limit);
+    if (std::optional<Reply> refusal = chunk_out_of_place()) {
+        const bool skipped = co_await skip_chunk(bdat.size);
+        if (skipped) {
+            budget_.surplus_chunk();
+            say(*refusal);
+        }
+        co_return;
+    }
+    if (!transaction_->chunks) {
+        transaction_->chunks = std::make_unique<ChunkedContent>(
+            content_options(), services_.submission, executor().now());
+        transaction_->chunks->sink.prepend(trace_field());
+        if (out_of_memory())
+            co_return co_await refuse_first_chunk(bdat.size);
+    }
+    ChunkedContent& content = *transaction_->chunks;
+    const bool whole = co_await read_chunk(content, bdat.size);
+    if (!whole)
+        co_return;
+    if (bdat.last)
+        content.decoder.finish([&](std::string_view ending) { content.sink.append(ending); });
+    else if (bdat.size < Budget::small_chunk)
+        budget_.idle_command();
+    if (std::optional<Reply> refusal = judge(content.decoder, content.sink)) {
+        content.failed = true;
+        content.sink.discard();
+        refuse_message(*refusal, content.decoder.size());
+    } else if (bdat.last) {
+        co_await submit(content.decoder, content.sink);
+    } else {
+        say(replies::chunk_taken(bdat.size));
+    }
+    if (bdat.last)
+        transaction_.reset();
+}
+
+Task<void> Session::refuse_first_chunk(uint64_t octets) {
+    transaction_->chunks->failed = true;
+    transaction_->chunks->sink.discard();
+    const bool skipped = co_await skip_chunk(octets);
+    if (skipped)
+        say(replies::memory_full());
+}
+
+// Nothing, or why there can be no chunk now.
+std::optional<Reply> Session::chunk_out_of_place() const {
+    if (lacks_tls())
+        return replies::tls_first();
+    if (helo_.empty())
+        return replies::hello_first();
+    if (!extended_)
+        return replies::ehlo_first();
+    if (!transaction_)
+        return replies::mail_first();
+    if (!transaction_->has_recipients())
+        return transaction_->rcpt_seen() ? replies::no_valid_recipients() : replies::rcpt_first();
+    if (transaction_->chunks && transaction_->chunks->failed)
+        return replies::chunk_after_failure();
+    return std::nullopt;
+}
+
+// False: the session is over.
+Task<bool> Session::read_chunk(ChunkedContent& content, uint64_t octets) {
+    while (octets > 0) {
+        const std::string_view piece =
+            stream_->input().substr(0, std::min<uint64_t>(octets, decode_step));
+        content.decoder.decode(piece, [&](std::string_view part) { content.sink.append(part); });
+        octets -= piece.size();
+        stream_->consume(piece.size());
+        if (content.decoder.too_big())
+            content.sink.discard();
+        note_memory();
+        if (services_.pressure.memory_full())
+            content.sink.economize();
+        if (content.sink.needs_settling())
+            co_await content.sink.settle();
+        if (octets == 0 || !stream_->input().empty())
+            continue;
+        const bool more = co_await more_content(content.start, content.decoder.size());
+        if (!more)
+            co_return false;
+    }
+    co_return true;
+}
+
+// The same of a chunk that nobody wants.
+Task<bool> Session::skip_chunk(uint64_t octets) {
+    const TimePoint start = executor().now();
+    uint64_t skipped = 0;
+    for (;;) {
+        const size_t here = std::min<uint64_t>(octets - skipped, stream_->input().size());
+        stream_->consume(here);
+        skipped += here;
+        skipped_octets_ += here;
+        if (skipped == octets)
+            co_return true;
+        const bool more = co_await more_content(start, skipped);
+        if (!more)
+            co_return false;
+    }
+}
+
+// A client that takes its time between chunks keeps a content file of the queue's from others.
+bool Session::content_overdue() const {
+    return transaction_ && transaction_->chunks &&
+           too_slow(transaction_->chunks->start, transaction_->chunks->decoder.size());
+}
+
+} // namespace postern::listener
