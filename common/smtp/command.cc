@@ -143,6 +143,32 @@ std::optional<std::uint64_t> parse_size(std::string_view digits) {
     return size;
 }
 
+// RFC 3461 4: "+" and two upper-case hexadecimal digits stand for an octet.
+std::optional<std::string> decode_xtext(std::string_view text) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string out;
+    while (!text.empty()) {
+        if (text.front() != '+') {
+            out += text.front();
+            text.remove_prefix(1);
+            continue;
+        }
+        const std::size_t high = text.size() < 3 ? digits.npos : digits.find(text[1]);
+        const std::size_t low = text.size() < 3 ? digits.npos : digits.find(text[2]);
+        if (high == digits.npos || low == digits.npos)
+            return std::nullopt;
+        out += static_cast<char>(high * 16 + low);
+        text.remove_prefix(3);
+    }
+    return out;
+}
+
+// AUTH= of MAIL (RFC 4954 5): who has submitted the message, as the client says.
+bool is_submitter(const EsmtpParameter& parameter) {
+    const auto text = decode_xtext(parameter.value);
+    return text && (*text == "<>" || parse_mailbox(*text));
+}
+
 // Moves SIZE and BODY from the list to their members.
 std::optional<CommandError> take_mail_parameters(MailCommand& mail) {
     std::vector<EsmtpParameter> others;
@@ -158,6 +184,8 @@ std::optional<CommandError> take_mail_parameters(MailCommand& mail) {
                 mail.body = BodyType::seven_bit;
             else
                 return bad_arguments("Bad value of parameter BODY");
+        } else if (parameter.keyword == "AUTH" && !is_submitter(parameter)) {
+            return bad_arguments("Bad value of parameter AUTH");
         } else {
             others.push_back(std::move(parameter));
         }
@@ -256,6 +284,30 @@ template <class Query> Command parse_query(std::string_view argument, std::strin
     return Query{std::string(argument)};
 }
 
+// RFC 4422 3.1: 1 to 20 upper-case letters, digits, hyphens and underscores.
+bool is_mechanism(std::string_view text) {
+    if (text.empty() || text.size() > 20)
+        return false;
+    for (char c : text)
+        if (!is_ascii_letter(c) && !is_ascii_digit(c) && c != '-' && c != '_')
+            return false;
+    return true;
+}
+
+Command parse_auth(std::string_view argument, std::string_view) {
+    AuthCommand auth;
+    const std::string_view mechanism = take_word(argument);
+    if (!is_mechanism(mechanism))
+        return bad_arguments("Syntax: AUTH mechanism [initial response]");
+    for (char c : mechanism)
+        auth.mechanism += ascii_upper(c);
+    if (argument.find(' ') != argument.npos)
+        return bad_arguments("AUTH takes a mechanism and an initial response, and no more");
+    if (!argument.empty())
+        auth.initial_response = Secret(argument);
+    return auth;
+}
+
 // RFC 5321 4.1.1.9: whatever is said is ignored, but a bare CR or LF is no part of a line (2.3.8).
 Command parse_noop(std::string_view argument, std::string_view) {
     return is_plain(argument) ? Command(NoopCommand{}) : not_plain();
@@ -279,10 +331,10 @@ constexpr Verb verbs[] = {
     {"QUIT", parse_bare<QuitCommand>},
     {"NOOP", parse_noop},
     {"STARTTLS", parse_bare<StarttlsCommand>},
+    {"AUTH", parse_auth},
     {"VRFY", parse_query<VrfyCommand>},
     {"EXPN", parse_query<ExpnCommand>},
     {"HELP", parse_help},
-    {"AUTH", nullptr},
     {"ETRN", nullptr},
     {"ATRN", nullptr},
     {"TURN", nullptr},
@@ -311,7 +363,8 @@ Command parse_command(std::string_view line, const AllowedParameters& allowed) {
     constexpr std::string_view bdat = "BDAT";
     if (equal_ignoring_case(line.substr(0, bdat.size()), bdat))
         return parse_bdat(line.substr(bdat.size()), length);
-    if (length > limits::command_line)
+    const bool is_auth = equal_ignoring_case(verb, "AUTH");
+    if (length > (is_auth ? limits::any_command_line : limits::command_line))
         return line_too_long();
     for (const Verb& known : verbs) {
         if (!equal_ignoring_case(verb, known.name))

@@ -3,6 +3,7 @@
 // Commands own their text: they stay valid when the line's buffer does not.
 #pragma once
 
+#include "common/base/secret.h"
 #include "common/smtp/address.h"
 #include "common/smtp/reply.h"
 
@@ -59,6 +60,11 @@ struct HelpCommand {
     std::string argument; // may be empty
 };
 struct StarttlsCommand {}; // recognised; whether it is offered is the session's affair
+struct AuthCommand {       // RFC 4954 4; likewise
+    std::string mechanism;  // upper case
+    // As sent, not decoded: base64, or "=" for one of no length. Nothing: there was none.
+    std::optional<Secret> initial_response;
+};
 
 // Not a command; the session sends `reply` and goes on.
 struct CommandError {
@@ -71,9 +77,10 @@ struct CommandError {
 
 using Command = std::variant<CommandError, HeloCommand, EhloCommand, MailCommand, RcptCommand,
                              DataCommand, BdatCommand, RsetCommand, NoopCommand, QuitCommand,
-                             VrfyCommand, ExpnCommand, HelpCommand, StarttlsCommand>;
+                             VrfyCommand, ExpnCommand, HelpCommand, StarttlsCommand, AuthCommand>;
 
 // The parameters that the session's extensions define besides SIZE and BODY of MAIL, in upper case.
+// The value of AUTH= of MAIL is checked (RFC 4954 5: a mailbox or "<>", as xtext), others are not.
 // All others are refused with 555 5.5.4 (RFC 5321 4.1.1.11).
 struct AllowedParameters {
     std::span<const std::string_view> mail;
@@ -89,6 +96,7 @@ struct AllowedParameters {
 //   501 5.1.7  bad reverse-path         501 5.1.3  bad forward-path
 //   501 5.6.7  non-ASCII address        555 5.5.4  a parameter that is not allowed
 // A bad BDAT gets 501 5.5.4, and the session ends (CommandError::out_of_step).
+// AUTH may be as long as MAIL, although RFC 4954 4 gives it 512 octets: some clients do not count.
 // Tolerated: white space at the end (4.1.1), several spaces for one, a space behind "FROM:" and
 // "TO:", underscores and a trailing dot in a HELO name, text behind a HELO literal (4.1.1.1).
 Command parse_command(std::string_view line, const AllowedParameters& allowed = {});

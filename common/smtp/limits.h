@@ -27,6 +27,9 @@ inline constexpr std::size_t rcpt_command_line = command_line + 500;
 inline constexpr std::size_t any_command_line =
     mail_command_line > rcpt_command_line ? mail_command_line : rcpt_command_line;
 
+// A client's answer to a challenge of AUTH, with CRLF (RFC 4954 4).
+inline constexpr std::size_t auth_response_line = 12288;
+
 // Parameters of one MAIL or RCPT.
 inline constexpr std::size_t esmtp_parameters = 16;
 

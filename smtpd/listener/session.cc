@@ -245,6 +245,7 @@ void Session::execute(const Command& command) {
                        linger_ = false;
                        close_with(replies::goodbye(hostname()));
                    },
+                   [this](const AuthCommand&) { complain(replies::not_implemented()); },
                    [](const StarttlsCommand&) {}, // these five wait for somebody: converse()
                    [](const MailCommand&) {},
                    [](const RcptCommand&) {},

@@ -70,6 +70,36 @@ TEST(Command, Mail) {
     EXPECT_EQ(expect<MailCommand>("MAIL FROM:<> SIZE=00000000000000000042").size, 42u);
 }
 
+TEST(Command, Auth) {
+    auto auth = expect<AuthCommand>("auth plain");
+    EXPECT_EQ(auth.mechanism, "PLAIN");
+    EXPECT_FALSE(auth.initial_response);
+    auth = expect<AuthCommand>("AUTH Scram-SHA-256 =");
+    EXPECT_EQ(auth.mechanism, "SCRAM-SHA-256");
+    EXPECT_EQ(auth.initial_response->view(), "=");
+    // Whether it is base64 is looked at when it is decoded.
+    EXPECT_EQ(expect<AuthCommand>("AUTH  X  *\xff ").initial_response->view(), "*\xff");
+    const std::string text(limits::any_command_line - 13, 'A');
+    EXPECT_EQ(expect<AuthCommand>("AUTH PLAIN " + text).initial_response->view(), text);
+}
+
+// RFC 4954 5
+TEST(Command, TheSubmitterOfMail) {
+    const std::string_view keywords[] = {"AUTH"};
+    const AllowedParameters allowed{keywords, {}, true};
+    for (const char* value : {"<>", "e+3Dmc2@example.com", "a@b", "\"a+20b\"@x.example"}) {
+        auto mail = expect<MailCommand>("MAIL FROM:<a@b> auth=" + std::string(value), allowed);
+        ASSERT_EQ(mail.parameters.size(), 1u);
+        EXPECT_EQ(mail.parameters[0].keyword, "AUTH");
+        EXPECT_EQ(mail.parameters[0].value, value);
+    }
+    for (const char* line :
+         {"MAIL FROM:<a@b> AUTH", "MAIL FROM:<a@b> AUTH=", "MAIL FROM:<a@b> AUTH=user",
+          "MAIL FROM:<a@b> AUTH=a+0@b", "MAIL FROM:<a@b> AUTH=a+3d@b", "MAIL FROM:<a@b> AUTH=a@b+",
+          "MAIL FROM:<a@b> AUTH=a+0Ab@c", "MAIL FROM:<a@b> AUTH=<> AUTH=<>"})
+        EXPECT_EQ(expect<CommandError>(line, allowed).reply.code, 501) << line;
+}
+
 TEST(Command, Rcpt) {
     EXPECT_EQ(expect<RcptCommand>("RCPT TO:<user@example.com>").forward_path,
               Mailbox("user", "example.com"));
@@ -158,13 +188,20 @@ const Bad bad_commands[] = {
     {"SEND FROM:<a@b>", 502, "5.5.1"},
     {"soml from:<a@b>", 502, "5.5.1"},
     {"SAML FROM:<a@b>", 502, "5.5.1"},
-    {"AUTH PLAIN", 502, "5.5.1"},
     {"ETRN example.com", 502, "5.5.1"},
     {"ATRN example.com", 502, "5.5.1"},
     {"DATA now", 501, "5.5.4"},
     {"RSET all", 501, "5.5.4"},
     {"QUIT now", 501, "5.5.4"},
     {"STARTTLS now", 501, "5.5.4"},
+    {"AUTH", 501, "5.5.4"},
+    {"AUTH ", 501, "5.5.4"},
+    {"AUTH PL*IN", 501, "5.5.4"},
+    {"AUTH =", 501, "5.5.4"},
+    {"AUTH ABCDEFGHIJKLMNOPQRSTU", 501, "5.5.4"},
+    {"AUTH PLAIN Zm9v Zm9v", 501, "5.5.4"},
+    {"AUTH\tPLAIN", 500, "5.5.1"},
+    {"AUTH PLAIN " + std::string(limits::any_command_line, 'A'), 500, "5.5.2"},
     {"HELO", 501, "5.5.4"},
     {"EHLO", 501, "5.5.4"},
     {"EHLO ", 501, "5.5.4"},

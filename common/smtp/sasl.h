@@ -1,0 +1,68 @@
+// The mechanisms by which a client of SMTP AUTH (RFC 4954) says who it is: PLAIN (RFC 4616) and
+// LOGIN (which has no RFC: two questions, two answers). Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/secret.h"
+
+namespace postern {
+
+enum class SaslMechanism : uint8_t { plain, login };
+
+// By its name, in any case.
+std::optional<SaslMechanism> find_sasl_mechanism(std::string_view name);
+std::string_view to_string(SaslMechanism mechanism);
+// What EHLO offers.
+inline constexpr std::string_view sasl_mechanisms = "PLAIN LOGIN";
+
+// Octets. RFC 4616 2 wants 255 of each accepted; crypt(3) takes passwords of up to 511.
+inline constexpr size_t user_name_limit = 255;
+inline constexpr size_t password_limit = 511;
+
+struct SaslCredentials {
+    std::string user;
+    Secret password;
+};
+
+// What the client is, step by step:
+//
+//     SaslExchange exchange(SaslMechanism::login);
+//     if there was an initial response: exchange.respond(it)
+//     while (exchange.state() == SaslExchange::State::asking)
+//         send exchange.challenge(), exchange.respond(what came back)
+//
+// All octets here are decoded already: base64 is the business of the SMTP session.
+class SaslExchange {
+  public:
+    enum class State : uint8_t {
+        asking,    // challenge() is to be sent
+        complete,  // credentials() are there, to be checked
+        malformed, // not what the mechanism says (501)
+        refused,   // well-formed, but cannot be anybody's: too long, or on behalf of somebody else
+    };
+
+    explicit SaslExchange(SaslMechanism mechanism) : mechanism_(mechanism) {}
+
+    State state() const { return state_; }
+    std::string_view challenge() const;
+    // The client's next answer, or its initial response (RFC 4954 4).
+    void respond(Secret response);
+    // Valid in `complete`; in `refused` the user's name may be there, for the log.
+    SaslCredentials& credentials() { return credentials_; }
+
+  private:
+    void take_plain(std::string_view message);
+    void take_login(Secret response);
+    void finish();
+
+    SaslMechanism mechanism_;
+    State state_ = State::asking;
+    bool user_known_ = false; // LOGIN: the first question is answered
+    SaslCredentials credentials_;
+};
+
+} // namespace postern
