@@ -45,6 +45,7 @@ template <class In, class Out> class Channel {
     bool closed() const { return packets_.closed(); }
     size_t unsent() const { return packets_.unsent(); }
     void pause_reading(bool paused) { packets_.pause_reading(paused); }
+    void wipe_packets() { packets_.wipe_packets(); }
 
   private:
     PacketChannel packets_;

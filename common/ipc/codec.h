@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "common/base/file_descriptor.h"
+#include "common/base/secret.h"
 
 namespace postern::ipc {
 
@@ -84,6 +85,8 @@ class Encoder {
             put_string(value);
         } else if constexpr (std::is_same_v<V, Blob>) {
             put_string(value.bytes);
+        } else if constexpr (std::is_same_v<V, Secret>) {
+            put_string(value.view());
         } else if constexpr (std::is_same_v<V, FileDescriptor>) {
             static_assert(!std::is_const_v<T>, "a descriptor is moved out of its message");
             descriptors_.push_back(std::move(value));
@@ -119,7 +122,7 @@ class Encoder {
         std::memcpy(raw, &bits, sizeof bits); // all our targets are little-endian
         bytes_.append(raw, sizeof raw);
     }
-    void put_string(const std::string& value) {
+    void put_string(std::string_view value) {
         put_integer(static_cast<uint32_t>(value.size()));
         bytes_.append(value);
     }
@@ -155,6 +158,12 @@ class Decoder {
             return get_string(value, string_limit);
         } else if constexpr (std::is_same_v<T, Blob>) {
             return get_string(value.bytes, bytes_.size());
+        } else if constexpr (std::is_same_v<T, Secret>) {
+            std::string_view text;
+            if (!get_view(text, string_limit))
+                return false;
+            value = Secret(text);
+            return true;
         } else if constexpr (std::is_same_v<T, FileDescriptor>) {
             if (next_descriptor_ >= descriptors_.size())
                 return false;
@@ -222,10 +231,17 @@ class Decoder {
         return true;
     }
     bool get_string(std::string& value, size_t limit) {
+        std::string_view text;
+        if (!get_view(text, limit))
+            return false;
+        value = text;
+        return true;
+    }
+    bool get_view(std::string_view& text, size_t limit) {
         uint32_t size = 0;
         if (!get_integer(size) || size > bytes_.size() || size > limit)
             return false;
-        value.assign(bytes_.data(), size);
+        text = bytes_.substr(0, size);
         bytes_.remove_prefix(size);
         return true;
     }

@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/base/result.h"
+#include "common/base/secret.h"
 
 namespace postern::ipc {
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr size_t frame_header = 4;    // the length of what follows, little-endian
 constexpr int packets_per_event = 32; // then others have their turn
+constexpr size_t wiped_packet = 4096; // what is reserved for one that may hold a secret
 
 // Why a call failed. A peer that ends before it has read everything is no other case than one that
 // has.
@@ -69,6 +71,8 @@ void PacketChannel::fail(std::string reason) {
         return;
     closed_ = true;
     reason_ = std::move(reason);
+    for (Packet& packet : outgoing_)
+        wipe(packet.bytes);
     outgoing_.clear();
     unsent_ = 0;
     watch_.want(Watch::none);
@@ -147,7 +151,12 @@ bool PacketChannel::receive_packet() {
     }
     // The frames are copied out of the shared buffer: a handler may make the loop use it.
     std::string packet(buffer.data(), static_cast<size_t>(size));
-    return dispatch(packet, descriptors);
+    if (!wiping_)
+        return dispatch(packet, descriptors);
+    explicit_bzero(buffer.data(), packet.size());
+    const bool more = dispatch(packet, descriptors); // which may destroy this
+    wipe(packet);
+    return more;
 }
 
 bool PacketChannel::dispatch(std::string_view packet, std::vector<FileDescriptor>& descriptors) {
@@ -185,6 +194,8 @@ void PacketChannel::send(
     if (closed_)
         return;
     std::string frame(frame_header, '\0');
+    if (wiping_)
+        frame.reserve(wiped_packet); // so that it leaves no copies behind where it grows
     std::vector<FileDescriptor> descriptors;
     write(frame, descriptors);
     if (frame.size() > packet_limit || descriptors.size() > descriptors_per_packet)
@@ -197,11 +208,15 @@ void PacketChannel::send(
     // The first packet of the list may be half-way refused by the kernel; a packet is sent whole or
     // not at all, so frames can join any that still waits.
     if (!outgoing_.empty() && outgoing_.back().bytes.size() + frame.size() <= packet_limit / 4 &&
-        outgoing_.back().descriptors.size() + descriptors.size() <= descriptors_per_packet) {
+        outgoing_.back().descriptors.size() + descriptors.size() <= descriptors_per_packet &&
+        (!wiping_ ||
+         outgoing_.back().bytes.size() + frame.size() <= outgoing_.back().bytes.capacity())) {
         Packet& last = outgoing_.back();
         last.bytes += frame;
         for (FileDescriptor& descriptor : descriptors)
             last.descriptors.push_back(std::move(descriptor));
+        if (wiping_)
+            wipe(frame);
     } else {
         outgoing_.push_back(Packet{std::move(frame), std::move(descriptors)});
     }
@@ -213,6 +228,8 @@ void PacketChannel::flush() {
     size_t done = 0;
     while (done < outgoing_.size() && !closed_ && transmit(outgoing_[done])) {
         unsent_ -= outgoing_[done].bytes.size();
+        if (wiping_)
+            wipe(outgoing_[done].bytes);
         ++done;
     }
     if (closed_)

@@ -52,6 +52,8 @@ class PacketChannel {
     bool closed() const { return closed_; }
     // Takes in no more until told otherwise: back-pressure.
     void pause_reading(bool paused);
+    // Overwrites each packet when it has been sent or dispatched: there are passwords among them.
+    void wipe_packets() { wiping_ = true; }
 
   private:
     struct Packet {
@@ -86,6 +88,7 @@ class PacketChannel {
     bool closed_ = false;
     bool paused_ = false;
     bool blocked_ = false;
+    bool wiping_ = false;
     bool* destroyed_ = nullptr; // set while we call out, to learn that we are gone
     std::vector<Packet> outgoing_;
     size_t unsent_ = 0;

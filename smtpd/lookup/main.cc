@@ -1,7 +1,9 @@
-// postern-lookup: says what a recipient is, and how it is delivered, by the `match` rules.
+// postern-lookup: says what a recipient is, and how it is delivered, by the `match` rules; and
+// whether a password is that of a user, and an address his.
 //
-// Receives questions (common/ipc/routing.h) from listeners and the queue. Holds the rules and the
-// tables, and may read files, for the user database; never sees the content of a mail.
+// Receives questions (common/ipc/routing.h, authentication.h) from listeners and the queue. Holds
+// the rules and the tables, and may read files, for the user database; never sees the content of a
+// mail. Passwords are checked on threads of their own and wiped.
 #include "common/process/process.h"
 #include "smtpd/lookup/service.h"
 

@@ -8,54 +8,11 @@
 
 #include "common/mail/domain.h"
 #include "common/smtp/text.h"
+#include "smtpd/lookup/mailbox_set.h"
 
 namespace postern {
 
 namespace {
-
-// A recipient "user+tag" is found as "user" too, as in OpenSMTPD.
-constexpr char subaddress_delimiter = '+';
-
-// Domains as they are compared: address literals in their canonical form.
-std::string canonical_domain(std::string_view text) {
-    if (text.starts_with('['))
-        if (const auto literal = parse_address_literal(text))
-            return ascii_lower(*literal);
-    return normalize_domain(text);
-}
-
-// Domains, "*.domain" and other patterns with '*'.
-class DomainSet {
-  public:
-    void add(std::string_view text) {
-        const std::string domain = canonical_domain(text);
-        if (domain.find('*') == std::string::npos)
-            exact_.insert(domain);
-        else if (domain.starts_with("*.") && domain.find('*', 1) == std::string::npos)
-            parents_.insert(domain.substr(2));
-        else
-            patterns_.push_back(domain);
-    }
-
-    bool contains(const std::string& domain) const {
-        if (domain.empty())
-            return false;
-        if (exact_.contains(domain))
-            return true;
-        if (!parents_.empty())
-            for (size_t dot = domain.find('.'); dot != domain.npos; dot = domain.find('.', dot + 1))
-                if (parents_.contains(domain.substr(dot + 1)))
-                    return true;
-        return std::any_of(patterns_.begin(), patterns_.end(), [&](const std::string& pattern) {
-            return domain_matches(pattern, domain);
-        });
-    }
-
-  private:
-    std::unordered_set<std::string> exact_;
-    std::unordered_set<std::string> parents_; // of "*.parent"
-    std::vector<std::string> patterns_;
-};
 
 struct AddressHash {
     size_t operator()(const IpAddress& address) const {
@@ -88,56 +45,6 @@ class NetworkSet {
   private:
     std::map<uint8_t, std::unordered_set<IpAddress, AddressHash>> by_length_;
     bool local_ = false;
-};
-
-// "user", "@domain", "user@domain", "@" for everything, "<>" for the null reverse-path.
-class MailboxSet {
-  public:
-    void add(std::string_view text) {
-        const size_t at = text.rfind('@');
-        if (text == "@") {
-            everything_ = true;
-        } else if (text == "<>") {
-            null_path_ = true;
-        } else if (at == std::string_view::npos) {
-            users_.insert(ascii_lower(text));
-        } else if (at == 0) {
-            domains_.add(text.substr(1));
-        } else {
-            const std::string user = ascii_lower(text.substr(0, at));
-            const std::string_view domain = text.substr(at + 1);
-            if (domain.find('*') == std::string_view::npos)
-                exact_.insert(user + '@' + canonical_domain(domain));
-            else
-                patterns_of_user_[user].add(domain);
-        }
-    }
-
-    bool contains(std::string_view local_part, const std::string& domain) const {
-        if (everything_ || domains_.contains(domain))
-            return true;
-        if (local_part.empty())
-            return null_path_ && domain.empty();
-        // An entry with a tag of its own is met only by the same tag, one without it by any.
-        const std::string whole = ascii_lower(local_part);
-        return contains_user(whole, domain) ||
-               contains_user(whole.substr(0, whole.find(subaddress_delimiter)), domain);
-    }
-
-  private:
-    bool contains_user(const std::string& user, const std::string& domain) const {
-        if (users_.contains(user) || exact_.contains(user + '@' + domain))
-            return true;
-        const auto patterns = patterns_of_user_.find(user);
-        return patterns != patterns_of_user_.end() && patterns->second.contains(domain);
-    }
-
-    bool everything_ = false;
-    bool null_path_ = false;
-    DomainSet domains_;
-    std::unordered_set<std::string> users_;
-    std::unordered_set<std::string> exact_; // user@domain
-    std::map<std::string, DomainSet> patterns_of_user_;
 };
 
 // What one table is to one or more criteria; only what is asked for is filled.

@@ -1,5 +1,8 @@
 #include "smtpd/lookup/service.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "common/base/log.h"
 #include "smtpd/lookup/users.h"
 
@@ -28,6 +31,21 @@ const char* counter_name(ipc::RouteVerdict verdict) {
     return "lookup.temporary";
 }
 
+const char* counter_name(ipc::Authentication verdict) {
+    switch (verdict) {
+    case ipc::Authentication::ok:
+        return "lookup.passwords.ok";
+    case ipc::Authentication::failed:
+        return "lookup.passwords.failed";
+    case ipc::Authentication::temporary:
+        break;
+    }
+    return "lookup.passwords.temporary";
+}
+
+// A part of the processors: mail goes on while somebody tries out passwords.
+unsigned password_threads() { return std::clamp(std::thread::hardware_concurrency() / 2, 1u, 4u); }
+
 Result<bool> user_exists(const std::string& name) {
     Result<bool> exists = system_user_exists(name);
     if (!exists)
@@ -38,7 +56,8 @@ Result<bool> user_exists(const std::string& name) {
 } // namespace
 
 LookupService::LookupService(EventLoop& loop, std::function<void()> on_drained)
-    : loop_(loop), on_drained_(std::move(on_drained)), operator_port_(loop, counters_) {}
+    : loop_(loop), on_drained_(std::move(on_drained)), operator_port_(loop, counters_),
+      workers_(loop, password_threads(), max_password_checks) {}
 
 LookupService::~LookupService() = default;
 
@@ -46,9 +65,14 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
     Result<Router> router = Router::prepare(settings);
     if (!router)
         return router.error();
+    Result<Accounts> accounts = Accounts::prepare(settings);
+    if (!accounts)
+        return accounts.error();
     router_.emplace(std::move(*router));
-    for (auto& [key, channel] : peers_)
-        channel->send(ipc::RoutesChanged());
+    accounts_ = *std::move(accounts);
+    for (auto& [key, peer] : peers_)
+        if (peer.other) // listeners ask anew for each recipient
+            peer.other->send(ipc::RoutesChanged());
     return {};
 }
 
@@ -56,23 +80,103 @@ void LookupService::connect(ipc::Connect connect) {
     if (connect.role == ipc::Role::control)
         return operator_port_.connect(std::move(connect.channel));
     const PeerKey key{connect.role, connect.index};
-    peers_[key] = std::make_unique<Channel>(
-        loop_, std::move(connect.channel),
-        [this, key](ipc::ToLookup&& message) {
-            std::visit(ipc::Overloaded{[&](const ipc::RouteQuery& query) { answer(key, query); }},
-                       message);
-        },
-        [this, key](const std::string& reason) {
-            ipc::log_closed_channel(ipc::role_name(key.first), reason);
-            disconnect(key);
-        });
+    const auto on_closed = [this, key](const std::string& reason) {
+        ipc::log_closed_channel(ipc::role_name(key.first), reason);
+        disconnect(key);
+    };
+    Peer peer;
+    peer.life = next_life_++;
+    if (connect.role == ipc::Role::listener) {
+        peer.listener = std::make_unique<ListenerChannel>(
+            loop_, std::move(connect.channel),
+            [this, key](ipc::ListenerToLookup&& message) { dispatch(key, std::move(message)); },
+            on_closed);
+        peer.listener->wipe_packets();
+    } else {
+        peer.other = std::make_unique<OtherChannel>(
+            loop_, std::move(connect.channel),
+            [this, key](ipc::ToLookup&& message) {
+                std::visit(ipc::Overloaded{[&](const ipc::RouteQuery& query) {
+                               send(key, *peers_.at(key).other, route(query));
+                           }},
+                           message);
+            },
+            on_closed);
+    }
+    peers_.insert_or_assign(key, std::move(peer));
 }
 
-void LookupService::answer(PeerKey key, const ipc::RouteQuery& query) {
+void LookupService::dispatch(PeerKey key, ipc::ListenerToLookup&& message) {
+    ListenerChannel& channel = *peers_.at(key).listener;
+    std::visit(ipc::Overloaded{
+                   [&](ipc::RouteQuery& query) { send(key, channel, route(query)); },
+                   [&](ipc::Authenticate& question) { authenticate(key, std::move(question)); },
+                   [&](ipc::SenderQuery& query) { send(key, channel, check_sender(query)); },
+               },
+               message);
+}
+
+ipc::RouteAnswer LookupService::route(const ipc::RouteQuery& query) {
     ipc::RouteAnswer answer = router_->route(query, user_exists);
     ++counters_["lookup.queries"];
     ++counters_[counter_name(answer.verdict)];
-    Channel& channel = *peers_.at(key);
+    return answer;
+}
+
+void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
+    ++counters_["lookup.passwords"];
+    ipc::AuthenticateAnswer answer;
+    answer.request = question.request;
+    const uint64_t life = peers_.at(key).life;
+    const auto candidate = accounts_.find(question.table, question.user);
+    if (!candidate) {
+        log::warning("there is no such table of credentials", {{"table", question.table}});
+        return authenticated(key, life, std::move(answer));
+    }
+    if (candidate->hash.empty()) {
+        answer.verdict = ipc::Authentication::failed;
+        return authenticated(key, life, std::move(answer));
+    }
+    answer.user = candidate->user;
+    const bool exists = candidate->exists;
+    const bool taken =
+        workers_.check(std::move(question.password), candidate->hash,
+                       [this, key, life, exists, answer](PasswordCheck result) mutable {
+                           if (result == PasswordCheck::failed && exists)
+                               log::error("a password cannot be checked", {{"user", answer.user}});
+                           if (!exists || result == PasswordCheck::differs)
+                               answer.verdict = ipc::Authentication::failed;
+                           else if (result == PasswordCheck::matches)
+                               answer.verdict = ipc::Authentication::ok;
+                           authenticated(key, life, std::move(answer));
+                       });
+    if (!taken)
+        authenticated(key, life, std::move(answer));
+}
+
+// The peer may have gone meanwhile, and another one, whose questions have the same numbers, be in
+// its place: that one must not learn that somebody has proved who he is.
+void LookupService::authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer) {
+    const auto peer = peers_.find(key);
+    if (peer == peers_.end() || peer->second.life != life)
+        return;
+    if (answer.verdict != ipc::Authentication::ok)
+        answer.user.clear();
+    ++counters_[counter_name(answer.verdict)];
+    send(key, *peer->second.listener, std::move(answer));
+}
+
+ipc::SenderAnswer LookupService::check_sender(const ipc::SenderQuery& query) {
+    ipc::SenderAnswer answer;
+    answer.request = query.request;
+    answer.verdict = accounts_.may_send(query);
+    if (answer.verdict == ipc::SenderVerdict::temporary)
+        log::warning("there is no such table of senders", {{"table", query.table}});
+    return answer;
+}
+
+template <class Channel, class Answer>
+void LookupService::send(PeerKey key, Channel& channel, Answer answer) {
     channel.send(std::move(answer));
     if (channel.unsent() <= unread_limit)
         return;

@@ -8,17 +8,23 @@
 #include <optional>
 
 #include "common/base/result.h"
+#include "common/ipc/authentication.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/supervision.h"
 #include "common/loop/event_loop.h"
 #include "common/process/operator_port.h"
+#include "smtpd/lookup/accounts.h"
+#include "smtpd/lookup/password_workers.h"
 #include "smtpd/lookup/route.h"
 
 namespace postern {
 
 class LookupService : Timer {
   public:
+    // Passwords that wait for their check or are being checked; more are answered "temporary".
+    static constexpr size_t max_password_checks = 128;
+
     // `on_drained` is called once, after drain().
     LookupService(EventLoop& loop, std::function<void()> on_drained);
     ~LookupService();
@@ -32,10 +38,23 @@ class LookupService : Timer {
     void drain(std::chrono::seconds limit);
 
   private:
-    using Channel = ipc::Channel<ipc::ToLookup, ipc::FromLookup>;
+    // Listeners may ask more than others, and what others ask is a part of that: RouteQuery is the
+    // first alternative of both.
+    using ListenerChannel = ipc::Channel<ipc::ListenerToLookup, ipc::LookupToListener>;
+    using OtherChannel = ipc::Channel<ipc::ToLookup, ipc::FromLookup>;
     using PeerKey = std::pair<ipc::Role, uint32_t>;
+    struct Peer {
+        uint64_t life = 0; // unlike that of a peer before it, or after it, in the same place
+        std::unique_ptr<ListenerChannel> listener; // one of the two
+        std::unique_ptr<OtherChannel> other;
+    };
 
-    void answer(PeerKey key, const ipc::RouteQuery& query);
+    ipc::RouteAnswer route(const ipc::RouteQuery& query);
+    void dispatch(PeerKey key, ipc::ListenerToLookup&& message);
+    void authenticate(PeerKey key, ipc::Authenticate&& question);
+    void authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer);
+    ipc::SenderAnswer check_sender(const ipc::SenderQuery& query);
+    template <class Channel, class Answer> void send(PeerKey key, Channel& channel, Answer answer);
     void disconnect(PeerKey key);
     void expired() override { finish(); }
     void finish();
@@ -45,7 +64,10 @@ class LookupService : Timer {
     Counters counters_;
     OperatorPort operator_port_;
     std::optional<Router> router_;
-    std::map<PeerKey, std::unique_ptr<Channel>> peers_;
+    Accounts accounts_;
+    PasswordWorkers workers_;
+    uint64_t next_life_ = 1;
+    std::map<PeerKey, Peer> peers_;
     bool draining_ = false;
 };
 

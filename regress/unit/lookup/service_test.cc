@@ -33,7 +33,7 @@ class LookupServiceTest : public testing::Test {
     std::unique_ptr<Client> connect(uint32_t index) {
         auto [ours, theirs] = ipc::make_pair();
         ipc::Connect connect;
-        connect.role = ipc::Role::listener;
+        connect.role = ipc::Role::queue;
         connect.index = index;
         connect.channel = std::move(theirs);
         service_.connect(std::move(connect));

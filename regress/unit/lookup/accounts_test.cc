@@ -1,0 +1,134 @@
+// Tables of credentials and of senders.
+#include "smtpd/lookup/accounts.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace postern {
+namespace {
+
+using ipc::SenderVerdict;
+
+Table mapping(std::map<std::string, std::string> pairs) {
+    Table table;
+    table.is_mapping = true;
+    table.pairs = std::move(pairs);
+    return table;
+}
+
+ipc::LookupSettings settings() {
+    ipc::LookupSettings settings;
+    settings.tables["users"] =
+        mapping({{"alice", "$6$alice"}, {"bob@x.example", "$6$bob"}, {"carol", "*"}});
+    settings.tables["empty"] = Table();
+    settings.tables["domains"] = mapping({{"x.example", "y.example"}});
+    settings.tables["senders"] = mapping({
+        {"alice", "alice@x.example, staff@x.example,alice@*.y.example"},
+        {"bob@x.example", "@x.example"},
+        {"root", "@"},
+        {"reports", "<>, reports"},
+    });
+    settings.credentials = {"users", "empty"};
+    settings.senders = {"senders"};
+    return settings;
+}
+
+Accounts accounts() { return *Accounts::prepare(settings()); }
+
+TEST(AccountsTest, KnowsUsersInAnyCase) {
+    const Accounts all = accounts();
+    for (const char* name : {"alice", "Alice", "ALICE"}) {
+        const auto candidate = all.find("users", name);
+        ASSERT_TRUE(candidate);
+        EXPECT_TRUE(candidate->exists);
+        EXPECT_EQ(candidate->user, "alice");
+        EXPECT_EQ(candidate->hash, "$6$alice");
+    }
+    EXPECT_EQ(all.find("users", "Bob@X.example")->user, "bob@x.example");
+    EXPECT_FALSE(all.find("users", "bob")->exists);
+}
+
+// Somebody who does not exist costs what somebody who does would: there is always a hash to check,
+// the same one each time, and together they are those of all users.
+TEST(AccountsTest, AStandInForWhoDoesNotExist) {
+    const Accounts all = accounts();
+    std::set<std::string> hashes;
+    for (int i = 0; i < 200; ++i) {
+        const std::string name = "nobody" + std::to_string(i);
+        const auto candidate = all.find("users", name);
+        EXPECT_FALSE(candidate->exists);
+        EXPECT_EQ(all.find("users", name)->hash, candidate->hash);
+        hashes.insert(candidate->hash);
+    }
+    EXPECT_EQ(hashes, (std::set<std::string>{"$6$alice", "$6$bob"}));
+    const auto locked = all.find("users", "carol");
+    EXPECT_FALSE(locked->exists);
+    EXPECT_TRUE(hashes.contains(locked->hash)) << locked->hash;
+    EXPECT_TRUE(all.find("users", "")->hash.starts_with("$6$"));
+}
+
+// Only what the configuration says is one can be asked about.
+TEST(AccountsTest, TablesThatAreNoneOfCredentials) {
+    const Accounts all = accounts();
+    EXPECT_FALSE(all.find("domains", "x.example"));
+    EXPECT_FALSE(all.find("senders", "alice"));
+    EXPECT_FALSE(all.find("nothing", "alice"));
+    const auto nobody = all.find("empty", "alice");
+    ASSERT_TRUE(nobody);
+    EXPECT_FALSE(nobody->exists);
+    EXPECT_EQ(nobody->hash, "");
+}
+
+TEST(AccountsTest, WhoMaySendAsWhom) {
+    struct Row {
+        const char* user;
+        const char* reverse_path;
+        SenderVerdict verdict;
+    };
+    const Row rows[] = {
+        {"alice", "alice@x.example", SenderVerdict::owned},
+        {"alice", "Alice@X.EXAMPLE", SenderVerdict::owned},
+        {"alice", "alice+tag@x.example", SenderVerdict::owned},
+        {"alice", "staff@x.example", SenderVerdict::owned},
+        {"alice", "alice@sub.y.example", SenderVerdict::owned},
+        {"alice", "alice@y.example", SenderVerdict::not_owned},
+        {"alice", "bob@x.example", SenderVerdict::not_owned},
+        {"alice", "\"alice@x.example, bob\"@x.example", SenderVerdict::not_owned},
+        {"alice", "", SenderVerdict::not_owned},
+        {"bob@x.example", "anybody@x.example", SenderVerdict::owned},
+        {"bob@x.example", "anybody@y.example", SenderVerdict::not_owned},
+        {"root", "anybody@anywhere.example", SenderVerdict::owned},
+        {"reports", "", SenderVerdict::owned},
+        {"reports", "reports@z.example", SenderVerdict::owned},
+        {"reports", "other@z.example", SenderVerdict::not_owned},
+        {"nobody", "alice@x.example", SenderVerdict::not_owned},
+        {"alice", "not an address", SenderVerdict::not_owned},
+    };
+    const Accounts all = accounts();
+    for (const Row& row : rows) {
+        ipc::SenderQuery query;
+        query.table = "senders";
+        query.user = row.user;
+        query.reverse_path = row.reverse_path;
+        EXPECT_EQ(all.may_send(query), row.verdict) << row.user << " as " << row.reverse_path;
+        query.table = "users";
+        EXPECT_EQ(all.may_send(query), SenderVerdict::temporary);
+    }
+}
+
+TEST(AccountsTest, SettingsThatContradictThemselves) {
+    ipc::LookupSettings bad = settings();
+    bad.credentials.push_back("nothing");
+    EXPECT_FALSE(Accounts::prepare(bad));
+    bad = settings();
+    bad.senders.push_back("nothing");
+    EXPECT_FALSE(Accounts::prepare(bad));
+    bad = settings();
+    bad.tables["users"] = Table();
+    bad.tables["users"].values = {"alice"};
+    EXPECT_FALSE(Accounts::prepare(bad));
+}
+
+} // namespace
+} // namespace postern

@@ -1,0 +1,186 @@
+// Passwords and senders through the whole of the process but its main: questions of a listener over
+// a channel, threads, answers back.
+#include "smtpd/lookup/service.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace postern {
+namespace {
+
+using ipc::Authentication;
+
+class AuthenticationTest : public testing::Test {
+  protected:
+    using Client = ipc::Channel<ipc::LookupToListener, ipc::ListenerToLookup>;
+
+    AuthenticationTest() {
+        ipc::LookupSettings settings;
+        Table users;
+        users.is_mapping = true;
+        // "secret"; this one is cheap, the other takes a while
+        users.pairs["alice"] = "$6$rounds=1000$saltsalt$LAV5VE5Y7w1d73x1mFNspYWUpazfmwv2SoepNXNKJ/"
+                               "otop/Zok96Hr8Q13LEv0DRY/x8v0/crpIjl8NJSAqXV/";
+        settings.tables["users"] = users;
+        settings.tables["empty"] = Table();
+        Table slow;
+        slow.is_mapping = true;
+        slow.pairs["alice"] = "$y$j8T$saltsaltsalt$vGGeOJE/nVevASGnPchg9NCQ8K5tvRRlhXaRnBm80g9";
+        settings.tables["slow"] = slow;
+        Table broken;
+        broken.is_mapping = true;
+        broken.pairs["alice"] = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$";
+        settings.tables["broken"] = broken;
+        Table senders;
+        senders.is_mapping = true;
+        senders.pairs["alice"] = "alice@x.example";
+        settings.tables["senders"] = senders;
+        settings.credentials = {"users", "empty", "slow", "broken"};
+        settings.senders = {"senders"};
+        EXPECT_TRUE(service_->configure(settings).ok());
+    }
+
+    std::unique_ptr<Client> connect(std::vector<ipc::LookupToListener>& answers,
+                                    ipc::Role role = ipc::Role::listener) {
+        auto [ours, theirs] = ipc::make_pair();
+        ipc::Connect connect;
+        connect.role = role;
+        connect.index = 0;
+        connect.channel = std::move(theirs);
+        service_->connect(std::move(connect));
+        return std::make_unique<Client>(
+            loop_, std::move(ours),
+            [this, &answers](ipc::LookupToListener&& message) {
+                answers.push_back(std::move(message));
+                if (answers.size() >= expected_)
+                    loop_.stop();
+            },
+            [this](const std::string&) {
+                closed_ = true;
+                loop_.stop();
+            });
+    }
+    static ipc::ListenerToLookup question(uint32_t request, const char* table, const char* user,
+                                          const char* password) {
+        ipc::Authenticate question;
+        question.request = request;
+        question.table = table;
+        question.user = user;
+        question.password = Secret(password);
+        return question;
+    }
+    void run_until(size_t answers) {
+        expected_ = answers;
+        loop_.run();
+    }
+    Authentication ask(const char* table, const char* user, const char* password) {
+        std::vector<ipc::LookupToListener> answers;
+        auto client = connect(answers);
+        client->send(question(77, table, user, password));
+        run_until(1);
+        const auto& answer = std::get<ipc::AuthenticateAnswer>(answers.at(0));
+        EXPECT_EQ(answer.request, 77u);
+        EXPECT_EQ(answer.user, answer.verdict == Authentication::ok ? "alice" : "");
+        return answer.verdict;
+    }
+
+    EventLoop loop_;
+    std::unique_ptr<LookupService> service_ =
+        std::make_unique<LookupService>(loop_, [this] { loop_.stop(); });
+    size_t expected_ = 0;
+    bool closed_ = false;
+};
+
+TEST_F(AuthenticationTest, Verdicts) {
+    EXPECT_EQ(ask("users", "alice", "secret"), Authentication::ok);
+    EXPECT_EQ(ask("users", "ALICE", "secret"), Authentication::ok);
+    EXPECT_EQ(ask("users", "alice", "Secret"), Authentication::failed);
+    EXPECT_EQ(ask("users", "alice", ""), Authentication::failed);
+    // Whoever does not exist is checked against alice's password, and must not get in by it.
+    EXPECT_EQ(ask("users", "mallory", "secret"), Authentication::failed);
+    EXPECT_EQ(ask("users", "mallory", "x"), Authentication::failed);
+    EXPECT_EQ(ask("empty", "alice", "secret"), Authentication::failed);
+    EXPECT_EQ(ask("broken", "alice", "secret"), Authentication::temporary);
+    EXPECT_EQ(ask("nothing", "alice", "secret"), Authentication::temporary);
+    EXPECT_EQ(ask("senders", "alice", "alice@x.example"), Authentication::temporary);
+}
+
+TEST_F(AuthenticationTest, MoreThanCanBeCheckedAreToldToTryLater) {
+    std::vector<ipc::LookupToListener> answers;
+    auto client = connect(answers);
+    const size_t all = LookupService::max_password_checks + 20;
+    for (uint32_t i = 0; i < all; ++i)
+        client->send(question(i, "users", "alice", "secret"));
+    run_until(all);
+    std::map<uint32_t, Authentication> verdicts;
+    for (const ipc::LookupToListener& answer : answers)
+        verdicts[std::get<ipc::AuthenticateAnswer>(answer).request] =
+            std::get<ipc::AuthenticateAnswer>(answer).verdict;
+    ASSERT_EQ(verdicts.size(), all);
+    size_t later = 0;
+    for (const auto& [request, verdict] : verdicts) {
+        EXPECT_NE(verdict, Authentication::failed);
+        later += verdict == Authentication::temporary;
+    }
+    EXPECT_GE(later, 1u);
+    EXPECT_LE(later, 20u) << "those that fit are all checked";
+}
+
+// While passwords are being checked other questions are answered.
+TEST_F(AuthenticationTest, TheLoopDoesNotWait) {
+    std::vector<ipc::LookupToListener> answers;
+    auto client = connect(answers);
+    client->send(question(1, "slow", "alice", "secret"));
+    ipc::SenderQuery query;
+    query.request = 2;
+    query.table = "senders";
+    query.user = "alice";
+    query.reverse_path = "alice@x.example";
+    client->send(query);
+    client->send(ipc::RouteQuery());
+    run_until(3);
+    EXPECT_EQ(std::get<ipc::SenderAnswer>(answers.at(0)).verdict, ipc::SenderVerdict::owned);
+    EXPECT_EQ(std::get<ipc::RouteAnswer>(answers.at(1)).verdict, ipc::RouteVerdict::no_mailbox);
+    EXPECT_EQ(std::get<ipc::AuthenticateAnswer>(answers.at(2)).verdict, Authentication::ok);
+}
+
+// A listener that was started anew numbers its questions from the beginning.
+TEST_F(AuthenticationTest, AnAnswerDoesNotReachAnotherPeerInTheSamePlace) {
+    std::vector<ipc::LookupToListener> before, after;
+    auto first = connect(before);
+    first->send(question(1, "slow", "alice", "secret"));
+    ipc::SenderQuery marker; // so that it is known to have been read
+    first->send(marker);
+    run_until(1);
+    first.reset();
+    auto second = connect(after);
+    second->send(question(1, "slow", "alice", "wrong"));
+    run_until(1);
+    EXPECT_EQ(before.size(), 1u);
+    ASSERT_EQ(after.size(), 1u);
+    EXPECT_EQ(std::get<ipc::AuthenticateAnswer>(after[0]).verdict, Authentication::failed);
+}
+
+TEST_F(AuthenticationTest, NobodyButAListenerCanAsk) {
+    std::vector<ipc::LookupToListener> answers;
+    auto queue = connect(answers, ipc::Role::queue);
+    queue->send(question(1, "users", "alice", "secret"));
+    run_until(1);
+    EXPECT_TRUE(closed_);
+    EXPECT_TRUE(answers.empty());
+}
+
+TEST_F(AuthenticationTest, EndsWithChecksThatWait) {
+    std::vector<ipc::LookupToListener> answers;
+    auto client = connect(answers);
+    for (uint32_t i = 0; i < 100; ++i)
+        client->send(question(i, "slow", "alice", "secret"));
+    client->send(ipc::SenderQuery());
+    run_until(1);
+    service_.reset();
+    EXPECT_LT(answers.size(), 50u);
+}
+
+} // namespace
+} // namespace postern

@@ -1,0 +1,98 @@
+#include "smtpd/lookup/accounts.h"
+
+#include <functional>
+#include <sys/random.h>
+
+#include "common/mail/domain.h"
+#include "common/smtp/address.h"
+#include "common/smtp/text.h"
+#include "smtpd/lookup/password.h"
+
+namespace postern {
+
+namespace {
+
+// Which of `count` stands in for a user who does not exist: the same one each time, and nobody
+// outside can tell which.
+size_t stand_in(const std::string& user, size_t count) {
+    static const std::string key = [] {
+        std::string bytes(16, '\0');
+        [[maybe_unused]] ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
+        return bytes;
+    }();
+    return std::hash<std::string>()(key + user) % count;
+}
+
+Result<const Table*> mapping(const ipc::LookupSettings& settings, const std::string& name) {
+    const auto table = settings.tables.find(name);
+    if (table == settings.tables.end())
+        return Error{"there is no table \"" + sanitize(name) + "\""};
+    if (!table->second.is_mapping && !table->second.values.empty())
+        return Error{"table \"" + sanitize(name) + "\" is no mapping"};
+    return &table->second;
+}
+
+// "a@x.example, @y.example"
+MailboxSet parse_addresses(std::string_view text) {
+    MailboxSet set;
+    for_each_item(text, [&set](std::string_view address) { set.add(address); });
+    return set;
+}
+
+} // namespace
+
+Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
+    Accounts accounts;
+    for (const std::string& name : settings.credentials) {
+        const Result<const Table*> table = mapping(settings, name);
+        if (!table)
+            return table.error();
+        Credentials& credentials = accounts.credentials_[name];
+        for (const auto& [user, hash] : (*table)->pairs) {
+            if (!is_locked(hash))
+                credentials.usable.push_back(hash);
+            credentials.hashes[ascii_lower(user)] = hash;
+        }
+    }
+    for (const std::string& name : settings.senders) {
+        const Result<const Table*> table = mapping(settings, name);
+        if (!table)
+            return table.error();
+        Senders& senders = accounts.senders_[name];
+        for (const auto& [user, addresses] : (*table)->pairs)
+            senders[ascii_lower(user)] = parse_addresses(addresses);
+    }
+    return accounts;
+}
+
+std::optional<Accounts::Candidate> Accounts::find(const std::string& table,
+                                                  std::string_view user) const {
+    const auto found = credentials_.find(table);
+    if (found == credentials_.end())
+        return std::nullopt;
+    const Credentials& credentials = found->second;
+    Candidate candidate;
+    candidate.user = ascii_lower(user);
+    const auto entry = credentials.hashes.find(candidate.user);
+    candidate.exists = entry != credentials.hashes.end() && !is_locked(entry->second);
+    if (candidate.exists)
+        candidate.hash = entry->second;
+    else if (!credentials.usable.empty())
+        candidate.hash = credentials.usable[stand_in(candidate.user, credentials.usable.size())];
+    return candidate;
+}
+
+ipc::SenderVerdict Accounts::may_send(const ipc::SenderQuery& query) const {
+    const auto table = senders_.find(query.table);
+    if (table == senders_.end())
+        return ipc::SenderVerdict::temporary;
+    const auto path = parse_reverse_path("<" + query.reverse_path + ">");
+    const auto user = table->second.find(ascii_lower(query.user));
+    if (!path || user == table->second.end())
+        return ipc::SenderVerdict::not_owned;
+    return user->second.contains(path->local_part(), canonical_domain(path->domain()))
+               ? ipc::SenderVerdict::owned
+               : ipc::SenderVerdict::not_owned;
+}
+
+} // namespace postern
