@@ -9,6 +9,7 @@
 
 #include "common/mail/message_id.h"
 #include "smtpd/smtpctl/client.h"
+#include "smtpd/smtpctl/encrypt.h"
 #include "smtpd/smtpctl/format.h"
 
 namespace {
@@ -29,6 +30,7 @@ constexpr const char* usage =
     "  pause mta|mda|smtp      stop relaying, local delivery, or accepting\n"
     "  resume mta|mda|smtp     go on with it\n"
     "  log verbose|brief       log more, or as usual\n"
+    "  encrypt [PASSWORD]      its hash, for a table of users; from standard input without one\n"
     "\n"
     "An ID is that of a message (16 hexadecimal digits) or of an envelope (the same, a dot, a\n"
     "number). Exit status: 0 done, 1 nothing there or refused, 64 wrong usage, 69 no server,\n"
@@ -270,6 +272,8 @@ int main(int argc, char** argv) {
     Words words(argv + optind, argv + argc);
     if (words.empty())
         return wrong_usage();
+    if (words[0] == "encrypt" && words.size() <= 2)
+        return words.size() == 2 ? encrypt(words[1]) : encrypt_lines();
     Result<std::unique_ptr<ControlClient>> client = ControlClient::connect(socket);
     if (!client)
         return away(client.error());
