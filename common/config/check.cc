@@ -12,6 +12,10 @@ constexpr bool may_be_mapping(TableUse use) {
     return use == TableUse::addresses || use == TableUse::users;
 }
 
+constexpr bool must_be_mapping(TableUse use) {
+    return use == TableUse::credentials || use == TableUse::senders;
+}
+
 void check_values(Grammar& g, const TableReference& reference, const TableSource& source) {
     const Table& table = g.configuration.tables.at(reference.table);
     size_t index = 0;
@@ -23,6 +27,13 @@ void check_values(Grammar& g, const TableReference& reference, const TableSource
     };
     if (!table.is_mapping)
         std::for_each(table.values.begin(), table.values.end(), check_one);
+    if (!must_be_mapping(reference.use))
+        return;
+    // A value is not repeated: it may be a password that somebody forgot to hash.
+    for (const auto& [key, value] : table.pairs)
+        if (const auto expected = check_table_value(reference.use, value))
+            g.in.report(source.keys.at(key), "the value of " + quoted(key) + " is not what \"" +
+                                                 reference.criterion + "\" needs: " + *expected);
 }
 
 void check_tables(Grammar& g) {
@@ -35,11 +46,15 @@ void check_tables(Grammar& g) {
         }
         if (!source->second.good)
             continue;
-        if (g.configuration.tables.at(reference.table).is_mapping &&
-            !may_be_mapping(reference.use)) {
-            g.in.report(reference.position, "table " + quoted(reference.table) +
-                                                " is a mapping, but \"" + reference.criterion +
-                                                "\" needs a list");
+        const Table& table = g.configuration.tables.at(reference.table);
+        const bool must_be = must_be_mapping(reference.use);
+        // An empty file is either.
+        if (table.is_mapping ? !must_be && !may_be_mapping(reference.use)
+                             : must_be && !table.values.empty()) {
+            g.in.report(reference.position,
+                        "table " + quoted(reference.table) +
+                            (table.is_mapping ? " is a mapping, but \"" : " is a list, but \"") +
+                            reference.criterion + "\" needs a " + (must_be ? "mapping" : "list"));
             continue;
         }
         if (checked.emplace(reference.table, reference.use).second)

@@ -141,6 +141,25 @@ struct TlsOptions {
 enum class ProxyProtocol : uint8_t { none, only_v2, v1_or_v2 };
 constexpr ProxyProtocol last_enumerator(ProxyProtocol) { return ProxyProtocol::v1_or_v2; }
 
+// Whether clients of a listener may say who they are (RFC 4954).
+enum class AuthMode : uint8_t {
+    none,
+    optional, // `auth-optional`
+    required, // `auth`: no mail before it
+};
+constexpr AuthMode last_enumerator(AuthMode) { return AuthMode::required; }
+
+struct AuthOptions {
+    AuthMode mode = AuthMode::none;
+    std::string credentials;  // table: user → password hash
+    std::string senders;      // table: user → reverse-paths that are his; empty: any will do
+    bool in_received = false; // `received-auth`: Received: says who it was
+
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.mode, m.credentials, m.senders, m.in_received);
+    }
+};
+
 // `listen on … port …`. A name or an interface is resolved to addresses by the supervisor.
 struct Listen {
     std::string on; // address, host name, or interface name
@@ -150,6 +169,7 @@ struct Listen {
     TlsOptions tls;
     ProxyProtocol proxy = ProxyProtocol::none;
     std::string proxy_from; // table of the proxies' networks; empty: loopback addresses only
+    AuthOptions auth;
     uint32_t line = 0;
 };
 

@@ -13,10 +13,11 @@
 
 namespace postern::config {
 
-// A table that was declared, and where each of its values (or keys) stands.
+// A table that was declared, and where each of its values or keys stands.
 struct TableSource {
     Position position;
     std::vector<Position> values;
+    std::map<std::string, Position> keys; // of a mapping
     bool good = false; // false: its definition had an error of its own
 };
 
@@ -74,6 +75,10 @@ void parse_authority(Grammar& grammar);
 bool parse_tls_option(Grammar& grammar, Options& options, TlsOptions& tls);
 void check_tls_options(Grammar& grammar, const Position& place, const TlsOptions& tls);
 std::string read_ciphers(TokenStream& in);
+// The same of authentication.
+bool parse_auth_option(Grammar& grammar, Options& options, AuthOptions& auth);
+void check_auth_options(Grammar& grammar, const Position& place, const AuthOptions& auth,
+                        const TlsOptions& tls);
 void parse_action(Grammar& grammar);
 void parse_match(Grammar& grammar);
 void parse_table(Grammar& grammar);

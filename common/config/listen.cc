@@ -1,4 +1,4 @@
-// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …] [proxy …]`
+// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …] [auth …] [proxy …]`
 #include "common/config/grammar.h"
 
 #include <algorithm>
@@ -62,13 +62,14 @@ void parse_listen(Grammar& g) {
         } else if (options.accept("proxy-from")) {
             proxy_from = g.in.position();
             listen.proxy_from = read_table(g, TableUse::networks, "proxy-from");
-        } else if (!parse_tls_option(g, options, listen.tls)) {
-            g.in.refuse({"auth", "auth-optional", "filter", "hostnames", "inet4", "inet6",
-                         "mask-src", "no-dsn", "received-auth", "senders"});
+        } else if (!parse_tls_option(g, options, listen.tls) &&
+                   !parse_auth_option(g, options, listen.auth)) {
+            g.in.refuse({"filter", "hostnames", "inet4", "inet6", "mask-src", "no-dsn"});
             g.in.fail();
         }
     }
     check_tls_options(g, place, listen.tls);
+    check_auth_options(g, place, listen.auth, listen.tls);
     if (g.in.failed())
         return;
     listen.port = port.value_or(listen.tls.mode == TlsMode::implicit ? smtps_port : smtp_port);

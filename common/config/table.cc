@@ -19,8 +19,9 @@ void add_value(Draft& draft, const Token& value) {
 }
 
 void add_pair(TokenStream& in, Draft& draft, const Token& key, std::string value) {
-    if (draft.table.pairs.emplace(ascii_lower(key.text), std::move(value)).second)
-        draft.source.values.push_back(key.position);
+    const std::string name = ascii_lower(key.text);
+    if (draft.table.pairs.emplace(name, std::move(value)).second)
+        draft.source.keys.emplace(name, key.position);
     else
         in.report(key.position, "key " + quoted(key.text) + " is in this table already");
 }

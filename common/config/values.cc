@@ -195,6 +195,21 @@ Result<RelayHost> parse_lmtp_destination(std::string_view text) {
     return parse_host_and_port(text, std::move(host));
 }
 
+bool is_password_hash(std::string_view text) {
+    if (text.starts_with('*') || text.starts_with('!'))
+        return true;
+    constexpr size_t shortest = 40; // of any hash with its salt
+    constexpr std::string_view prefixes[] = {"$y$", "$gy$", "$2b$", "$2y$",      "$2a$",
+                                             "$6$", "$5$",  "$7$",  "$argon2id$"};
+    const bool known =
+        std::any_of(std::begin(prefixes), std::end(prefixes),
+                    [&](std::string_view prefix) { return text.starts_with(prefix); });
+    return known && text.size() >= shortest && std::all_of(text.begin(), text.end(), [](char c) {
+               return is_ascii_letter(c) || is_ascii_digit(c) ||
+                      std::string_view("$./,=+-").find(c) != std::string_view::npos;
+           });
+}
+
 std::optional<std::string> check_table_value(TableUse use, std::string_view value) {
     switch (use) {
     case TableUse::domains:
@@ -216,6 +231,20 @@ std::optional<std::string> check_table_value(TableUse use, std::string_view valu
         if (has_control_or_blank(value))
             return "a name without blanks";
         break;
+    case TableUse::credentials:
+        if (!is_password_hash(value))
+            return "the hash of a password, as \"smtpctl encrypt\" makes it: $y$, $2b$, $6$, "
+                   "$5$, $7$ or $argon2id$";
+        break;
+    case TableUse::senders: {
+        bool good = true;
+        for_each_item(value, [&good](std::string_view address) {
+            good = good && !address.empty() && is_address_pattern(address);
+        });
+        if (!good)
+            return "addresses set apart by commas: user, user@domain, @domain or <>";
+        break;
+    }
     }
     return std::nullopt;
 }

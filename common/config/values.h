@@ -47,8 +47,20 @@ Result<RelayHost> parse_relay_url(std::string_view text);
 // "host:port" or "/path" of `lmtp`.
 Result<RelayHost> parse_lmtp_destination(std::string_view text);
 
+// The hash of a password in a form of crypt(3) that is good enough, or Argon2id; or a locked
+// account, which begins with '*' or '!' as in shadow(5).
+bool is_password_hash(std::string_view text);
+
 // What a criterion compares a table with.
-enum class TableUse : uint8_t { domains, networks, addresses, users, tags };
+enum class TableUse : uint8_t {
+    domains,
+    networks,
+    addresses,
+    users,
+    tags,
+    credentials, // password hashes, the values of a mapping
+    senders,     // lists of addresses, the values of a mapping
+};
 
 // Nothing if `value` can be in a table used so; else what was expected.
 std::optional<std::string> check_table_value(TableUse use, std::string_view value);

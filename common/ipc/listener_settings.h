@@ -18,10 +18,11 @@ struct ListenAddress {
     std::string hostname; // in the greeting and in Received:
     std::string tag;
     TlsOptions tls;
+    AuthOptions auth{};
     ProxyProtocol proxy = ProxyProtocol::none;
     std::vector<Network> proxies; // trusted to say who the client is, besides loopback addresses
     static constexpr auto fields(auto& m) {
-        return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.proxy, m.proxies);
+        return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.auth, m.proxy, m.proxies);
     }
 };
 

@@ -52,6 +52,11 @@ void Stream::limit_input(size_t bytes) {
     update_watch();
 }
 
+void Stream::wipe_line() {
+    if (!line_.text.empty())
+        explicit_bzero(input_.data() + (line_.text.data() - input_.data()), line_.text.size());
+}
+
 // Gives back what has been taken: an idle session holds no buffer.
 void Stream::reclaim() {
     if (scanned_ < taken_)

@@ -47,6 +47,8 @@ class Stream {
     // What has come in and was not taken yet. At most input_limit bytes, then reading pauses.
     std::string_view input() const { return std::string_view(input_).substr(taken_); }
     void consume(size_t bytes);
+    // Overwrites the line that was read last, while its text is valid: a password was in it.
+    void wipe_line();
     static constexpr size_t input_limit = 64 * 1024;
     // While held nothing is read: what comes next is for somebody else, such as a TLS handshake.
     void hold_input(bool held);

@@ -107,8 +107,12 @@ inline constexpr EnhancedStatusCode wrong_protocol_version{5, 5, 5};
 inline constexpr EnhancedStatusCode content_refused{5, 6, 0};
 inline constexpr EnhancedStatusCode conversion_not_supported{5, 6, 3};
 inline constexpr EnhancedStatusCode non_ascii_address{5, 6, 7};
+inline constexpr EnhancedStatusCode auth_line_too_long{5, 5, 6}; // RFC 4954 6, as those of 5.7
 inline constexpr EnhancedStatusCode other_security{5, 7, 0};
+inline constexpr EnhancedStatusCode security_success{2, 7, 0};
 inline constexpr EnhancedStatusCode not_authorized{5, 7, 1};
+inline constexpr EnhancedStatusCode bad_credentials{5, 7, 8};
+inline constexpr EnhancedStatusCode encryption_needed{5, 7, 11};
 } // namespace status
 
 } // namespace postern

@@ -10,10 +10,10 @@ namespace {
 
 // A host name or literal, or what somebody claims to be one. What has a meaning in a structured
 // field (parentheses, backslash, quotes, semicolon) or in a header (CR, LF) cannot get through.
-void append_name(std::string& out, std::string_view name) {
+void append_name(std::string& out, std::string_view name, std::string_view also = {}) {
     for (char c : name.substr(0, limits::domain)) {
         const bool harmless = is_ascii_letter(c) || is_ascii_digit(c) || c == '.' || c == '-' ||
-                              c == '_' || c == ':' || c == '[' || c == ']';
+                              c == '_' || c == ':' || c == '[' || c == ']' || also.find(c) != also.npos;
         out += harmless ? c : '?';
     }
 }
@@ -53,6 +53,11 @@ void append_received(std::string& out, const ReceivedField& field) {
     if (!field.id.empty()) {
         out += " id ";
         append_name(out, field.id);
+    }
+    if (!field.authenticated.empty()) {
+        out += "\r\n\t(authenticated as ";
+        append_name(out, field.authenticated, "@+");
+        out += ')';
     }
     if (field.recipient != nullptr) {
         out += "\r\n\tfor ";

@@ -22,6 +22,7 @@ struct ReceivedField {
     // Of an encrypted session (RFC 8314 4.3); empty: it was not.
     std::string_view tls_cipher;   // IANA name
     std::string_view tls_protocol; // "TLSv1.3"
+    std::string_view authenticated; // the user, if it is to be told; else empty
     std::string_view date;         // as format_date() in common/mail/date.h has it
 };
 

@@ -1,5 +1,6 @@
 // Messages between processes: one that was taken over may send anything to the others.
 #include "common/ipc/administration.h"
+#include "common/ipc/authentication.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/delivery.h"
 #include "common/ipc/resolution.h"
@@ -32,6 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check<ipc::QueueToListener>(bytes);
     check<ipc::ToLookup>(bytes);
     check<ipc::FromLookup>(bytes);
+    check<ipc::ListenerToLookup>(bytes);
+    check<ipc::LookupToListener>(bytes);
     check<ipc::ToResolver>(bytes);
     check<ipc::FromResolver>(bytes);
     check<ipc::QueueToDeliverer>(bytes);

@@ -25,6 +25,9 @@ std::shared_ptr<ipc::ListenerSettings> make_settings(uint8_t choice) {
     address.endpoint = Endpoint{*IpAddress::parse("192.0.2.1"), 25};
     address.hostname = "mx.test.example";
     address.tls.mode = choice & 1 ? TlsMode::required : TlsMode::offered;
+    address.auth.mode = (choice & 0x70) == 0x30 ? AuthMode::required : AuthMode::optional;
+    address.auth.credentials = "users";
+    address.auth.in_received = true;
     settings->max_message_size = choice & 2 ? 100 : 0;
     settings->max_recipients = 3;
     settings->max_mails = 5;
@@ -82,13 +85,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     queue.delay = choice & 8 ? std::chrono::seconds(1) : std::chrono::seconds(0);
     queue.gone = (choice & 0x70) == 0x10;
     queue.disk_full = (choice & 0x70) == 0x20;
+    listener::test::FakeAccounts accounts{time};
+    accounts.passwords["bob"] = "secret";
+    LoginDelays delays;
     SessionCounters counters;
     const auto settings = make_settings(choice);
     ClientLimits clients(1);
     clients.configure(settings->clients, 0);
     Pressure pressure;
     pressure.configure(0, choice & 0x80 ? 6000 : 0);
-    const SessionServices services{time, queue, lookup, resolver, counters, clients, pressure};
+    const SessionServices services{time,   queue,    lookup,  resolver, accounts,
+                                   delays, counters, clients, pressure};
     listener::test::FakeEncryption::Behaviour encryption;
     auto [client, server] = MemoryStream::make_pair(time);
     Owner owner;
@@ -118,7 +125,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     expect(check_replies(said) == queue.messages.size(), "what was taken was answered, once");
     for (const auto& message : queue.messages) {
         check_content(message.content);
-        expect(!message.submit.envelope.recipients.empty(), "a message has a recipient");
+        const ipc::Envelope& envelope = message.submit.envelope;
+        expect(!envelope.recipients.empty(), "a message has a recipient");
+        const std::string& user = envelope.origin.authenticated;
+        expect(user == "bob" || (user.empty() && (choice & 0x70) != 0x30),
+               "nobody comes in unknown");
+        expect(user.empty() || (envelope.origin.tls && counters.auth_successes > 0),
+               "nor without having proved it, under TLS");
     }
     expect(queue.files_opened == 0 || counters.sessions == 0, "nothing is left open");
     return 0;

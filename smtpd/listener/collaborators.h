@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "common/base/result.h"
+#include "common/ipc/authentication.h"
 #include "common/ipc/resolution.h"
 #include "common/ipc/routing.h"
 #include "common/ipc/submission.h"
@@ -49,6 +50,17 @@ class Routing {
     virtual ~Routing() = default;
     // Without an answer: RouteVerdict::temporary.
     virtual Task<ipc::RouteVerdict> route(ipc::RouteQuery query, Duration limit) = 0;
+};
+
+// Knows passwords, and who may send as whom.
+class Accounts {
+  public:
+    virtual ~Accounts() = default;
+    // Without an answer: Authentication::temporary.
+    virtual Task<ipc::AuthenticateAnswer> authenticate(ipc::Authenticate question,
+                                                       Duration limit) = 0;
+    // Without an answer: SenderVerdict::temporary.
+    virtual Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) = 0;
 };
 
 // Asks the DNS.

@@ -18,19 +18,42 @@ void ContentSink::prepend(std::string_view trace) {
     trace_length_ += trace.size();
 }
 
+void ContentSink::complete_header(std::string date, std::string message_id) {
+    completing_ = true;
+    date_ = std::move(date);
+    message_id_ = std::move(message_id);
+}
+
 void ContentSink::append(std::string_view piece) {
     header_.pass(piece);
     if (discarded_)
         return;
     size_ += piece.size();
     buffer_.append(piece);
+    if (completing_ && header_.ended())
+        insert_missing_fields();
+    else if (completing_ && buffer_.size() >= buffer_limit)
+        completing_ = false;
     // With a file there is nothing to wait for.
     if (file_ && buffer_.size() >= buffer_limit_)
         write_out();
 }
 
+// buffer_ begins with the trace field and has the whole header section behind it.
+void ContentSink::insert_missing_fields() {
+    completing_ = false;
+    std::string fields;
+    if (!header_.has_date())
+        fields += date_;
+    if (!header_.has_message_id())
+        fields += message_id_;
+    buffer_.insert(trace_length_, fields);
+    trace_length_ += fields.size();
+    size_ += fields.size();
+}
+
 bool ContentSink::needs_settling() const {
-    return !file_ && !discarded_ && buffer_.size() > inline_limit_;
+    return !file_ && !discarded_ && !completing_ && buffer_.size() > inline_limit_;
 }
 
 Task<void> ContentSink::settle() {
@@ -92,6 +115,8 @@ void ContentSink::fail(Reply reply) {
 }
 
 std::unique_ptr<ContentFile> ContentSink::finish(ipc::Submit& submit) {
+    if (completing_) // the whole message is a header section
+        insert_missing_fields();
     if (file_)
         write_out();
     const uint64_t header = trace_length_ + header_.length();

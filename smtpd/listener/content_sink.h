@@ -5,6 +5,9 @@
 // After a failure the sink takes no more but the session reads on to the end of the data, so that
 // its reply comes in step; failure() is that reply. Memory: at most buffer_limit bytes and what was
 // appended since the last settle().
+//
+// A message that lacks them can be given Date: and Message-ID: (RFC 6409 8.2, 8.3): its header
+// section is held back until its end is seen.
 #pragma once
 
 #include <memory>
@@ -32,6 +35,10 @@ class ContentSink {
 
     // The trace field in front, which is not the client's: it does not count as one more hop.
     void prepend(std::string_view trace);
+    // Fields with their CRLF, to be put behind the trace field if the header section has none of
+    // their name. Call before append(). A header section that is longer than buffer_limit stays as
+    // it is.
+    void complete_header(std::string date, std::string message_id);
     void append(std::string_view piece);
     // Call after each batch of append(), before more is read: moves what is too much to the file.
     bool needs_settling() const;
@@ -50,6 +57,7 @@ class ContentSink {
     std::unique_ptr<ContentFile> finish(ipc::Submit& submit);
 
   private:
+    void insert_missing_fields();
     Task<void> open_file();
     void write_out();
     void fail(Reply reply);
@@ -65,6 +73,9 @@ class ContentSink {
     uint64_t written_ = 0;
     uint32_t checksum_ = 0;
     size_t trace_length_ = 0;
+    bool completing_ = false; // the header section has not ended yet, and all of it is in buffer_
+    std::string date_;
+    std::string message_id_;
     HeaderWatch header_;
 };
 

@@ -9,8 +9,7 @@ namespace postern::listener {
 
 namespace {
 
-bool is_received(std::string_view line) {
-    constexpr std::string_view name = "Received";
+bool is_field(std::string_view line, std::string_view name) {
     if (!equal_ignoring_case(line.substr(0, name.size()), name))
         return false;
     line.remove_prefix(name.size());
@@ -37,10 +36,15 @@ void HeaderWatch::pass(std::string_view piece) {
 }
 
 void HeaderWatch::end_line() {
+    const std::string_view line(line_, kept_);
     if (line_empty_)
         ended_ = true;
-    else if (is_received(std::string_view(line_, kept_)))
+    else if (is_field(line, "Received"))
         ++received_fields_;
+    else if (is_field(line, "Date"))
+        has_date_ = true;
+    else if (is_field(line, "Message-ID"))
+        has_message_id_ = true;
     kept_ = 0;
     line_empty_ = true;
 }

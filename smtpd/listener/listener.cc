@@ -34,9 +34,10 @@ bool has_input(int socket) {
 } // namespace
 
 Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver,
-                   KeyholderClient& keyholder)
-    : loop_(loop), clients_(random_number()), services_{loop,      submission, routing,  resolver,
-                                                        counters_, clients_,   pressure_},
+                   Accounts& accounts, KeyholderClient& keyholder)
+    : loop_(loop),
+      clients_(random_number()), services_{loop,    submission, routing,  resolver, accounts,
+                                           delays_, counters_,  clients_, pressure_},
       keyholder_(keyholder), next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
 
 Listener::~Listener() = default;

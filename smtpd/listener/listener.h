@@ -23,7 +23,7 @@ namespace postern::listener {
 class Listener : SessionOwner {
   public:
     Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver,
-             KeyholderClient& keyholder);
+             Accounts& accounts, KeyholderClient& keyholder);
     ~Listener();
 
     // Serves on these sockets from now on, in place of the former: `sockets` are listening, and
@@ -70,6 +70,7 @@ class Listener : SessionOwner {
 
     EventLoop& loop_;
     SessionCounters counters_;
+    LoginDelays delays_;
     ClientLimits clients_;
     Pressure pressure_;
     TimePoint relieved_ = TimePoint::min();

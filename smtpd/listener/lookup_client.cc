@@ -5,33 +5,64 @@
 namespace postern::listener {
 
 void LookupClient::connect(FileDescriptor channel) {
-    questions_.abandon();
-    channel_ = std::make_unique<ipc::Channel<ipc::FromLookup, ipc::ToLookup>>(
+    abandon();
+    channel_ = std::make_unique<ipc::Channel<ipc::LookupToListener, ipc::ListenerToLookup>>(
         loop_, std::move(channel),
-        [this](ipc::FromLookup&& message) {
+        [this](ipc::LookupToListener&& message) {
             std::visit(ipc::Overloaded{
                            [this](ipc::RouteAnswer& answer) {
-                               questions_.answer(answer.request, answer.verdict);
+                               routes_.answer(answer.request, answer.verdict);
                            },
-                           [](ipc::RoutesChanged&) {}, // no answer is kept here
+                           [this](ipc::AuthenticateAnswer& answer) {
+                               passwords_.answer(answer.request, std::move(answer));
+                           },
+                           [this](ipc::SenderAnswer& answer) {
+                               senders_.answer(answer.request, answer.verdict);
+                           },
                        },
                        message);
         },
         [this](const std::string& reason) {
             ipc::log_closed_channel("lookup", reason);
             channel_.reset();
-            questions_.abandon();
+            abandon();
         });
+    channel_->wipe_packets();
+}
+
+void LookupClient::abandon() {
+    routes_.abandon();
+    passwords_.abandon();
+    senders_.abandon();
 }
 
 Task<ipc::RouteVerdict> LookupClient::route(ipc::RouteQuery query, Duration limit) {
     if (!channel_)
         co_return ipc::RouteVerdict::temporary;
-    std::optional<ipc::RouteVerdict> verdict = co_await questions_.ask(
-        std::move(query),
-        [this](ipc::RouteQuery question) { channel_->send(ipc::ToLookup(std::move(question))); },
+    std::optional<ipc::RouteVerdict> verdict = co_await routes_.ask(
+        std::move(query), [this](ipc::RouteQuery question) { channel_->send(std::move(question)); },
         limit);
     co_return verdict.value_or(ipc::RouteVerdict::temporary);
+}
+
+Task<ipc::AuthenticateAnswer> LookupClient::authenticate(ipc::Authenticate question,
+                                                         Duration limit) {
+    ipc::AuthenticateAnswer none;
+    if (!channel_)
+        co_return none;
+    std::optional<ipc::AuthenticateAnswer> answer = co_await passwords_.ask(
+        std::move(question), [this](ipc::Authenticate asked) { channel_->send(std::move(asked)); },
+        limit);
+    co_return answer ? *std::move(answer) : none;
+}
+
+Task<ipc::SenderVerdict> LookupClient::check_sender(ipc::SenderQuery query, Duration limit) {
+    if (!channel_)
+        co_return ipc::SenderVerdict::temporary;
+    std::optional<ipc::SenderVerdict> verdict = co_await senders_.ask(
+        std::move(query),
+        [this](ipc::SenderQuery question) { channel_->send(std::move(question)); }, limit);
+    co_return verdict.value_or(ipc::SenderVerdict::temporary);
 }
 
 } // namespace postern::listener

@@ -11,18 +11,26 @@
 
 namespace postern::listener {
 
-class LookupClient final : public Routing {
+class LookupClient final : public Routing, public Accounts {
   public:
-    explicit LookupClient(EventLoop& loop) : loop_(loop), questions_(loop, ipc::routing_credit) {}
+    explicit LookupClient(EventLoop& loop)
+        : loop_(loop), routes_(loop, ipc::routing_credit),
+          passwords_(loop, ipc::authentication_credit), senders_(loop, ipc::sender_credit) {}
 
     // Takes a channel in place of the former; what was asked there gets no answer.
     void connect(FileDescriptor channel);
     Task<ipc::RouteVerdict> route(ipc::RouteQuery query, Duration limit) override;
+    Task<ipc::AuthenticateAnswer> authenticate(ipc::Authenticate question, Duration limit) override;
+    Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) override;
 
   private:
+    void abandon();
+
     EventLoop& loop_;
-    ipc::Requests<ipc::RouteVerdict> questions_;
-    std::unique_ptr<ipc::Channel<ipc::FromLookup, ipc::ToLookup>> channel_;
+    ipc::Requests<ipc::RouteVerdict> routes_;
+    ipc::Requests<ipc::AuthenticateAnswer> passwords_;
+    ipc::Requests<ipc::SenderVerdict> senders_;
+    std::unique_ptr<ipc::Channel<ipc::LookupToListener, ipc::ListenerToLookup>> channel_;
 };
 
 } // namespace postern::listener

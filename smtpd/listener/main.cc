@@ -49,7 +49,7 @@ int main() {
     listener::LookupClient lookup(loop);
     listener::ResolverClient resolver(loop);
     listener::KeyholderClient keyholder(loop);
-    listener::Listener listener(loop, queue, lookup, resolver, keyholder);
+    listener::Listener listener(loop, queue, lookup, resolver, lookup, keyholder);
     Counters counters;
     OperatorPort operator_port(
         loop, counters, [&](Counters& current) { listener.counters().publish(current); },

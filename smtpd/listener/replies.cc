@@ -1,5 +1,7 @@
 #include "smtpd/listener/replies.h"
 
+#include "common/smtp/sasl.h"
+
 namespace postern::listener::replies {
 
 namespace {
@@ -33,11 +35,13 @@ Reply helo(std::string_view hostname, std::string_view client) {
 }
 
 Reply ehlo(std::string_view hostname, std::string_view client,
-           const ipc::ListenerSettings& settings, bool starttls) {
+           const ipc::ListenerSettings& settings, bool starttls, bool auth) {
     std::string text = std::string(hostname) + " Hello " + std::string(client);
     text += "\nPIPELINING\nSIZE " + std::to_string(settings.max_message_size);
     if (starttls)
         text += "\nSTARTTLS";
+    if (auth)
+        text += "\nAUTH " + std::string(sasl_mechanisms);
     text += "\n8BITMIME\nCHUNKING";
     std::string limits;
     if (settings.max_mails != 0)
@@ -73,7 +77,8 @@ Reply cannot_verify() {
 Reply help() {
     return Reply(214, status::success,
                  "This is a Postern mail gateway.\n"
-                 "Commands: HELO EHLO STARTTLS MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP\n"
+                 "Commands: HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT "
+                 "VRFY EXPN HELP\n"
                  "  EHLO host.example\n"
                  "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME]\n"
                  "  RCPT TO:<recipient@b.example>\n"
@@ -83,6 +88,9 @@ Reply help() {
 }
 
 Reply start_tls() { return Reply(220, status::success, "Ready to start TLS"); }
+
+Reply challenge(std::string_view base64) { return Reply(334, std::string(base64)); }
+Reply authenticated() { return Reply(235, status::security_success, "Authentication succeeded"); }
 
 Reply line_too_long() { return Reply(500, status::syntax_error, "Line too long"); }
 Reply line_without_crlf() {
@@ -115,6 +123,47 @@ Reply tls_first() {
 Reply tls_already() { return Reply(503, status::invalid_command, "TLS is in use already"); }
 Reply tls_unavailable() {
     return Reply(454, status::other_security.as(4), "TLS not available due to temporary reason");
+}
+
+Reply encryption_required() {
+    return Reply(538, status::encryption_needed,
+                 "Encryption required for requested authentication mechanism");
+}
+Reply authentication_required() {
+    return Reply(530, status::other_security, "Authentication required");
+}
+Reply authenticated_already() {
+    return Reply(503, status::invalid_command, "Authenticated already");
+}
+Reply no_authentication_in_transaction() {
+    return Reply(503, status::invalid_command, "AUTH is not possible during a transaction");
+}
+Reply unknown_mechanism() {
+    return Reply(504, status::invalid_arguments, "Authentication mechanism not supported");
+}
+Reply no_base64() { return Reply(501, status::syntax_error, "Cannot decode as base64"); }
+Reply bad_auth_response() {
+    return Reply(501, status::syntax_error, "Not a response of this authentication mechanism");
+}
+Reply auth_response_too_long() {
+    return Reply(500, status::auth_line_too_long, "Authentication exchange line is too long");
+}
+Reply authentication_cancelled() {
+    return Reply(501, status::other_security, "Authentication cancelled");
+}
+Reply authentication_failed() {
+    return Reply(535, status::bad_credentials, "Authentication credentials invalid");
+}
+Reply authentication_later() {
+    return Reply(454, status::other_security.as(4),
+                 "Temporary authentication failure: try again later");
+}
+
+Reply sender_not_owned() {
+    return Reply(550, status::not_authorized, "Sender address rejected: not owned by user");
+}
+Reply sender_unchecked() {
+    return Reply(451, status::other_system.as(4), "Sender cannot be checked now: try again later");
 }
 
 Reply message_too_big(uint64_t limit) {
@@ -214,6 +263,9 @@ Reply too_many_bytes(std::string_view hostname) {
 Reply over_client_limit(std::string_view hostname, const Excess& excess) {
     return closing(hostname, status::other_security.as(4),
                    describe(excess) + ": connect again later");
+}
+Reply too_many_auth_failures(std::string_view hostname) {
+    return closing(hostname, status::other_security.as(4), "Too many failed authentications");
 }
 Reply not_smtp(std::string_view hostname) {
     return closing(hostname, status::other_security.as(4), "This is not the protocol of this port");

@@ -14,10 +14,10 @@ namespace postern::listener::replies {
 
 Reply greeting(std::string_view hostname);
 Reply helo(std::string_view hostname, std::string_view client);
-// Of `settings`, the limits that are told (RFC 1870, RFC 9422). `starttls`: it is offered (RFC 3207
-// 4.2).
+// Of `settings`, the limits that are told (RFC 1870, RFC 9422). `starttls`, `auth`: they are offered
+// (RFC 3207 4.2, RFC 4954 3).
 Reply ehlo(std::string_view hostname, std::string_view client,
-           const ipc::ListenerSettings& settings, bool starttls);
+           const ipc::ListenerSettings& settings, bool starttls, bool auth);
 Reply ok();
 Reply sender_ok();
 Reply recipient_ok();
@@ -30,6 +30,8 @@ Reply goodbye(std::string_view hostname);
 Reply cannot_verify();
 Reply help();
 Reply start_tls();
+Reply challenge(std::string_view base64); // RFC 4954 4
+Reply authenticated();
 
 // Bad commands: the session goes on.
 Reply line_too_long();
@@ -47,11 +49,26 @@ Reply no_valid_recipients();
 Reply tls_first(); // RFC 3207 4
 Reply tls_already();
 
-Reply tls_unavailable(); // RFC 3207 4: not now
+// Of AUTH (RFC 4954 4, 6).
+Reply encryption_required();
+Reply authentication_required();
+Reply authenticated_already();
+Reply no_authentication_in_transaction();
+Reply unknown_mechanism();
+Reply no_base64();
+Reply bad_auth_response();
+Reply auth_response_too_long();
+Reply authentication_cancelled();
+Reply authentication_failed(); // the same whatever was wrong
+
+Reply tls_unavailable();      // RFC 3207 4: not now
+Reply authentication_later(); // RFC 4954 6
 
 // Refusals: the client has done nothing wrong with the protocol.
 Reply message_too_big(uint64_t limit);
 Reply too_many_recipients();
+Reply sender_not_owned();
+Reply sender_unchecked();
 Reply recipient_refused(ipc::RouteVerdict verdict); // any verdict but accepted
 Reply bare_line_ends();
 Reply content_has_nul();
@@ -77,6 +94,7 @@ Reply too_many_messages(std::string_view hostname);
 Reply too_many_commands(std::string_view hostname);
 Reply too_many_bytes(std::string_view hostname);
 Reply over_client_limit(std::string_view hostname, const Excess& excess);
+Reply too_many_auth_failures(std::string_view hostname);
 Reply not_smtp(std::string_view hostname);
 Reply timed_out(std::string_view hostname);
 

@@ -158,6 +158,8 @@ Task<void> Session::converse() {
             co_return;
         if (needs_tls(command))
             complain(replies::tls_first());
+        else if (needs_authentication(command))
+            complain(replies::authentication_required());
         else if (rcpt)
             begin_recipient(*rcpt);
         else if (auto* mail = std::get_if<MailCommand>(&command))
@@ -168,6 +170,8 @@ Task<void> Session::converse() {
             co_await receive_chunk(*bdat);
         else if (std::holds_alternative<StarttlsCommand>(command))
             co_await start_tls();
+        else if (auto* auth = std::get_if<AuthCommand>(&command))
+            co_await authenticate(*auth);
         else
             execute(command);
     }
@@ -195,7 +199,13 @@ Command Session::understand(const Line& line) {
         close_with(replies::not_smtp(hostname()));
     AllowedParameters allowed;
     allowed.extended = extended_;
+    // RFC 4954 5: the submitter, by the client's word. Nobody here asks for it or passes it on.
+    static constexpr std::string_view with_auth[] = {"AUTH"};
+    if (offers_auth())
+        allowed.mail = with_auth;
     Command command = parse_command(line.text, allowed);
+    if (std::holds_alternative<AuthCommand>(command))
+        stream_->wipe_line();
     if (!line.crlf) {
         CommandError refused{replies::line_without_crlf(), AddressError::none};
         const auto* error = std::get_if<CommandError>(&command);
@@ -245,8 +255,8 @@ void Session::execute(const Command& command) {
                        linger_ = false;
                        close_with(replies::goodbye(hostname()));
                    },
-                   [this](const AuthCommand&) { complain(replies::not_implemented()); },
                    [](const StarttlsCommand&) {}, // these five wait for somebody: converse()
+                   [](const AuthCommand&) {},
                    [](const MailCommand&) {},
                    [](const RcptCommand&) {},
                    [](const DataCommand&) {},
@@ -261,7 +271,7 @@ void Session::hello(const std::string& identity, bool extended) {
     transaction_.reset();
     helo_ = identity;
     extended_ = extended;
-    say(extended ? replies::ehlo(hostname(), identity, settings(), offers_tls())
+    say(extended ? replies::ehlo(hostname(), identity, settings(), offers_tls(), offers_auth())
                  : replies::helo(hostname(), identity));
 }
 

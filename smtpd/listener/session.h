@@ -1,6 +1,6 @@
 // One SMTP session (RFC 5321) from the greeting to the end of the connection, as a coroutine that
-// reads like the dialogue. session.cc has the commands, session_mail.cc what MAIL, RCPT and DATA
-// set going, session_chunks.cc the same of BDAT.
+// reads like the dialogue. session.cc has the commands, session_auth.cc AUTH, session_mail.cc what
+// MAIL, RCPT and DATA set going, session_chunks.cc the same of BDAT.
 //
 // A session owns its stream and whatever it waits for; destroying it ends all of that. It takes its
 // settings along: a reload is for later sessions. Nothing that a client sends ends more than its
@@ -23,10 +23,12 @@
 #include "common/smtp/command.h"
 #include "common/smtp/data_decoder.h"
 #include "common/smtp/limits.h"
+#include "common/smtp/sasl.h"
 #include "smtpd/listener/budget.h"
 #include "smtpd/listener/client_limits.h"
 #include "smtpd/listener/collaborators.h"
 #include "smtpd/listener/content_sink.h"
+#include "smtpd/listener/login_delays.h"
 #include "smtpd/listener/pressure.h"
 #include "smtpd/listener/session_counters.h"
 #include "smtpd/listener/transaction.h"
@@ -50,6 +52,7 @@ inline constexpr Duration proxy = std::chrono::seconds(10); // a PROXY header, a
 inline constexpr Duration last_words = std::chrono::seconds(10);
 inline constexpr Duration linger = std::chrono::seconds(2);   // so that last words are not reset
 inline constexpr Duration routing = std::chrono::seconds(60); // a client waits five minutes
+inline constexpr Duration authentication = std::chrono::seconds(60);
 inline constexpr Duration reverse_name = std::chrono::seconds(2); // at the first MAIL, once
 // A client waits ten minutes for the reply to the end of data (4.5.3.2.6). When ours comes later
 // than that, it has gone, and sends again what may have been accepted.
@@ -65,6 +68,8 @@ struct SessionServices {
     Submission& submission;
     Routing& routing;
     Resolver& resolver;
+    Accounts& accounts;
+    LoginDelays& delays;
     SessionCounters& counters;
     ClientLimits& clients;
     Pressure& pressure;
@@ -116,6 +121,7 @@ class Session {
     // What is read ahead of commands; ahead of content, the stream's own limit.
     static constexpr size_t command_input = 8 * 1024;
     static constexpr size_t max_unread_output = 64 * 1024;
+    static constexpr uint32_t max_auth_failures = 3; // then 421
 
   private:
     // A RCPT that lookup has been asked about; replies are given in the order of the commands.
@@ -132,6 +138,7 @@ class Session {
     Task<void> leave();
     Task<void> keep_pace();
     Task<void> learn_reverse_name();
+    const AuthOptions& auth() const { return address().auth; }
 
     Command understand(const Line& line);
     void input_ended(StreamStatus status);
@@ -148,6 +155,19 @@ class Session {
     bool offers_tls() const;
     bool lacks_tls() const;
     bool needs_tls(const Command& command) const;
+
+    // session_auth.cc
+    // Under TLS only, so that nobody but us sees a password.
+    bool offers_auth() const { return tls_ && auth().mode != AuthMode::none; }
+    bool lacks_authentication() const;
+    bool needs_authentication(const Command& command) const;
+    std::optional<Reply> why_no_authentication(const AuthCommand& command) const;
+    Task<void> authenticate(AuthCommand& command);
+    std::optional<Secret> decode_response(std::string_view text, bool initial);
+    Task<std::optional<Secret>> ask_client(std::string_view challenge);
+    Task<void> check_credentials(SaslExchange& exchange, const std::string& method);
+    Task<void> refuse_credentials(const std::string& user, const std::string& method);
+    Task<bool> may_send_as(const Mailbox& reverse_path);
 
     // session_mail.cc
     Task<void> begin_transaction(const MailCommand& mail);
@@ -167,7 +187,10 @@ class Session {
     Task<void> submit(const ContentFacts& content, ContentSink& sink);
     void accepted(uint64_t message, size_t recipients, uint64_t size);
     void refuse_message(const Reply& reply, uint64_t size);
+    void begin_content(ContentSink& sink) const;
     std::string trace_field() const;
+    std::string date_field() const;
+    std::string message_id_field() const;
     std::string transaction_id() const;
     ipc::Origin origin() const;
 
@@ -210,6 +233,8 @@ class Session {
     bool extended_ = false;               // EHLO, not HELO
     bool securing_ = false;               // a TLS handshake is going on
     std::unique_ptr<const TlsFacts> tls_; // null: the session is not encrypted
+    std::string user_;                    // authenticated as; empty: not
+    uint32_t auth_failures_ = 0;
     bool first_line_ = true;
     bool idle_ = false; // waiting for a command
     bool draining_ = false;

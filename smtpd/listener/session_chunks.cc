@@ -32,7 +32,7 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
     if (!transaction_->chunks) {
         transaction_->chunks = std::make_unique<ChunkedContent>(
             content_options(), services_.submission, executor().now());
-        transaction_->chunks->sink.prepend(trace_field());
+        begin_content(transaction_->chunks->sink);
         if (out_of_memory())
             co_return co_await refuse_first_chunk(bdat.size);
     }
@@ -69,6 +69,8 @@ Task<void> Session::refuse_first_chunk(uint64_t octets) {
 std::optional<Reply> Session::chunk_out_of_place() const {
     if (lacks_tls())
         return replies::tls_first();
+    if (lacks_authentication())
+        return replies::authentication_required();
     if (helo_.empty())
         return replies::hello_first();
     if (!extended_)

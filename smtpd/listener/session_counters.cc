@@ -40,6 +40,10 @@ void SessionCounters::publish(Counters& counters) const {
     counters["smtp.tls.sessions"] = tls_sessions;
     counters["smtp.tls.resumed"] = tls_resumed;
     counters["smtp.tls.failures"] = tls_failures;
+    counters["smtp.auth.successes"] = auth_successes;
+    counters["smtp.auth.failures"] = auth_failures;
+    counters["smtp.auth.temporary"] = auth_temporary;
+    counters["smtp.auth.senders_refused"] = auth_senders_refused;
     counters["smtp.refused.sessions"] = refused_sessions;
     counters["smtp.refused.relaying"] = refused_relaying;
     counters["smtp.refused.policy"] = refused_policy;

@@ -21,6 +21,10 @@ struct SessionCounters {
     uint64_t tls_sessions = 0;     // encrypted, in all
     uint64_t tls_resumed = 0;      // of these: without a full handshake
     uint64_t tls_failures = 0;     // handshakes
+    uint64_t auth_successes = 0;
+    uint64_t auth_failures = 0;
+    uint64_t auth_temporary = 0;       // lookup had no answer
+    uint64_t auth_senders_refused = 0; // reverse-paths that are not the user's
     uint64_t refused_sessions = 0; // over max_sessions
     uint64_t refused_relaying = 0; // recipients, as the next three
     uint64_t refused_policy = 0;

@@ -46,6 +46,7 @@ ipc::Origin Session::origin() const {
     origin.reverse_name = reverse_name_;
     origin.helo = helo_;
     origin.tag = address().tag;
+    origin.authenticated = user_;
     origin.local_hostname = hostname();
     return origin;
 }
@@ -81,6 +82,9 @@ Task<void> Session::begin_transaction(const MailCommand& mail) {
         say(*refusal);
         co_return;
     }
+    const bool may_send = co_await may_send_as(mail.reverse_path);
+    if (!may_send)
+        co_return;
     if (!budget_.take_transaction()) {
         ++services_.counters.limited_mails;
         close_with(replies::too_many_messages(hostname()));
@@ -207,7 +211,7 @@ Task<void> Session::receive_message() {
     stream_->limit_input(Stream::input_limit);
     DataDecoder decoder(content_options());
     ContentSink sink(services_.submission);
-    sink.prepend(trace_field());
+    begin_content(sink);
     const bool whole = co_await read_content(decoder, sink);
     if (!whole)
         co_return;
@@ -241,7 +245,10 @@ std::string Session::trace_field() const {
     field.reverse_name = reverse_name_.empty() ? "unknown" : std::string_view(reverse_name_);
     field.address = client;
     field.by = hostname();
-    field.protocol = tls_ ? "ESMTPS" : extended_ ? "ESMTP" : "SMTP"; // RFC 3848
+    // RFC 3848; who is authenticated is so under TLS
+    field.protocol = !user_.empty() ? "ESMTPSA" : tls_ ? "ESMTPS" : extended_ ? "ESMTP" : "SMTP";
+    if (auth().in_received)
+        field.authenticated = user_;
     if (tls_) {
         field.tls_cipher = tls_->cipher;
         field.tls_protocol = tls_->protocol;
@@ -252,6 +259,23 @@ std::string Session::trace_field() const {
     std::string trace;
     append_received(trace, field);
     return trace;
+}
+
+void Session::begin_content(ContentSink& sink) const {
+    sink.prepend(trace_field());
+    if (!user_.empty())
+        sink.complete_header(date_field(), message_id_field());
+}
+
+// What a submitted message is given if it has none (RFC 6409 8.2, 8.3).
+std::string Session::date_field() const {
+    return "Date: " +
+           format_date(std::chrono::system_clock::from_time_t(executor().wall_seconds())) + "\r\n";
+}
+
+std::string Session::message_id_field() const {
+    return "Message-ID: <" + std::to_string(executor().wall_seconds()) + "." + transaction_id() +
+           "@" + hostname() + ">\r\n";
 }
 
 // Up to CRLF.CRLF (RFC 5321 4.5.2). False: the session is over.
@@ -389,7 +413,8 @@ void Session::accepted(uint64_t message, size_t recipients, uint64_t size) {
                            {"recipients", recipients},
                            {"client", connection_.client.to_string()},
                            {"helo", helo_},
-                           {"tls", tls_ ? tls_->protocol : "no"}});
+                           {"tls", tls_ ? tls_->protocol : "no"},
+                           {"user", user_}});
     say(replies::queued(name));
 }
 

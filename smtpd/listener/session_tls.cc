@@ -11,14 +11,20 @@ using ipc::Overloaded;
 
 bool Session::offers_tls() const { return connection_.encryption && !tls_; }
 
-// It is required here, and not there yet.
-bool Session::lacks_tls() const { return !tls_ && address().tls.mode == TlsMode::required; }
+// It is required here, and not there yet. Where authentication is required, so is TLS.
+bool Session::lacks_tls() const {
+    return !tls_ && (address().tls.mode == TlsMode::required || auth().mode == AuthMode::required);
+}
 
 // RFC 3207 4: a server that requires TLS takes nothing else before it.
 bool Session::needs_tls(const Command& command) const {
     if (!lacks_tls())
         return false;
+    const bool required = address().tls.mode == TlsMode::required;
     return std::visit(Overloaded{
+                          // Without tls-require these have a reply of their own.
+                          [required](const AuthCommand&) { return required; },
+                          [required](const RsetCommand&) { return required; },
                           [](const EhloCommand&) { return false; },
                           [](const HeloCommand&) { return false; },
                           [](const NoopCommand&) { return false; },

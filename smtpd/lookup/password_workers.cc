@@ -28,6 +28,7 @@ PasswordWorkers::~PasswordWorkers() {
 bool PasswordWorkers::start_threads() {
     if (!threads_.empty())
         return true;
+    watch_.reset(); // of a former try
     finished_event_ = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!finished_event_) {
         log::error("cannot check passwords", {{"reason", system_error("eventfd").message}});

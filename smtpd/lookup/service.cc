@@ -139,11 +139,13 @@ void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
     }
     answer.user = candidate->user;
     const bool exists = candidate->exists;
+    const IpAddress client = question.client;
     const bool taken =
         workers_.check(std::move(question.password), candidate->hash,
-                       [this, key, life, exists, answer](PasswordCheck result) mutable {
+                       [this, key, life, exists, client, answer](PasswordCheck result) mutable {
                            if (result == PasswordCheck::failed && exists)
-                               log::error("a password cannot be checked", {{"user", answer.user}});
+                               log::error("a password cannot be checked",
+                                          {{"user", answer.user}, {"client", client.to_string()}});
                            if (!exists || result == PasswordCheck::differs)
                                answer.verdict = ipc::Authentication::failed;
                            else if (result == PasswordCheck::matches)

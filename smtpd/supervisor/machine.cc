@@ -129,6 +129,7 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             entry.hostname = listen.hostname.empty() ? hostname : listen.hostname;
             entry.tag = listen.tag;
             entry.tls = listen.tls;
+            entry.auth = listen.auth;
             entry.proxy = listen.proxy;
             entry.proxies = networks_of(configuration, listen.proxy_from);
             all.push_back(std::move(entry));

@@ -79,11 +79,20 @@ ipc::RelaySettings relay(const Surroundings& found) {
     return settings;
 }
 
+void add_table(std::vector<std::string>& names, const std::string& name) {
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
+}
+
 ipc::LookupSettings lookup(const Configuration& configuration, const Surroundings& found) {
     ipc::LookupSettings settings;
     settings.actions = configuration.actions;
     settings.rules = configuration.rules;
     settings.tables = configuration.tables;
+    for (const Listen& listen : configuration.listens) {
+        add_table(settings.credentials, listen.auth.credentials);
+        add_table(settings.senders, listen.auth.senders);
+    }
     settings.local_names = own_names(found);
     settings.local_names.push_back("localhost");
     settings.local_addresses = found.local_addresses;

@@ -94,6 +94,17 @@ void describe_tls(std::ostream& out, const TlsOptions& tls) {
         out << " only " << (tls.tls_1_2 ? "TLSv1.2" : "TLSv1.3");
 }
 
+void describe_auth(std::ostream& out, const AuthOptions& auth) {
+    static constexpr const char* modes[] = {"", " auth-optional", " auth"};
+    out << modes[static_cast<size_t>(auth.mode)];
+    if (!auth.credentials.empty())
+        out << " <" << auth.credentials << ">";
+    if (!auth.senders.empty())
+        out << " senders <" << auth.senders << ">";
+    if (auth.in_received)
+        out << " received-auth";
+}
+
 void describe_pkis(std::ostream& out, const Configuration& configuration) {
     for (const auto& [name, pki] : configuration.pkis)
         out << "pki " << name << " " << pki.certificate << " " << pki.key << "\n";
@@ -170,6 +181,7 @@ std::string describe(const Configuration& configuration) {
         if (!listen.tag.empty())
             out << " tag " << listen.tag;
         describe_tls(out, listen.tls);
+        describe_auth(out, listen.auth);
         if (listen.proxy != ProxyProtocol::none)
             out << (listen.proxy == ProxyProtocol::only_v2 ? " proxy-v2" : " proxy");
         if (!listen.proxy_from.empty())

@@ -158,6 +158,32 @@ TEST(Valid, Tls) {
     });
 }
 
+TEST(Valid, Auth) {
+    const std::string start = "pki * cert /c\npki * key /k\ntable u file:/users\n"
+                              "table s { bob = \"bob@x.example, @y.example, <>\", eve = eve }\n";
+    const Files files({{"/users", "bob:$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiX\neve *\n"},
+                       {"/empty", "# nobody\n"}});
+    const auto meaning = [](const std::string& listen) {
+        return "pki * /c /k\n5: listen lo " + listen +
+               "\ntable s mapping [bob=bob@x.example, @y.example, <>] [eve=eve]\n"
+               "table u mapping [bob=$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiX] [eve=*]\n";
+    };
+    expect_meanings(
+        {
+            {start + "listen on lo tls auth <u>", meaning("25 tls pki * auth <u>")},
+            {start + "listen on lo port submission tls-require auth-optional <u> received-auth",
+             meaning("587 tls-require pki * auth-optional <u> received-auth")},
+            {start + "listen on lo senders <s> auth <u> smtps", meaning("465 smtps pki * auth <u> "
+                                                                        "senders <s>")},
+            {start + "listen on lo received-auth", meaning("25 received-auth")},
+        },
+        files);
+    // A file without a line in it is a mapping without users.
+    expect_meanings({{"pki * cert /c\npki * key /k\ntable u /empty\nlisten on lo tls auth <u>",
+                      "pki * /c /k\n4: listen lo 25 tls pki * auth <u>\ntable u list\n"}},
+                    files);
+}
+
 TEST(Valid, Listen) {
     expect_meanings({
         {"listen on lo", "1: listen lo 25\n"},

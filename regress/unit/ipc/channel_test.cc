@@ -104,6 +104,32 @@ TEST(Channel, CarriesMessagesInOrder) {
     EXPECT_EQ(pair.listener->unsent(), 0u);
 }
 
+// Secrets leave nothing behind in the memory that all channels of a loop read into.
+TEST(Channel, CanWipeItsPackets) {
+    Pair pair;
+    pair.listener->wipe_packets();
+    pair.queue->wipe_packets();
+    const std::string secret = "correct horse battery staple";
+    std::string expected;
+    for (uint32_t i = 0; i < 300; ++i) {
+        Submit submit;
+        submit.request = i;
+        expected += secret; // beyond what is reserved for one packet, too
+        submit.content.bytes = expected;
+        pair.listener->send(std::move(submit));
+    }
+    pair.run_until(300);
+    expected.clear();
+    for (uint32_t i = 0; i < 300; ++i) {
+        auto& submit = std::get<Submit>(pair.at_queue[i]);
+        expected += secret;
+        EXPECT_EQ(submit.request, i);
+        EXPECT_EQ(submit.content.bytes, expected);
+    }
+    const std::string_view scratch(pair.loop.scratch().data(), pair.loop.scratch().size());
+    EXPECT_EQ(scratch.find("horse"), scratch.npos);
+}
+
 TEST(Channel, CarriesDescriptorsWithTheirMessages) {
     Pair pair;
     for (uint32_t i = 0; i < 200; ++i) {

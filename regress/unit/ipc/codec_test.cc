@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "common/ipc/administration.h"
+#include "common/ipc/authentication.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/delivery.h"
 #include "common/ipc/submission.h"
@@ -64,6 +65,22 @@ TEST(Codec, EveryShorterFormIsRefused) {
         Everything out;
         EXPECT_FALSE(decode_bytes(std::string_view(bytes).substr(0, size), out)) << size;
     }
+}
+
+TEST(Codec, Secrets) {
+    ListenerToLookup out;
+    {
+        Authenticate question;
+        question.user = "bob";
+        question.password = Secret(std::string_view("a\0b", 3));
+        ListenerToLookup in = std::move(question);
+        ASSERT_TRUE(decode_bytes(encode_bytes(in), out));
+    }
+    EXPECT_EQ(std::get<Authenticate>(out).password.view(), std::string_view("a\0b", 3));
+    Authenticate too_long;
+    too_long.password = Secret(std::string(string_limit + 1, 'x'));
+    Authenticate refused;
+    EXPECT_FALSE(decode_bytes(encode_bytes(too_long), refused));
 }
 
 TEST(Codec, TrailingBytesAreRefused) {

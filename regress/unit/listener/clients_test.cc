@@ -222,7 +222,7 @@ TEST_F(QueueClientTest, NonsenseIsNoAnswer) {
 TEST(LookupClientTest, VerdictsAndSilence) {
     EventLoop loop;
     LookupClient client(loop);
-    Peer<ipc::ToLookup, ipc::FromLookup> lookup(loop);
+    Peer<ipc::ListenerToLookup, ipc::LookupToListener> lookup(loop);
     std::vector<ipc::RouteVerdict> verdicts;
     auto ask = [](LookupClient& client, std::vector<ipc::RouteVerdict>& verdicts,
                   Duration limit) -> Task<void> {
@@ -240,7 +240,6 @@ TEST(LookupClientTest, VerdictsAndSilence) {
     ipc::RouteAnswer answer;
     answer.request = lookup.got<ipc::RouteQuery>(0).request;
     answer.verdict = ipc::RouteVerdict::accepted;
-    lookup.send(ipc::RoutesChanged()); // nothing is kept, and the question stays open
     lookup.send(answer);
     ASSERT_TRUE(run_until(loop, [&] { return verdicts.size() == 3; }));
     tasks.spawn(ask(client, verdicts, 1min));
@@ -248,6 +247,54 @@ TEST(LookupClientTest, VerdictsAndSilence) {
     ASSERT_TRUE(run_until(loop, [&] { return verdicts.size() == 4; }));
     EXPECT_EQ(verdicts, (std::vector{ipc::RouteVerdict::temporary, ipc::RouteVerdict::temporary,
                                      ipc::RouteVerdict::accepted, ipc::RouteVerdict::temporary}));
+}
+
+TEST(LookupClientTest, PasswordsAndSenders) {
+    EventLoop loop;
+    LookupClient client(loop);
+    Peer<ipc::ListenerToLookup, ipc::LookupToListener> lookup(loop);
+    std::vector<ipc::AuthenticateAnswer> answers;
+    std::vector<ipc::SenderVerdict> verdicts;
+    auto authenticate = [](LookupClient& client,
+                           std::vector<ipc::AuthenticateAnswer>& answers) -> Task<void> {
+        ipc::Authenticate question;
+        question.user = "bob";
+        question.password = Secret("secret");
+        answers.push_back(co_await client.authenticate(std::move(question), 1min));
+    };
+    auto check = [](LookupClient& client, std::vector<ipc::SenderVerdict>& verdicts) -> Task<void> {
+        ipc::SenderQuery query;
+        query.user = "bob";
+        verdicts.push_back(co_await client.check_sender(std::move(query), 1min));
+    };
+    TaskGroup tasks;
+    tasks.spawn(authenticate(client, answers)); // there is no lookup yet
+    tasks.spawn(check(client, verdicts));
+    client.connect(lookup.connect());
+    // Their numbers may be the same: they do not get each other's answers.
+    tasks.spawn(authenticate(client, answers));
+    tasks.spawn(check(client, verdicts));
+    ASSERT_TRUE(run_until(loop, [&] { return lookup.inbox.size() == 2; }));
+    EXPECT_EQ(lookup.got<ipc::Authenticate>(0).password.view(), "secret");
+    ipc::SenderAnswer owned;
+    owned.request = lookup.got<ipc::SenderQuery>(1).request;
+    owned.verdict = ipc::SenderVerdict::owned;
+    lookup.send(owned);
+    ASSERT_TRUE(run_until(loop, [&] { return verdicts.size() == 2; }));
+    ipc::AuthenticateAnswer ok;
+    ok.request = lookup.got<ipc::Authenticate>(0).request;
+    ok.verdict = ipc::Authentication::ok;
+    ok.user = "bob";
+    lookup.send(ok);
+    ASSERT_TRUE(run_until(loop, [&] { return answers.size() == 2; }));
+    tasks.spawn(authenticate(client, answers));
+    lookup.channel.reset();
+    ASSERT_TRUE(run_until(loop, [&] { return answers.size() == 3; }));
+    EXPECT_EQ(answers[0].verdict, ipc::Authentication::temporary);
+    EXPECT_EQ(answers[1].verdict, ipc::Authentication::ok);
+    EXPECT_EQ(answers[1].user, "bob");
+    EXPECT_EQ(answers[2].verdict, ipc::Authentication::temporary);
+    EXPECT_EQ(verdicts, (std::vector{ipc::SenderVerdict::temporary, ipc::SenderVerdict::owned}));
 }
 
 TEST(ResolverClientTest, AnswersAndSilence) {

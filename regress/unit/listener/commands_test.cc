@@ -42,7 +42,7 @@ TEST_F(Commands, AnswersThoseThatChangeNothing) {
         S: 252 2.0.0 Cannot verify, *
         C: HELP
         S: 214-2.0.0 *
-        S: 214-2.0.0 Commands: HELO EHLO STARTTLS MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP
+        S: 214-2.0.0 Commands: HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP
         S: 214-2.0.0 *
         S: 214-2.0.0 *
         S: 214-2.0.0 *

@@ -56,6 +56,8 @@ class Dialogue : public testing::Test, SessionOwner {
     FakeQueue queue{time};
     FakeLookup lookup{time};
     FakeResolver resolver{time};
+    FakeAccounts accounts{time};
+    LoginDelays delays;
     SessionCounters counters;
     Pressure pressure;
     std::shared_ptr<ipc::ListenerSettings> settings = std::make_shared<ipc::ListenerSettings>();
@@ -78,7 +80,8 @@ class Dialogue : public testing::Test, SessionOwner {
     void expect_silence(const std::string& where);
 
     ClientLimits clients_{0x5ec7e7};
-    SessionServices services_{time, queue, lookup, resolver, counters, clients_, pressure};
+    SessionServices services_{time,   queue,    lookup,   resolver, accounts,
+                              delays, counters, clients_, pressure};
     std::string unsent_;
     std::string unread_;
 };

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/smtp/text.h"
+
 namespace postern::listener::test {
 
 std::string FakeFile::content() const {
@@ -65,6 +67,33 @@ Task<ipc::RouteVerdict> FakeLookup::route(ipc::RouteQuery query, Duration limit)
         co_return ipc::RouteVerdict::temporary;
     auto verdict = verdicts.find(query.recipient);
     co_return verdict == verdicts.end() ? ipc::RouteVerdict::accepted : verdict->second;
+}
+
+Task<ipc::AuthenticateAnswer> FakeAccounts::authenticate(ipc::Authenticate question,
+                                                         Duration limit) {
+    asked.push_back({question.table, question.user, std::string(question.password.view())});
+    ipc::AuthenticateAnswer answer;
+    if (silent)
+        co_await executor_.sleep(limit);
+    if (silent || away)
+        co_return answer;
+    const std::string user = ascii_lower(question.user);
+    const auto password = passwords.find(user);
+    const bool good = password != passwords.end() && password->second == question.password.view();
+    answer.verdict = good ? ipc::Authentication::ok : ipc::Authentication::failed;
+    if (good)
+        answer.user = user;
+    co_return answer;
+}
+
+Task<ipc::SenderVerdict> FakeAccounts::check_sender(ipc::SenderQuery query, Duration limit) {
+    sender_queries.push_back(query);
+    if (silent)
+        co_await executor_.sleep(limit);
+    if (silent || away)
+        co_return ipc::SenderVerdict::temporary;
+    co_return senders[query.user].contains(query.reverse_path) ? ipc::SenderVerdict::owned
+                                                               : ipc::SenderVerdict::not_owned;
 }
 
 Task<ipc::ResolveAnswer> FakeResolver::resolve(ipc::ResolveQuery query, Duration limit) {

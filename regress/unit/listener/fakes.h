@@ -78,6 +78,28 @@ class FakeLookup final : public Routing {
     int now_ = 0;
 };
 
+class FakeAccounts final : public Accounts {
+  public:
+    explicit FakeAccounts(Executor& executor) : executor_(executor) {}
+
+    std::map<std::string, std::string> passwords;         // by user, in lower case
+    std::map<std::string, std::set<std::string>> senders; // reverse-paths
+    bool away = false;
+    bool silent = false; // no answer within any limit
+
+    struct Asked {
+        std::string table, user, password;
+    };
+    std::vector<Asked> asked;
+    std::vector<ipc::SenderQuery> sender_queries;
+
+    Task<ipc::AuthenticateAnswer> authenticate(ipc::Authenticate question, Duration limit) override;
+    Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) override;
+
+  private:
+    Executor& executor_;
+};
+
 class FakeResolver final : public Resolver {
   public:
     explicit FakeResolver(Executor& executor) : executor_(executor) {}

@@ -90,7 +90,8 @@ class ListenerTest : public testing::Test {
     FakeLookup lookup{loop};
     FakeResolver resolver{loop};
     KeyholderClient keyholder{loop};
-    Listener listener{loop, queue, lookup, resolver, keyholder};
+    FakeAccounts accounts{loop};
+    Listener listener{loop, queue, lookup, resolver, accounts, keyholder};
     uint16_t port = 0;
 };
 

@@ -170,15 +170,54 @@ INSTANTIATE_TEST_SUITE_P(
                     // Not a header section at all: it is watched all the same.
                     Header{"Hello\r\nReceived: x\r\n", "", 1, false}));
 
+TEST(HeaderFieldsTest, DateAndMessageId) {
+    struct Row {
+        const char* header;
+        bool date;
+        bool message_id;
+    };
+    for (const Row& row : {Row{"Subject: x\r\n\r\nDate: y\r\n", false, false},
+                           Row{"date: x\r\nMESSAGE-ID \t: <y>\r\n\r\n", true, true},
+                           Row{"Message-Id:\r\n <y>\r\nDated: x\r\n\r\n", false, true},
+                           Row{"Resent-Date: x\r\nX-Message-ID: y\r\n\r\n", false, false},
+                           Row{"Subject: x\r\n Date: y\r\n\r\n", false, false}}) {
+        for (size_t step : {1u, 3u, 1000u}) {
+            HeaderWatch watch;
+            const std::string_view header = row.header;
+            for (size_t at = 0; at < header.size(); at += step)
+                watch.pass(header.substr(at, step));
+            EXPECT_EQ(watch.has_date(), row.date) << row.header;
+            EXPECT_EQ(watch.has_message_id(), row.message_id) << row.header;
+        }
+    }
+}
+
 TEST(RepliesTest, TheClassOfTheEnhancedCodeIsThatOfTheReply) {
-    for (const Reply& reply :
-         {replies::ok(), replies::recipient_ok(), replies::queued("x"), replies::goodbye("h"),
-          replies::too_many_recipients(), replies::message_too_big(1), replies::no_queue(),
-          replies::recipient_refused(ipc::RouteVerdict::temporary),
-          replies::recipient_refused(ipc::RouteVerdict::no_mailbox), replies::storage_full(),
-          replies::shutting_down("h"), replies::too_many_errors("h"), replies::timed_out("h"),
-          replies::too_many_sessions("h"), replies::too_many_messages("h"), replies::not_smtp("h"),
-          replies::spoke_early("h"), replies::routing_loop(), replies::bare_line_ends()})
+    for (const Reply& reply : {replies::ok(),
+                               replies::recipient_ok(),
+                               replies::queued("x"),
+                               replies::goodbye("h"),
+                               replies::too_many_recipients(),
+                               replies::message_too_big(1),
+                               replies::no_queue(),
+                               replies::recipient_refused(ipc::RouteVerdict::temporary),
+                               replies::recipient_refused(ipc::RouteVerdict::no_mailbox),
+                               replies::storage_full(),
+                               replies::shutting_down("h"),
+                               replies::too_many_errors("h"),
+                               replies::timed_out("h"),
+                               replies::too_many_sessions("h"),
+                               replies::too_many_messages("h"),
+                               replies::not_smtp("h"),
+                               replies::spoke_early("h"),
+                               replies::routing_loop(),
+                               replies::bare_line_ends(),
+                               replies::authenticated(),
+                               replies::authentication_failed(),
+                               replies::authentication_later(),
+                               replies::encryption_required(),
+                               replies::sender_unchecked(),
+                               replies::auth_response_too_long()})
         EXPECT_EQ(reply.code / 100, reply.status.status_class) << reply.text;
 }
 

@@ -49,6 +49,23 @@ std::vector<Got> lines_of(std::string_view input, size_t limit, size_t piece) {
     return got;
 }
 
+TEST(Stream, ALineCanBeWiped) {
+    SimulatedTime time;
+    auto [near, far] = MemoryStream::make_pair(time);
+    TaskGroup tasks;
+    far->write("a password\r\nand more\r\n");
+    tasks.spawn([](Stream& stream) -> Task<void> {
+        Line line = co_await stream.read_line(100, 1min);
+        EXPECT_EQ(line.text, "a password");
+        stream.wipe_line();
+        EXPECT_EQ(line.text, std::string(10, '\0')) << "where it was";
+        line = co_await stream.read_line(100, 1min);
+        EXPECT_EQ(line.text, "and more");
+    }(*near));
+    time.run();
+    EXPECT_TRUE(tasks.empty());
+}
+
 TEST(Stream, ReadsLinesHoweverTheyArrive) {
     const Got end{StreamStatus::closed, "", false};
     auto ok = [](const char* text, bool crlf = true) { return Got{StreamStatus::ok, text, crlf}; };

@@ -54,6 +54,22 @@ TEST(Received, OfAnEncryptedSession) {
                               "\tMon, 23 Nov 2026 17:35:30 +0000\r\n");
 }
 
+TEST(Received, OfAnAuthenticatedSession) {
+    ReceivedField field = example();
+    const Mailbox recipient("b", "dest.example");
+    field.recipient = &recipient;
+    field.protocol = "ESMTPSA";
+    field.authenticated = "bob+x@src.example";
+    EXPECT_EQ(written(field), "Received: from client.example (host.client.example [192.0.2.1])\r\n"
+                              "\tby mx.example with ESMTPSA id 0123456789abcdef\r\n"
+                              "\t(authenticated as bob+x@src.example)\r\n"
+                              "\tfor <b@dest.example>;\r\n"
+                              "\tMon, 23 Nov 2026 17:35:30 +0000\r\n");
+    field.authenticated = "b(o)b\r\nX: \\y; z";
+    EXPECT_NE(written(field).find("\t(authenticated as b?o?b??X:??y??z)\r\n"), std::string::npos)
+        << written(field);
+}
+
 TEST(Received, WhatIsNotKnown) {
     ReceivedField field = example();
     field.reverse_name = "";

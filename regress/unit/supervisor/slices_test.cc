@@ -74,6 +74,23 @@ TEST(Slices, AListenerKnowsTheLimitsOfItsClients) {
     EXPECT_TRUE(listener.clients.exempt[1].contains(*IpAddress::parse("2001:db8::1")));
 }
 
+TEST(Slices, LookupIsToldWhichTablesHavePasswords) {
+    Configuration configuration;
+    configuration.tables["users"].name = "users";
+    configuration.tables["senders"].name = "senders";
+    for (int i = 0; i < 2; ++i) {
+        Listen listen;
+        listen.auth.mode = AuthMode::required;
+        listen.auth.credentials = "users";
+        listen.auth.senders = "senders";
+        configuration.listens.push_back(listen);
+    }
+    configuration.listens.emplace_back();
+    auto lookup = settings<ipc::LookupSettings>(ipc::Role::lookup, configuration);
+    EXPECT_EQ(lookup.credentials, std::vector<std::string>{"users"});
+    EXPECT_EQ(lookup.senders, std::vector<std::string>{"senders"});
+}
+
 TEST(Slices, TheQueueKnowsItsTimesAndTheNumberOfRelays) {
     Configuration configuration;
     configuration.queue.ttl = std::chrono::hours(24);
