@@ -20,17 +20,18 @@ uint64_t read_amount(TokenStream& in) {
                       });
 }
 
-// `smtp limit per-address sessions 10 mail-rate 100 …`
-void parse_client_rates(Grammar& g, ClientRates& rates, bool sessions_at_once) {
+// `smtp limit per-address sessions 10 mail-rate 100 …`. `all`: of all clients together, whose
+// sessions at once are max-sessions, and whose errors no innocent client is to suffer for.
+void parse_client_rates(Grammar& g, ClientRates& rates, bool all) {
     Options options(g.in);
     do {
-        if (sessions_at_once && options.accept("sessions"))
+        if (!all && options.accept("sessions"))
             rates.sessions = read_number(g.in, 1, 1000000);
         else if (options.accept("session-rate"))
             rates.session_rate = read_number(g.in, 1, most_of_all);
         else if (options.accept("command-rate"))
             rates.command_rate = read_number(g.in, 1, most_of_all);
-        else if (options.accept("error-rate"))
+        else if (!all && options.accept("error-rate"))
             rates.error_rate = read_number(g.in, 1, most_of_all);
         else if (options.accept("mail-rate"))
             rates.mail_rate = read_number(g.in, 1, most_of_all);
@@ -47,11 +48,11 @@ void parse_client_rates(Grammar& g, ClientRates& rates, bool sessions_at_once) {
 void parse_smtp_limits(Grammar& g) {
     Limits& limits = g.configuration.limits;
     if (g.in.accept("per-address"))
-        return parse_client_rates(g, limits.per_address, true);
+        return parse_client_rates(g, limits.per_address, false);
     if (g.in.accept("per-network"))
-        return parse_client_rates(g, limits.per_network, true);
-    if (g.in.accept("in-all")) // sessions at once: max-sessions
-        return parse_client_rates(g, limits.in_all, false);
+        return parse_client_rates(g, limits.per_network, false);
+    if (g.in.accept("in-all"))
+        return parse_client_rates(g, limits.in_all, true);
     if (g.in.accept("exempt")) {
         limits.exempt = read_table(g, TableUse::networks, "smtp limit exempt");
         return;
@@ -61,7 +62,7 @@ void parse_smtp_limits(Grammar& g) {
         if (options.accept("max-rcpt"))
             limits.max_recipients = read_number(g.in, 1, 100000);
         else if (options.accept("max-mails"))
-            limits.max_mails = read_number(g.in, 1, 1000000);
+            limits.max_mails = read_number(g.in, 1, 999999); // MAILMAX has six digits (RFC 9422)
         else if (options.accept("max-sessions"))
             limits.max_sessions = read_number(g.in, 1, 1000000);
         else if (options.accept("max-errors"))

@@ -1,8 +1,11 @@
 // The content of a message that comes in chunks (RFC 3030), between the first BDAT and the last.
 #pragma once
 
+#include <optional>
+
 #include "common/loop/executor.h"
 #include "common/smtp/data_decoder.h"
+#include "common/smtp/reply.h"
 #include "smtpd/listener/content_sink.h"
 
 namespace postern::listener {
@@ -13,8 +16,8 @@ struct ChunkedContent {
 
     ChunkDecoder decoder;
     ContentSink sink;
-    TimePoint start;     // of the first chunk
-    bool failed = false; // a chunk was refused: no other is taken
+    TimePoint start;              // of the first chunk
+    std::optional<Reply> failure; // of a chunk that was refused: those behind it are refused alike
 };
 
 } // namespace postern::listener

@@ -166,12 +166,9 @@ ClientLimits::admit(const IpAddress& client, TimePoint now) {
         if (scope != LimitScope::all)
             place = claim(scope == LimitScope::address ? client : network,
                           scope == LimitScope::network, now);
-        if (!place) {
-            if (scope == LimitScope::network)
-                --counters[0]->sessions;
-            return Excess{scope, Measure::sessions, true};
-        }
-        ++place->sessions;
+        // Where the table is full of those who are here, this one is not counted.
+        if (place)
+            ++place->sessions;
     }
     auto account = std::make_unique<Account>(*this, counters);
     account->note(Measure::sessions, 1, now);

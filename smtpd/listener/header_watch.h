@@ -1,5 +1,6 @@
 // Looks at the header section of a content as it passes by in pieces: where it ends, how many
-// Received: fields it has, and whether there are Date: and Message-ID:. Keeps a few octets of the present line, whatever the line's length.
+// Received: fields it has, and whether there are Date: and Message-ID:. Keeps a few octets of the
+// present line, whatever the line's length.
 #pragma once
 
 #include <cstdint>

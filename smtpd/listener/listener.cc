@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/base/log.h"
@@ -31,6 +33,16 @@ bool has_input(int socket) {
     return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+// How many sessions leave enough descriptors to the channels. The queue hands content files over,
+// and a channel on which a descriptor finds no room is lost.
+size_t descriptors_for_sessions() {
+    constexpr size_t reserve = ipc::submission_credit * 3 / 8 + 64;
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return std::numeric_limits<size_t>::max();
+    return limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 1;
+}
+
 } // namespace
 
 Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Resolver& resolver,
@@ -38,7 +50,8 @@ Listener::Listener(EventLoop& loop, Submission& submission, Routing& routing, Re
     : loop_(loop),
       clients_(random_number()), services_{loop,    submission, routing,  resolver, accounts,
                                            delays_, counters_,  clients_, pressure_},
-      keyholder_(keyholder), next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
+      keyholder_(keyholder), descriptors_for_sessions_(descriptors_for_sessions()),
+      next_id_(first_session_id()), reaper_(*this), deadline_(*this) {}
 
 Listener::~Listener() = default;
 
@@ -98,7 +111,12 @@ void Listener::turn_away(int socket, const ipc::ListenAddress& address, const Re
 bool Listener::turns_away(int socket, const IpAddress& peer, const Address& place) {
     const ipc::ListenAddress& address = place.listen();
     const uint32_t limit = place.settings->max_sessions;
-    if (limit != 0 && sessions_.size() >= limit) {
+    const bool scarce = sessions_.size() >= descriptors_for_sessions_;
+    if (scarce) {
+        pressure_.descriptors_ran_out(loop_.now());
+        relieve();
+    }
+    if (scarce || (limit != 0 && sessions_.size() >= limit)) {
         ++counters_.refused_sessions;
         log::info("too many sessions", {{"client", peer.to_string()}});
         turn_away(socket, address, replies::too_many_sessions(address.hostname));
@@ -159,10 +177,9 @@ void Listener::relieve() {
     relieved_ = now;
     std::vector<IdleSession> idle;
     for (const auto& [id, session] : sessions_)
-        if (session->waiting_since() != TimePoint::max())
+        if (session->overdue_at() <= now)
             idle.push_back({session->waiting_since(), id});
-    const auto ids = longest_idle(std::move(idle), pressure_.surplus_sessions(now),
-                                  now - patience::pressed_command);
+    const auto ids = longest_idle(std::move(idle), pressure_.surplus_sessions(now));
     log::warning(
         "under pressure",
         {{"sessions", sessions_.size()}, {"memory", pressure_.memory()}, {"ended", ids.size()}});

@@ -76,6 +76,7 @@ class Listener : SessionOwner {
     TimePoint relieved_ = TimePoint::min();
     SessionServices services_;
     KeyholderClient& keyholder_;
+    size_t descriptors_for_sessions_;
     uint64_t next_id_;
     bool paused_ = false;
     std::shared_ptr<const ipc::ListenerSettings> settings_;

@@ -27,9 +27,7 @@ uint64_t Pressure::surplus_sessions(TimePoint now) const {
     return surplus;
 }
 
-std::vector<uint64_t> longest_idle(std::vector<IdleSession> sessions, size_t count,
-                                   TimePoint latest) {
-    std::erase_if(sessions, [&](const IdleSession& session) { return session.since > latest; });
+std::vector<uint64_t> longest_idle(std::vector<IdleSession> sessions, size_t count) {
     count = std::min(count, sessions.size());
     std::partial_sort(
         sessions.begin(), sessions.begin() + static_cast<ptrdiff_t>(count), sessions.end(),

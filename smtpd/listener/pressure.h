@@ -1,7 +1,7 @@
 // How much is left of what sessions share: places for them, descriptors, memory. Counts only.
 //
 // When little is left the process is under pressure: sessions then have less patience with their
-// clients (patience::command(true) and so on), as in Postfix's STRESS_README, and those that have
+// clients (patience::pressed_command and so on), as in Postfix's STRESS_README, and those that have
 // waited longest are ended to make room (Listener). When the memory is used up, what would need
 // more of it is refused with 452, and contents go on into files.
 #pragma once
@@ -52,8 +52,7 @@ struct IdleSession {
     uint64_t id = 0;
 };
 
-// The ids of those `count` that have waited longest, at least since `latest`, longest first.
-std::vector<uint64_t> longest_idle(std::vector<IdleSession> sessions, size_t count,
-                                   TimePoint latest);
+// The ids of those `count` that have waited longest, longest first.
+std::vector<uint64_t> longest_idle(std::vector<IdleSession> sessions, size_t count);
 
 } // namespace postern::listener

@@ -50,7 +50,8 @@ Reply ehlo(std::string_view hostname, std::string_view client,
         limits += " RCPTMAX=" + std::to_string(settings.max_recipients);
     if (!limits.empty())
         text += "\nLIMITS" + limits;
-    return Reply(250, text + "\nENHANCEDSTATUSCODES");
+    // RFC 5321 4.1.1.1: commands that need not be there are named.
+    return Reply(250, text + "\nHELP\nENHANCEDSTATUSCODES");
 }
 
 Reply ok() { return Reply(250, status::success, "Ok"); }
@@ -111,9 +112,6 @@ Reply data_after_chunk() {
 }
 Reply recipient_after_chunk() {
     return Reply(503, status::invalid_command, "BDAT has begun the message: no more recipients");
-}
-Reply chunk_after_failure() {
-    return Reply(503, status::invalid_command, "A chunk before was refused: RSET first");
 }
 Reply no_valid_recipients() { return Reply(554, status::invalid_command, "No valid recipients"); }
 

@@ -14,8 +14,8 @@ namespace postern::listener::replies {
 
 Reply greeting(std::string_view hostname);
 Reply helo(std::string_view hostname, std::string_view client);
-// Of `settings`, the limits that are told (RFC 1870, RFC 9422). `starttls`, `auth`: they are offered
-// (RFC 3207 4.2, RFC 4954 3).
+// Of `settings`, the limits that are told (RFC 1870, RFC 9422). `starttls`, `auth`: they are
+// offered (RFC 3207 4.2, RFC 4954 3).
 Reply ehlo(std::string_view hostname, std::string_view client,
            const ipc::ListenerSettings& settings, bool starttls, bool auth);
 Reply ok();
@@ -44,7 +44,6 @@ Reply rcpt_first();
 Reply ehlo_first();
 Reply data_after_chunk();
 Reply recipient_after_chunk();
-Reply chunk_after_failure();
 Reply no_valid_recipients();
 Reply tls_first(); // RFC 3207 4
 Reply tls_already();

@@ -59,8 +59,16 @@ Session::~Session() {
         note_received();
     --services_.counters.sessions;
     services_.pressure.memory_changed(memory_, 0);
+    services_.counters.memory = services_.pressure.memory();
     services_.pressure.session_ended();
 }
+
+void Session::wait_since(TimePoint since, Duration pressed_patience) {
+    waiting_since_ = since;
+    overdue_at_ = since + pressed_patience;
+}
+
+void Session::wait_no_more() { waiting_since_ = overdue_at_ = TimePoint::max(); }
 
 void Session::start() {
     log::debug("connected", {{"session", to_string(MessageId{id()})},
@@ -87,7 +95,7 @@ void Session::break_off(Reply last_words) {
     if (!talking())
         return;
     idle_ = false;
-    waiting_since_ = TimePoint::max();
+    wait_no_more();
     tasks_.clear();
     pending_.clear();
     transaction_.reset();
@@ -140,11 +148,11 @@ Task<void> Session::converse() {
         stream_->limit_input(command_input);
         note_memory();
         idle_ = true;
-        waiting_since_ = executor().now();
+        wait_since(executor().now(), patience::pressed_command);
         Line line = co_await stream_->read_line(
             limits::any_command_line, pressed() ? patience::pressed_command : patience::command);
         idle_ = false;
-        waiting_since_ = TimePoint::max();
+        wait_no_more();
         if (line.status == StreamStatus::closed || line.status == StreamStatus::timed_out) {
             input_ended(line.status);
             co_return;
@@ -183,8 +191,10 @@ Task<void> Session::keep_pace() {
     co_await Yield(executor());
     if (stream_->pending_output() <= max_unread_output)
         co_return;
+    wait_since(executor().now(), patience::pressed_output);
     const StreamStatus status = co_await stream_->drain(
         pressed() ? patience::pressed_output : patience::output, max_unread_output / 2);
+    wait_no_more();
     if (status != StreamStatus::ok) {
         services_.counters.timeouts += status == StreamStatus::timed_out;
         gone_ = true;

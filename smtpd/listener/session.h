@@ -114,8 +114,13 @@ class Session {
     void shed();
     // Since when it has been waiting for its client; TimePoint::max() if it is not.
     TimePoint waiting_since() const { return waiting_since_; }
+    // When that is too long for others who need the room; the same.
+    TimePoint overdue_at() const { return overdue_at_; }
     uint64_t id() const { return connection_.id; }
 
+    // A client goes on sending what was refused for its size. Beyond this it is not worth its
+    // reply.
+    static constexpr uint64_t excess_content = 1024 * 1024;
     static constexpr size_t max_lookups = 32;
     static constexpr size_t max_lookups_pressed = 4;
     // What is read ahead of commands; ahead of content, the stream's own limit.
@@ -137,6 +142,8 @@ class Session {
     Task<void> converse();
     Task<void> leave();
     Task<void> keep_pace();
+    void wait_since(TimePoint since, Duration pressed_patience);
+    void wait_no_more();
     Task<void> learn_reverse_name();
     const AuthOptions& auth() const { return address().auth; }
 
@@ -179,6 +186,7 @@ class Session {
     Task<void> settle_recipients();
     void settle_recipient(std::string address, ipc::RouteVerdict verdict);
     Task<void> receive_message();
+    Task<void> settle(ContentSink& sink);
     Task<bool> read_content(DataDecoder& decoder, ContentSink& sink);
     bool too_slow(TimePoint start, uint64_t size) const;
     Task<bool> more_content(TimePoint start, uint64_t size);
@@ -212,7 +220,8 @@ class Session {
 
     // session_chunks.cc
     Task<void> receive_chunk(BdatCommand bdat);
-    Task<void> refuse_first_chunk(uint64_t octets);
+    Task<void> refuse_first_chunk(BdatCommand bdat);
+    void end_chunks(const BdatCommand& bdat);
     std::optional<Reply> chunk_out_of_place() const;
     Task<bool> read_chunk(ChunkedContent& content, uint64_t octets);
     Task<bool> skip_chunk(uint64_t octets);
@@ -244,6 +253,9 @@ class Session {
     uint32_t transactions_ = 0;
     uint32_t commands_ = 0; // since others had their turn
     TimePoint waiting_since_ = TimePoint::max();
+    TimePoint overdue_at_ = TimePoint::max();
+    uint64_t progress_ = 0; // octets of content, when the client began to take its time for more
+    TimePoint progress_at_ = TimePoint::min();
     uint64_t memory_ = 0;         // bytes that are noted as ours
     uint64_t received_ = 0;       // octets that the client's account knows of
     uint64_t skipped_octets_ = 0; // of chunks that nobody wanted, since the last message

@@ -95,11 +95,11 @@ Task<std::optional<Secret>> Session::ask_client(std::string_view challenge) {
         co_return std::nullopt;
     stream_->limit_input(Stream::input_limit);
     idle_ = true;
-    waiting_since_ = executor().now();
+    wait_since(executor().now(), patience::pressed_command);
     Line line = co_await stream_->read_line(
         limits::auth_response_line, pressed() ? patience::pressed_command : patience::command);
     idle_ = false;
-    waiting_since_ = TimePoint::max();
+    wait_no_more();
     if (line.status == StreamStatus::closed || line.status == StreamStatus::timed_out) {
         input_ended(line.status);
         co_return std::nullopt;

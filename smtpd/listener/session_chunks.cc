@@ -26,6 +26,7 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
         if (skipped) {
             budget_.surplus_chunk();
             say(*refusal);
+            end_chunks(bdat);
         }
         co_return;
     }
@@ -34,7 +35,7 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
             content_options(), services_.submission, executor().now());
         begin_content(transaction_->chunks->sink);
         if (out_of_memory())
-            co_return co_await refuse_first_chunk(bdat.size);
+            co_return co_await refuse_first_chunk(bdat);
     }
     ChunkedContent& content = *transaction_->chunks;
     const bool whole = co_await read_chunk(content, bdat.size);
@@ -45,24 +46,32 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
     else if (bdat.size < Budget::small_chunk)
         budget_.idle_command();
     if (std::optional<Reply> refusal = judge(content.decoder, content.sink)) {
-        content.failed = true;
         content.sink.discard();
         refuse_message(*refusal, content.decoder.size());
+        content.failure = std::move(refusal);
     } else if (bdat.last) {
         co_await submit(content.decoder, content.sink);
     } else {
         say(replies::chunk_taken(bdat.size));
     }
-    if (bdat.last)
-        transaction_.reset();
+    end_chunks(bdat);
 }
 
-Task<void> Session::refuse_first_chunk(uint64_t octets) {
-    transaction_->chunks->failed = true;
+Task<void> Session::refuse_first_chunk(BdatCommand bdat) {
+    transaction_->chunks->failure = replies::memory_full();
     transaction_->chunks->sink.discard();
-    const bool skipped = co_await skip_chunk(octets);
-    if (skipped)
-        say(replies::memory_full());
+    const bool skipped = co_await skip_chunk(bdat.size);
+    if (!skipped)
+        co_return;
+    say(replies::memory_full());
+    end_chunks(bdat);
+}
+
+// With its last chunk a message is over, whether it was taken or not: clients send the next one
+// ahead of our replies.
+void Session::end_chunks(const BdatCommand& bdat) {
+    if (bdat.last && transaction_ && transaction_->chunks)
+        transaction_.reset();
 }
 
 // Nothing, or why there can be no chunk now.
@@ -79,9 +88,7 @@ std::optional<Reply> Session::chunk_out_of_place() const {
         return replies::mail_first();
     if (!transaction_->has_recipients())
         return transaction_->rcpt_seen() ? replies::no_valid_recipients() : replies::rcpt_first();
-    if (transaction_->chunks && transaction_->chunks->failed)
-        return replies::chunk_after_failure();
-    return std::nullopt;
+    return transaction_->chunks ? transaction_->chunks->failure : std::nullopt;
 }
 
 // False: the session is over.
@@ -98,7 +105,7 @@ Task<bool> Session::read_chunk(ChunkedContent& content, uint64_t octets) {
         if (services_.pressure.memory_full())
             content.sink.economize();
         if (content.sink.needs_settling())
-            co_await content.sink.settle();
+            co_await settle(content.sink);
         if (octets == 0 || !stream_->input().empty())
             continue;
         const bool more = co_await more_content(content.start, content.decoder.size());
@@ -119,6 +126,12 @@ Task<bool> Session::skip_chunk(uint64_t octets) {
         skipped_octets_ += here;
         if (skipped == octets)
             co_return true;
+        const uint64_t max_size = settings().max_message_size;
+        if (max_size != 0 && skipped_octets_ > 2 * max_size + excess_content) {
+            ++services_.counters.limited_bytes;
+            close_with(replies::too_many_bytes(hostname()));
+            co_return false;
+        }
         const bool more = co_await more_content(start, skipped);
         if (!more)
             co_return false;

@@ -20,8 +20,8 @@ void Session::note_memory(size_t content) {
     constexpr size_t own = 4 * 1024;         // measured: the session, its stream and coroutines
     constexpr size_t of_tls = 12 * 1024;     // measured too
     constexpr size_t of_a_lookup = 3 * 1024; // a question that is under way
-    uint64_t now =
-        own + (tls_ ? of_tls : 0) + stream_->buffered() + content + pending_.size() * of_a_lookup;
+    uint64_t now = own + (tls_ || securing_ ? of_tls : 0) + stream_->buffered() + content +
+                   pending_.size() * of_a_lookup;
     if (transaction_)
         now += transaction_->memory();
     services_.pressure.memory_changed(memory_, now);
@@ -71,9 +71,11 @@ void Session::note_received() {
 // A transaction, or a recipient, that has to wait: the reply.
 std::optional<Reply> Session::too_early(Measure measure) {
     const TimePoint now = executor().now();
-    auto excess = connection_.account->take(measure, now);
-    if (!excess && measure == Measure::mails)
+    std::optional<Excess> excess;
+    if (measure == Measure::mails)
         excess = connection_.account->excess(Measure::bytes, now);
+    if (!excess)
+        excess = connection_.account->take(measure, now);
     if (!excess)
         return std::nullopt;
     log_excess(*excess);

@@ -13,9 +13,8 @@ namespace postern::listener {
 
 namespace {
 
-constexpr size_t decode_step = 64 * 1024; // bytes, between two looks at the sink
-// A client goes on sending what was refused for its size. Beyond this it is not worth its reply.
-constexpr uint64_t excess_content = 1024 * 1024;
+constexpr size_t decode_step = 64 * 1024;      // bytes, between two looks at the sink
+constexpr uint64_t least_progress = 16 * 1024; // octets, for which a client may take its time anew
 
 std::string verdict_name(ipc::RouteVerdict verdict) {
     switch (verdict) {
@@ -36,7 +35,8 @@ std::string verdict_name(ipc::RouteVerdict verdict) {
 } // namespace
 
 std::string Session::transaction_id() const {
-    return to_string(MessageId{id()}) + "." + std::to_string(transaction_->number());
+    // An Atom: it stands in Received: (RFC 5321 4.4).
+    return to_string(MessageId{id()}) + "-" + std::to_string(transaction_->number());
 }
 
 ipc::Origin Session::origin() const {
@@ -291,7 +291,7 @@ Task<bool> Session::read_content(DataDecoder& decoder, ContentSink& sink) {
         if (services_.pressure.memory_full())
             sink.economize();
         if (sink.needs_settling())
-            co_await sink.settle();
+            co_await settle(sink);
         if (decoder.complete())
             co_return true;
         if (!stream_->input().empty())
@@ -302,21 +302,33 @@ Task<bool> Session::read_content(DataDecoder& decoder, ContentSink& sink) {
     }
 }
 
+// What the client sends on meanwhile is not taken in.
+Task<void> Session::settle(ContentSink& sink) {
+    stream_->limit_input(command_input);
+    co_await sink.settle();
+    stream_->limit_input(Stream::input_limit);
+}
+
 // Waits for more of a content that began at `start`, and of which `size` octets have come. False:
 // that is enough, or there will be none; the session is over.
 Task<bool> Session::more_content(TimePoint start, uint64_t size) {
     const uint64_t max_size = settings().max_message_size;
-    if (max_size != 0 && std::max(size, skipped_octets_) > 2 * max_size + excess_content) {
+    if (max_size != 0 && size > 2 * max_size + excess_content) {
         ++services_.counters.refused_size;
         close_with(replies::message_too_big(max_size));
         co_return false;
     }
     StreamStatus status = StreamStatus::timed_out;
     if (!too_slow(start, size)) {
-        waiting_since_ = executor().now();
+        // An octet now and then is no progress.
+        if (progress_at_ < start || size >= progress_ + least_progress) {
+            progress_ = size;
+            progress_at_ = executor().now();
+        }
+        wait_since(progress_at_, patience::pressed_content);
         status =
             co_await stream_->read_more(pressed() ? patience::pressed_content : patience::content);
-        waiting_since_ = TimePoint::max();
+        wait_no_more();
     }
     if (status == StreamStatus::ok)
         co_return true;
@@ -384,6 +396,7 @@ Task<void> Session::submit(const ContentFacts& content, ContentSink& sink) {
     }
     message.envelope = transaction_->take_envelope(origin(), executor().wall_seconds());
     const size_t recipients = message.envelope.recipients.size();
+    stream_->limit_input(command_input);
     std::optional<Submission::Answer> answer = co_await services_.submission.submit(
         std::move(message), std::move(file), patience::submission);
     if (answer) {

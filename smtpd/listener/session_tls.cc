@@ -61,16 +61,19 @@ Task<void> Session::start_tls() {
 // RFC 3207 4.2: afterwards the session is as at its beginning, without a greeting.
 Task<void> Session::secure(std::string go_ahead) {
     securing_ = true;
-    waiting_since_ = executor().now();
+    note_memory();
+    wait_since(executor().now(), patience::pressed_handshake);
     Result<TlsFacts> facts = co_await connection_.encryption->begin(
         std::move(go_ahead), pressed() ? patience::pressed_handshake : patience::handshake);
-    waiting_since_ = TimePoint::max();
+    wait_no_more();
     securing_ = false;
     helo_.clear();
     extended_ = false;
     transaction_.reset();
     if (!facts) {
         ++services_.counters.tls_failures;
+        if (connection_.account) // it has cost a signature
+            connection_.account->note(Measure::errors, 1, executor().now());
         gone_ = true;
         log::info("TLS failed", {{"session", to_string(MessageId{id()})},
                                  {"client", connection_.client.to_string()},

@@ -265,7 +265,7 @@ TEST(Invalid, Settings) {
          "f:1:23: found end of line, expected one of: sessions, session-rate, command-rate, "
          "error-rate, mail-rate, rcpt-rate, byte-rate"},
         {"smtp limit in-all sessions 3",
-         R"(f:1:19: found "sessions", expected one of: session-rate, command-rate, error-rate, mail-rate, rcpt-rate, byte-rate)"},
+         R"(f:1:19: found "sessions", expected one of: session-rate, command-rate, mail-rate, rcpt-rate, byte-rate)"},
         {"smtp limit per-network byte-rate 2048G",
          R"(f:1:34: found "2048G", expected a size from 1 byte to 1024G, such as 64K or 100M)"},
         {"smtp limit exempt <nets>", R"(f:1:19: there is no table "nets")"},

@@ -36,6 +36,7 @@ class Auth : public Dialogue {
             S: 250-8BITMIME
             S: 250-CHUNKING
             S: 250-LIMITS *
+            S: 250-HELP
             S: 250 ENHANCEDSTATUSCODES
         )");
     }
@@ -120,6 +121,7 @@ TEST_F(Auth, WhatItIsOfferedUnder) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
         C: AUTH PLAIN AGJvYgBzZWNyZXQ=
         S: 538 5.7.11 Encryption required for requested authentication mechanism
@@ -137,6 +139,7 @@ TEST_F(Auth, WhatItIsOfferedUnder) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
         C: AUTH PLAIN AGJvYgBzZWNyZXQ=
         S: 235 *
@@ -155,6 +158,7 @@ TEST_F(Auth, IsNotThereWhereItIsNotConfigured) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
         C: AUTH PLAIN AGJvYgBzZWNyZXQ=
         S: 502 5.5.1 Command not implemented
@@ -181,6 +185,7 @@ TEST_F(Auth, HasItsPlace) {
         C: RSET
         S: 250 *
         C: EHLO client.example
+        S: 250-*
         S: 250-*
         S: 250-*
         S: 250-*
@@ -367,6 +372,7 @@ TEST_F(Auth, WhereItIsRequiredTlsComesFirst) {
         S: 250-*
         S: 250-*
         S: 250-*
+        S: 250-*
         S: 250 *
         C: AUTH PLAIN AGJvYgBzZWNyZXQ=
         S: 538 5.7.11 *
@@ -459,7 +465,7 @@ TEST_P(Completed, BehindTheTraceField) {
 }
 
 #define A_DATE "Date: Mon, 23 Nov 2026 12:00:00 +0000\\r\\n"
-#define AN_ID "Message-ID: <1795435200.0000000000005e55.1@mx.test.example>\\r\\n"
+#define AN_ID "Message-ID: <1795435200.0000000000005e55-1@mx.test.example>\\r\\n"
 
 INSTANTIATE_TEST_SUITE_P(
     Table, Completed,

@@ -379,5 +379,21 @@ TEST_F(ClientLimitReplies, ToASessionOfTooManyBytes) {
     EXPECT_EQ(counters.limited_bytes, 1u);
 }
 
+// A reload may allow more sessions than the table was made for. Nobody is turned away for that.
+TEST(ClientLimitsTest, AFullTableTurnsNobodyAway) {
+    const ipc::ClientPolicy no_limits;
+    ClientLimits limits(1);
+    limits.configure(no_limits, 5000);
+    limits.configure(no_limits, 20000);
+    std::vector<AccountPointer> accounts;
+    for (int i = 0; i < 16000; ++i) {
+        const std::string address =
+            "10." + std::to_string(i / 256) + "." + std::to_string(i % 256) + ".1";
+        auto admitted = limits.admit(*IpAddress::parse(address), TimePoint(1h));
+        ASSERT_TRUE(std::holds_alternative<AccountPointer>(admitted)) << i;
+        accounts.push_back(std::move(std::get<AccountPointer>(admitted)));
+    }
+}
+
 } // namespace
 } // namespace postern::listener::test

@@ -16,6 +16,7 @@ TEST_F(Commands, GreetsAndSaysWhatItCanDo) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS MAILMAX=50 RCPTMAX=100
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
         C: HELO client.example
         S: 250 mx.test.example Hello client.example
@@ -156,6 +157,7 @@ TEST_F(Commands, HelloEndsTheTransaction) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
         C: DATA
         S: 503 5.5.1 MAIL first
@@ -237,6 +239,7 @@ TEST_F(Commands, AClientMayCloseItsSideAndReadOn) {
         C: NOOP
         half-close
         S: 220 *
+        S: 250-*
         S: 250-*
         S: 250-*
         S: 250-*

@@ -210,6 +210,7 @@ void Dialogue::greet() {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
     )");
 }

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "regress/unit/listener/fakes.h"
@@ -71,6 +72,9 @@ class ListenerTest : public testing::Test {
     ListenerTest() { configure("mx.test.example"); }
 
     void configure(const char* hostname, uint32_t max_sessions = 10) {
+        serve(listener, hostname, max_sessions);
+    }
+    void serve(Listener& listener, const char* hostname, uint32_t max_sessions) {
         Result<FileDescriptor> socket = listen_on(Endpoint{*IpAddress::parse("127.0.0.1"), 0}, 10);
         ASSERT_TRUE(socket.ok());
         sockaddr_in name{};
@@ -110,6 +114,24 @@ TEST_F(ListenerTest, ServesAWholeSession) {
     EXPECT_EQ(listener.counters().messages, 1u);
     ASSERT_EQ(queue.messages.size(), 1u);
     EXPECT_EQ(queue.messages[0].submit.envelope.origin.client, *IpAddress::parse("127.0.0.1"));
+}
+
+// Sessions leave descriptors to the channels, over which others come.
+TEST_F(ListenerTest, DescriptorsAreKeptBack) {
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    rlimit few = before;
+    few.rlim_cur = ipc::submission_credit * 3 / 8 + 64 + 2;
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    Listener poor(loop, queue, lookup, resolver, accounts, keyholder);
+    setrlimit(RLIMIT_NOFILE, &before);
+    serve(poor, "mx.test.example", 0);
+    Client one(loop, port), two(loop, port);
+    one.read();
+    two.read();
+    Client three(loop, port);
+    EXPECT_EQ(three.read(), "421 4.3.2 mx.test.example Too many sessions: connect again later\r\n");
+    EXPECT_EQ(poor.counters().refused_sessions, 1u);
 }
 
 TEST_F(ListenerTest, SessionsAreLimited) {

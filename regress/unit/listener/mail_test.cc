@@ -40,7 +40,7 @@ TEST_F(Mail, IsAcceptedWhenTheQueueHasIt) {
     EXPECT_TRUE(submit.traits.leading_dot);
     EXPECT_FALSE(submit.traits.eight_bit);
     const std::string trace = "Received: from client.example (unknown [192.0.2.7])\r\n"
-                              "\tby mx.test.example with ESMTP id 0000000000005e55.1;\r\n"
+                              "\tby mx.test.example with ESMTP id 0000000000005e55-1;\r\n"
                               "\tMon, 23 Nov 2026 12:00:00 +0000\r\n";
     EXPECT_EQ(queue.messages[0].content, trace + "Subject: test\r\n\r\n.dot\r\n");
     EXPECT_EQ(submit.traits.header_length, trace.size() + 17);
@@ -68,7 +68,7 @@ TEST_F(Mail, TheTraceNamesTheOnlyRecipientAndThePeer) {
     ASSERT_EQ(queue.messages.size(), 1u);
     EXPECT_EQ(queue.messages[0].content,
               "Received: from client.example (host.client.example [192.0.2.7])\r\n"
-              "\tby mx.test.example with SMTP id 0000000000005e55.1\r\n"
+              "\tby mx.test.example with SMTP id 0000000000005e55-1\r\n"
               "\tfor <user@dest.example>;\r\n"
               "\tMon, 23 Nov 2026 12:00:00 +0000\r\n");
     EXPECT_EQ(queue.messages[0].submit.envelope.reverse_path, "");
@@ -182,6 +182,7 @@ TEST_F(Mail, APipelinedBurst) {
     play(R"(
         S: 220 *
         C: EHLO client.example
+        S: 250-*
         S: 250-*
         S: 250-*
         S: 250-*

@@ -70,14 +70,9 @@ TEST(PressureTest, NoLimits) {
 TEST(PressureTest, TheLongestIdleFirst) {
     const std::vector<IdleSession> idle{
         {start + 5s, 1}, {start + 1s, 2}, {start + 9s, 3}, {start + 3s, 4}};
-    const auto ids = [&](size_t count, Duration latest) {
-        return longest_idle(idle, count, start + latest);
-    };
-    EXPECT_EQ(ids(2, 100s), (std::vector<uint64_t>{2, 4}));
-    EXPECT_EQ(ids(9, 100s), (std::vector<uint64_t>{2, 4, 1, 3}));
-    EXPECT_EQ(ids(9, 3s), (std::vector<uint64_t>{2, 4}));
-    EXPECT_EQ(ids(9, 0s), std::vector<uint64_t>());
-    EXPECT_EQ(ids(0, 100s), std::vector<uint64_t>());
+    EXPECT_EQ(longest_idle(idle, 2), (std::vector<uint64_t>{2, 4}));
+    EXPECT_EQ(longest_idle(idle, 9), (std::vector<uint64_t>{2, 4, 1, 3}));
+    EXPECT_EQ(longest_idle(idle, 0), std::vector<uint64_t>());
 }
 
 class UnderPressure : public Dialogue {
@@ -162,6 +157,28 @@ TEST_F(UnderPressure, StalledContentIsShedToo) {
     session->shed();
     play("S: 421 4.3.2 *\nclosed");
     EXPECT_EQ(queue.messages.size(), 0u);
+}
+
+TEST_F(UnderPressure, AnOctetNowAndThenIsNoProgress) {
+    begin_mail();
+    play("C: DATA\nS: 354 *");
+    const TimePoint begun = time.now();
+    for (int i = 0; i < 5; ++i) {
+        send("x");
+        time.advance(9s);
+    }
+    EXPECT_EQ(session->waiting_since(), begun);
+    EXPECT_EQ(session->overdue_at(), begun + patience::pressed_content);
+    send(std::string(16 * 1024, 'x'));
+    EXPECT_EQ(session->waiting_since(), time.now());
+}
+
+// Commands have ten seconds, content has thirty.
+TEST_F(UnderPressure, EachWaitHasItsOwnPatience) {
+    greet();
+    EXPECT_EQ(session->overdue_at(), time.now() + 10s);
+    play("C: MAIL FROM:<>\nS: 250 *\nC: RCPT TO:<user@dest.example>\nS: 250 *\nC: DATA\nS: 354 *");
+    EXPECT_EQ(session->overdue_at(), time.now() + 30s);
 }
 
 TEST_F(UnderPressure, WithoutMemoryNothingIsBegun) {
@@ -315,7 +332,10 @@ class Pushers : public testing::Test, SessionOwner {
 
   private:
     void ended(Session&) override {}
-    SessionServices services_{time_, queue_, lookup_, resolver_, counters_, clients_, pressure_};
+    FakeAccounts accounts_{time_};
+    LoginDelays delays_;
+    SessionServices services_{time_,   queue_,    lookup_,  resolver_, accounts_,
+                              delays_, counters_, clients_, pressure_};
 };
 
 TEST_F(Pushers, WhatIsNotedIsWhatIsTaken) {

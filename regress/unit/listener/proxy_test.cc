@@ -26,6 +26,7 @@ TEST_F(Proxied, TheClientIsTheOneBehindIt) {
         S: 250-*
         S: 250-*
         S: 250-*
+        S: 250-*
         S: 250 *
         C: MAIL FROM:<a@client.example>
         S: 250 *

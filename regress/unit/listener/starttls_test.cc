@@ -24,6 +24,7 @@ TEST_F(StarttlsTest, TheSessionBeginsAnew) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
         C: MAIL FROM:<forgotten@client.example>
         S: 250 *
@@ -38,6 +39,7 @@ TEST_F(StarttlsTest, TheSessionBeginsAnew) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
         C: STARTTLS
         S: 503 5.5.1 TLS is in use already
@@ -100,6 +102,7 @@ TEST_F(StarttlsTest, WhatFollowsInTheSamePacketEndsTheSession) {
             S: 250-*
             S: 250-*
             S: 250-*
+            S: 250-*
             S: 250 *
             C= STARTTLS\r\n)") +
              injected + R"(
@@ -123,6 +126,7 @@ TEST_F(StarttlsTest, WithoutAKeyholderTheClientMayTryLater) {
         S: 250-*
         S: 250-*
         S: 250-*
+        S: 250-*
         S: 250 *
         C: STARTTLS
         S: 454 4.7.0 TLS not available due to temporary reason
@@ -140,6 +144,7 @@ TEST_F(StarttlsTest, AHandshakeThatFailsEndsTheSessionWithoutAWord) {
         S: 250-*
         S: 250-*
         S: 250-STARTTLS
+        S: 250-*
         S: 250-*
         S: 250-*
         S: 250-*
@@ -163,6 +168,7 @@ TEST_F(StarttlsTest, ADrainInTheMiddleOfAHandshakeSaysNothingIntoIt) {
         S: 250-*
         S: 250-*
         S: 250-*
+        S: 250-*
         S: 250 *
         C: STARTTLS
         S: 220 2.0.0 Ready to start TLS
@@ -180,6 +186,7 @@ TEST_F(StarttlsTest, ADrainDuringAHandshakeWaitsForItsEnd) {
         S: 250-*
         S: 250-*
         S: 250-STARTTLS
+        S: 250-*
         S: 250-*
         S: 250-*
         S: 250-*
@@ -229,6 +236,7 @@ TEST_F(StarttlsTest, WhereItIsRequiredNothingElseComesBefore) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
         C: MAIL FROM:<a@client.example>
         S: 250 *
@@ -253,6 +261,7 @@ TEST_F(StarttlsTest, ImplicitTlsComesBeforeTheGreeting) {
         S: 250-8BITMIME
         S: 250-CHUNKING
         S: 250-LIMITS *
+        S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
     )");
     EXPECT_EQ(counters.tls_sessions, 1u);
