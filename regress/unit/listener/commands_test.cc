@@ -60,6 +60,17 @@ TEST_F(Commands, BeforeEhloOnlyMailNeedsAnIntroduction) {
         S: 250 2.0.0 Ok
         C: VRFY user
         S: 252 2.0.0 *
+        C: EXPN list
+        S: 252 2.0.0 *
+        C: HELP
+        S: 214-*
+        S: 214-*
+        S: 214-*
+        S: 214-*
+        S: 214-*
+        S: 214-*
+        S: 214-*
+        S: 214 *
         C: RSET
         S: 250 2.0.0 Ok
         C: MAIL FROM:<a@client.example>

@@ -76,6 +76,130 @@ TEST_F(Mail, TheTraceNamesTheOnlyRecipientAndThePeer) {
     EXPECT_EQ(lookup.queries[0].origin.reverse_name, "host.client.example");
 }
 
+// RFC 5321 4.1.4: a name that is not the client's is no reason to refuse its mail.
+TEST_F(Mail, WhateverTheClientCallsItself) {
+    for (const char* name : {"localhost", "mx.test.example", "nowhere.invalid", "[192.0.2.99]"}) {
+        connect();
+        receive();
+        send(std::string("EHLO ") + name + "\r\n");
+        EXPECT_TRUE(receive().starts_with("250-mx.test.example Hello ")) << name;
+        play(R"(
+            C: MAIL FROM:<a@client.example>
+            S: 250 2.1.0 *
+            C: RCPT TO:<user@dest.example>
+            S: 250 2.1.5 *
+            C: DATA
+            S: 354 *
+            C: .
+            S: 250 2.0.0 *
+        )");
+    }
+    EXPECT_EQ(queue.messages.size(), 4u);
+}
+
+// RFC 5321 4.4, 6.4: what the content has at its beginning stays, however odd it is.
+TEST_F(Mail, TheTraceIsPutInFrontOfWhatIsThere) {
+    begin_mail();
+    play(R"(
+        C: DATA
+        S: 354 *
+        C: Return-Path: <somebody@else.example>
+        C: Received: what no RFC knows; yesterday
+        C: Received: from a.example by b.example; Mon, 1 Jan 01 00:00:00 EST
+        C: Resent-To: nobody@dest.example
+        C: From: no address at all
+        C: Content-Type: multipart/mixed
+        C:
+        C: Hello
+        C: .
+        S: 250 2.0.0 *
+    )");
+    ASSERT_EQ(queue.messages.size(), 1u);
+    EXPECT_EQ(queue.messages[0].content,
+              "Received: from client.example (unknown [192.0.2.7])\r\n"
+              "\tby mx.test.example with ESMTP id 0000000000005e55.1\r\n"
+              "\tfor <user@dest.example>;\r\n"
+              "\tMon, 23 Nov 2026 12:00:00 +0000\r\n"
+              "Return-Path: <somebody@else.example>\r\n"
+              "Received: what no RFC knows; yesterday\r\n"
+              "Received: from a.example by b.example; Mon, 1 Jan 01 00:00:00 EST\r\n"
+              "Resent-To: nobody@dest.example\r\n"
+              "From: no address at all\r\n"
+              "Content-Type: multipart/mixed\r\n"
+              "\r\n"
+              "Hello\r\n");
+}
+
+// RFC 5321 4.1.4.
+TEST_F(Mail, ABadMailBeginsNothing) {
+    greet();
+    play(R"(
+        C: MAIL FROM:<a@b@c>
+        S: 501 5.1.7 *
+        C: RCPT TO:<user@dest.example>
+        S: 503 5.5.1 MAIL first
+        C: MAIL FROM:<a@client.example>
+        S: 250 2.1.0 *
+        C: MAIL FROM:<a@b@c>
+        S: 501 5.1.7 *
+        C: RCPT TO:<user@dest.example>
+        S: 250 2.1.5 *
+    )");
+}
+
+// RFC 5321 4.1.4.
+TEST_F(Mail, CommandsOutOfOrderChangeNothing) {
+    greet();
+    play(R"(
+        C: MAIL FROM:<a@client.example>
+        S: 250 2.1.0 *
+        C: DATA
+        S: 503 5.5.1 RCPT first
+        C: RCPT TO:<user@dest.example>
+        S: 250 2.1.5 *
+        C: MAIL FROM:<other@client.example>
+        S: 503 5.5.1 *nested MAIL
+        C: DATA
+        S: 354 *
+        C: .
+        S: 250 2.0.0 *
+    )");
+    ASSERT_EQ(queue.messages.size(), 1u);
+    EXPECT_EQ(queue.messages[0].submit.envelope.reverse_path, "a@client.example");
+    EXPECT_EQ(queue.messages[0].submit.envelope.recipients,
+              std::vector<std::string>{"user@dest.example"});
+}
+
+// RFC 5321 4.1.1.4: whether it was accepted or not.
+TEST_F(Mail, NothingOfAMessageIsLeftForTheNext) {
+    for (const bool accepted : {true, false}) {
+        queue.messages.clear();
+        queue.refusal.reset();
+        if (!accepted)
+            queue.refusal = refused(452, "4.3.1", "Disk full");
+        connect();
+        begin_mail("one@dest.example");
+        play(std::string("C: DATA\nS: 354 *\nC: .\nS: ") +
+             (accepted ? "250 2.0.0 *" : "452 4.3.1 *") +
+             "\nC: RCPT TO:<two@dest.example>\nS: 503 5.5.1 MAIL first\n");
+        queue.refusal.reset();
+        play(R"(
+            C: MAIL FROM:<>
+            S: 250 2.1.0 *
+            C: RCPT TO:<two@dest.example>
+            S: 250 2.1.5 *
+            C: DATA
+            S: 354 *
+            C: .
+            S: 250 2.0.0 *
+        )");
+        ASSERT_FALSE(queue.messages.empty());
+        EXPECT_EQ(queue.messages.back().submit.envelope.reverse_path, "");
+        EXPECT_EQ(queue.messages.back().submit.envelope.recipients,
+                  std::vector<std::string>{"two@dest.example"});
+    }
+}
+
 struct Verdict {
     RouteVerdict verdict;
     const char* reply;

@@ -23,6 +23,26 @@ TEST(ClientSession, OpensAndQuits) {
     EXPECT_EQ(d.failure, "");
 }
 
+// RFC 5321 4.3.1: not before the greeting and the replies are whole.
+TEST(ClientSession, SpeaksWhenItIsItsTurn) {
+    Dialogue d("quiet\n S: 220-mx.example\n quiet\n S: 220 ready\n C: EHLO relay.example\n quiet\n"
+               "S: 250-mx.example\n quiet\n S: 250 SIZE\n C: QUIT\n S: 221 bye");
+    d.messages = 0;
+    ASSERT_TRUE(d.run());
+    EXPECT_TRUE(d.usable);
+    EXPECT_EQ(d.next_hop.errors(), "");
+}
+
+// RFC 5321 4.5.3.2.1: five minutes for the greeting; for the hello as well.
+TEST(ClientSession, WaitsForASlowServer) {
+    Dialogue d("wait 299\n S: 220 mx\n C: EHLO relay.example\n wait 299\n S: 250 mx\n"
+               "C: QUIT\n S: 221 bye");
+    d.messages = 0;
+    ASSERT_TRUE(d.run());
+    EXPECT_TRUE(d.usable);
+    EXPECT_EQ(d.next_hop.errors(), "");
+}
+
 TEST(ClientSession, FallsBackToHeloOn5yz) {
     for (const char* refusal : {"500 what?", "502 5.5.1 not here", "504 no", "550 no"}) {
         Dialogue d(std::string("S: 220 mx\n C: EHLO relay.example\n S: ") + refusal +

@@ -240,6 +240,18 @@ TEST_F(DeliveryTest, AHostThatRefusesMailOverAKeptConnectionIsNotAskedAgain) {
     EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.2:25");
 }
 
+// RFC 5321 4.5.4.1: 5yz to MAIL is for the one message.
+TEST_F(DeliveryTest, AHostThatRefusedASenderIsAskedForTheNext) {
+    network.serve("192.0.2.1:25", hello +
+                                      "C: MAIL FROM:<a@s.example>\n S: 550 5.7.1 no\n C: RSET\n"
+                                      "S: 250 ok\n" +
+                                      takes + leave);
+    EXPECT_EQ(run(order()), "permanent 5.7.1 a.example[192.0.2.1]:25");
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
 TEST_F(DeliveryTest, RecipientsThatAreDecidedAreNotOfferedToTheNextHost) {
     recipients = {"u@d.example", "v@d.example"};
     network.serve("192.0.2.1:25",

@@ -121,6 +121,17 @@ TEST(Transaction, VerdictsForEachRecipient) {
     }
 }
 
+// RFC 5321 4.2, 4.3.2: of codes that nobody knows, with or without a text.
+TEST(Transaction, OnlyTheFirstDigitCounts) {
+    Dialogue d(pipelining + mail + rcpt +
+               "C: RCPT TO:<v@d.example>\n C: RCPT TO:<w@d.example>\n C: DATA\n"
+               "S: 299\n S: 257 no such mailbox\n S: 598 ok\n S: 477\n S: 399 no\n" +
+               content + "S: 277 refused\n" + leave);
+    d.recipients = {"u@d.example", "v@d.example", "w@d.example"};
+    expect("unknown codes", d, "u delivered 2.0.0, v permanent 5.0.0, w temporary 4.0.0");
+    EXPECT_TRUE(d.usable);
+}
+
 // Without a verdict a recipient stays open: another host may be tried.
 TEST(Transaction, BrokenDialogueBeforeTheEndOfTheContent) {
     const std::string envelope = mail + rcpt + "C: DATA\n";
@@ -428,6 +439,18 @@ TEST(Transaction, LargeContentWaitsForASlowNextHop) {
                "wait 100\n C* 1000\n wait 100\n C* 2001\n S: 250 ok\n" + leave);
     d.content = long_content(3000);
     expect("slow", d, "u delivered 2.0.0");
+}
+
+// RFC 5321 4.5.3.2: how long is waited at least, for each reply and for each piece of the content.
+TEST(Transaction, WaitsForASlowNextHop) {
+    Dialogue replies(plain + mail + "wait 299\n S: 250 ok\n" + rcpt + "wait 299\n S: 250 ok\n" +
+                     "C: DATA\n wait 119\n S: 354 go\n" + content + "wait 599\n S: 250 ok\n" +
+                     leave);
+    expect("replies", replies, "u delivered 2.0.0");
+    Dialogue pieces(plain + mail + "S: 250 ok\n" + rcpt + "S: 250 ok\n C: DATA\n S: 354 go\n" +
+                    "wait 179\n C* 1000\n wait 179\n C* 2001\n S: 250 ok\n" + leave);
+    pieces.content = long_content(3000);
+    expect("pieces", pieces, "u delivered 2.0.0");
 }
 
 TEST(Transaction, ANextHopThatStopsReadingIsGivenUp) {
