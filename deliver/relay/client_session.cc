@@ -26,6 +26,7 @@ Task<bool> ClientSession::greeting() {
     if (greeting->is_positive())
         co_return true;
     // A 554 refuses us at this address (RFC 5321 3.1); others may take the mail.
+    refused_ = true;
     fail(Diagnosis(*greeting, 4, remote()));
     co_return false;
 }
@@ -48,17 +49,21 @@ Task<bool> ClientSession::hello() {
         if (answer->is_positive())
             co_return true;
     }
+    refused_ = true;
     fail(Diagnosis(*answer, 4, remote()));
     co_return false;
 }
 
 Task<void> ClientSession::quit() {
-    if (!usable())
+    if (!owes_quit())
         co_return;
-    begin_stage(limits::client_quit);
-    command("QUIT\r\n");
-    co_await reply("the reply to QUIT", limits::client_quit);
-    open_ = false;
+    open_ = refused_ = false;
+    stream_.write("QUIT\r\n");
+    co_await stream_.read_more(limits::client_quit);
+}
+
+bool ClientSession::owes_quit() const {
+    return !stream_.closed() && !input_waiting() && (refused_ || (open_ && !failed()));
 }
 
 bool ClientSession::usable() const {

@@ -38,9 +38,11 @@ class ClientSession {
     // Greeting and hello: EHLO, then HELO if that is refused with 5yz. False: failure() says why.
     // No failure here is permanent, whatever the server says: it concerns this host, not the mail.
     Task<bool> open();
-    // Takes leave. Waits for the reply for a few seconds, because closing earlier can make the
-    // server's last words an error; nothing depends on it.
+    // Takes leave, if the server still listens. Waits for the reply for a few seconds, because
+    // closing earlier can make the server's last words an error; nothing depends on it.
     Task<void> quit();
+    // It does: it has refused us, or there is nothing left to do (RFC 5321 4.1.1.10).
+    bool owes_quit() const;
 
     // Another transaction can be started now: open, in step, and the server is still there.
     bool usable() const;
@@ -93,6 +95,7 @@ class ClientSession {
     std::optional<Diagnosis> failure_;
     TimePoint stage_deadline_;
     bool open_ = false;
+    bool refused_ = false; // by a reply to the greeting, EHLO or HELO: it waits for our QUIT
     bool needs_reset_ = false;
     bool lost_after_content_ = false;
     uint64_t transactions_ = 0;

@@ -205,7 +205,7 @@ Task<void> Delivery::try_unix(Destinations::Lease& lease) {
         auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
         const bool opened = co_await open_session(*connection);
         if (!opened)
-            co_return;
+            co_return lease.discard(std::move(connection));
         const Sent sent = co_await send(lease, std::move(connection));
         again = sent == Sent::part && in_time();
     }
@@ -224,8 +224,11 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
             around_.slow.forget(exchanger.endpoint);
         else if (executor.now() - started >= SlowAddresses::too_long)
             around_.slow.note(exchanger.endpoint, executor.now());
-        if (!opened)
+        if (!opened) {
+            if (connection)
+                lease.discard(std::move(connection));
             co_return;
+        }
         const Sent sent = co_await send(lease, std::move(connection));
         again = sent == Sent::part && in_time();
     }

@@ -96,7 +96,7 @@ void Destinations::put_aside(const std::string& key, std::unique_ptr<Connection>
 }
 
 void Destinations::close(std::unique_ptr<Connection> connection) {
-    if (connection->session.usable() && closing_.size() < limits_.closing_connections)
+    if (connection->session.owes_quit() && closing_.size() < limits_.closing_connections)
         closing_.spawn(say_quit(std::move(connection)));
 }
 
