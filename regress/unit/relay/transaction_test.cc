@@ -338,7 +338,8 @@ TEST(Transaction, StatedLimits) {
     expect("RCPTDOMAINMAX", domains, "u delivered 2.0.0, v delivered 2.0.0");
 
     // The others have to go over another connection.
-    Dialogue transactions(greeting + "S: 250 LIMITS MAILMAX=1 RCPTMAX=1\n" + mail + rcpt + go);
+    Dialogue transactions(greeting + "S: 250 LIMITS MAILMAX=1 RCPTMAX=1\n" + mail + rcpt + go +
+                          "C: QUIT\nS: 221 bye\n");
     transactions.recipients = {"u@d.example", "v@d.example"};
     expect("MAILMAX", transactions, "u delivered 2.0.0, v open ");
     EXPECT_FALSE(transactions.usable);
