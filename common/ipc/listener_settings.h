@@ -20,7 +20,7 @@ struct ListenAddress {
     TlsOptions tls;
     AuthOptions auth{};
     ProxyProtocol proxy = ProxyProtocol::none;
-    std::vector<Network> proxies; // trusted to say who the client is, besides loopback addresses
+    std::vector<Network> proxies{}; // trusted to say who the client is, besides loopback addresses
     static constexpr auto fields(auto& m) {
         return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.auth, m.proxy, m.proxies);
     }
