@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <ctime>
+#include <optional>
 #include <syslog.h>
 #include <unistd.h>
+
+#include "common/base/syslog_socket.h"
 
 namespace postern::log {
 
@@ -16,7 +19,8 @@ struct State {
     std::string sender = "postern"; // "name[pid]"
     Output output = Output::standard_error;
     bool verbose = false;
-    uint64_t lost = 0; // lines that the supervisor did not take
+    std::optional<SyslogSocket> syslog;
+    uint64_t lost = 0; // lines of ours that the supervisor or the syslog daemon did not take
 } state;
 
 bool needs_quotes(std::string_view text) {
@@ -98,23 +102,41 @@ bool write_packet(const Line& line) {
     return ::write(STDERR_FILENO, packet.data(), packet.size()) >= 0;
 }
 
-// Nobody waits for the supervisor: what it does not take in time is lost, and it is told so.
-void write_to_supervisor(const Line& line) {
-    if (state.lost > 0) {
-        Line loss{Level::warning,
-                  format(Level::warning, "log lines were lost", {{"lines", state.lost}})};
-        if (write_packet(loss))
-            state.lost = 0;
-    }
-    if (!write_packet(line))
-        ++state.lost;
+std::string printable(std::string_view text) {
+    static constexpr std::string_view cut = "...";
+    std::string line(text.size() <= line_limit ? text : text.substr(0, line_limit - cut.size()));
+    std::replace_if(
+        line.begin(), line.end(), [](unsigned char c) { return c < ' ' || c >= 0x7f; }, '?');
+    if (text.size() > line_limit)
+        line += cut;
+    return line;
+}
+
+bool send_line(const Line& line) {
+    if (state.output == Output::supervisor)
+        return write_packet(line);
+    return state.syslog->send(syslog_priority(line.level), state.sender, line.text);
+}
+
+// What was lost is told of as soon as somebody takes that.
+void report_lost() {
+    if (state.lost == 0)
+        return;
+    if (send_line({Level::warning,
+                   format(Level::warning, "log lines were lost", {{"lines", state.lost}})}))
+        state.lost = 0;
 }
 
 } // namespace
 
-void open(std::string_view name, Output output) {
+void open(std::string_view name, Output output, const std::string& syslog_path) {
     state.sender = std::string(name) + "[" + std::to_string(getpid()) + "]";
     state.output = output;
+    state.lost = 0;
+    if (output == Output::syslog)
+        state.syslog.emplace(syslog_path);
+    else
+        state.syslog.reset();
 }
 
 void set_verbose(bool verbose) { state.verbose = verbose; }
@@ -134,10 +156,12 @@ std::string format(Level level, std::string_view event, std::initializer_list<Fi
 
 void write(Level level, std::string_view event, std::initializer_list<Field> fields) {
     Line line{level, format(level, event, fields)};
-    if (state.output == Output::syslog)
-        return pass_on(state.sender, line);
-    if (state.output == Output::supervisor)
-        return write_to_supervisor(line);
+    if (state.output != Output::standard_error) {
+        report_lost();
+        if (!send_line(line))
+            ++state.lost;
+        return;
+    }
     std::string whole;
     append_time(whole);
     whole += state.sender + ": " + line.text + "\n";
@@ -145,7 +169,7 @@ void write(Level level, std::string_view event, std::initializer_list<Field> fie
     [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, whole.data(), whole.size());
 }
 
-std::vector<Line> read_packet(std::string_view packet) {
+Packet read_packet(std::string_view packet) {
     Level level = Level::error;
     if (packet.size() >= 3 && packet[0] == '<' && packet[2] == '>')
         for (Level known : {Level::error, Level::warning, Level::info, Level::debug})
@@ -154,22 +178,25 @@ std::vector<Line> read_packet(std::string_view packet) {
                 packet.remove_prefix(3);
                 break;
             }
-    std::vector<Line> lines;
+    Packet read;
     while (!packet.empty()) {
-        const size_t end = std::min(packet.find('\n'), packet.size());
-        Line line{level, std::string(packet.substr(0, end))};
-        packet.remove_prefix(std::min(end + 1, packet.size()));
-        std::replace_if(
-            line.text.begin(), line.text.end(), [](char c) { return c < ' ' || c == 0x7f; }, '?');
-        if (!line.text.empty())
-            lines.push_back(std::move(line));
+        const std::string_view text = packet.substr(0, packet.find('\n'));
+        packet.remove_prefix(std::min(text.size() + 1, packet.size()));
+        if (text.empty())
+            continue;
+        if (read.lines.size() < packet_lines)
+            read.lines.push_back({level, printable(text)});
+        else
+            ++read.lost;
     }
-    return lines;
+    return read;
 }
 
-void pass_on(const std::string& sender, const Line& line) {
-    openlog(sender.c_str(), 0, LOG_MAIL); // names the sender; a connection stays
-    syslog(syslog_priority(line.level), "%s", line.text.c_str());
+bool pass_on(const std::string& sender, const Line& line) {
+    if (!state.syslog)
+        return false;
+    report_lost();
+    return state.syslog->offer(syslog_priority(line.level), sender, line.text);
 }
 
 } // namespace postern::log

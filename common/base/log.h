@@ -1,9 +1,10 @@
 // The log of a process: one line an event, `name[pid]: event key=value key="two words"`.
 //
 // Values come from anywhere, so they are escaped here and nowhere else: a line stays a line. It
-// goes to standard error or to syslog(3): the supervisor's lines at once, and through it those of
-// the others, which have locked themselves in and could not reach a syslog daemon that was started
-// anew.
+// goes to standard error or to the syslog daemon: the supervisor's lines at once, and through it
+// those of the others, which have locked themselves in and could not reach a daemon that was
+// started anew. Nobody waits for a reader that hangs: what it does not take is lost, counted, and
+// told of with the next line that it takes.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +40,8 @@ struct Field {
 // read_packet().
 enum class Output { standard_error, syslog, supervisor };
 
-// `name` such as "postern-queue"; call early.
-void open(std::string_view name, Output output);
+// `name` such as "postern-queue"; call early. `syslog_path`: the socket of the daemon.
+void open(std::string_view name, Output output, const std::string& syslog_path = "/dev/log");
 void set_verbose(bool verbose); // debug lines too
 bool verbose();
 
@@ -68,9 +69,18 @@ struct Line {
     bool operator==(const Line&) const = default;
 };
 // What a process with Output::supervisor wrote to its standard error at once: a line of ours, or
-// what a library had to say, which counts as an error. Whatever it is, the lines are printable.
-std::vector<Line> read_packet(std::string_view packet);
-// Writes a line to syslog(3). `sender` such as "postern-queue[4711]".
-void pass_on(const std::string& sender, const Line& line);
+// what a library had to say, which counts as an error. Whatever it is, the lines are printable, and
+// there is an end to them: a line that is too long is cut, and those that are too many are lost.
+struct Packet {
+    std::vector<Line> lines;
+    uint64_t lost = 0; // lines
+    bool operator==(const Packet&) const = default;
+};
+inline constexpr size_t packet_lines = 16;
+inline constexpr size_t line_limit = 8 * 1024; // bytes; what is cut ends in "..."
+Packet read_packet(std::string_view packet);
+// Writes a line of somebody else to syslog. `sender` such as "postern-queue[4711]". False: the
+// daemon does not take it now; it is the caller's still, and not counted as lost.
+bool pass_on(const std::string& sender, const Line& line);
 
 } // namespace postern::log

@@ -29,13 +29,28 @@ TEST(ReadPacket, Table) {
          "terminate called\n  what():  x\n",
          {{Level::error, "terminate called"}, {Level::error, "  what():  x"}}},
         {"control characters", "<6>a\x1b[2Jb\0c\xff\r"sv, {{Level::info, "a?[2Jb?c??"}}},
+        {"bytes over 127, on each machine", "<6>a\xc3\xa4\x80", {{Level::info, "a???"}}},
         {"what is escaped stays so", "<6>a=\"\\x0a\"", {{Level::info, "a=\"\\x0a\""}}},
         {"nothing", "", {}},
         {"no text", "<6>\n\n", {}},
         {"half a level", "<6", {{Level::error, "<6"}}},
     };
     for (const Row& row : rows)
-        EXPECT_EQ(read_packet(row.packet), row.expected) << row.what;
+        EXPECT_EQ(read_packet(row.packet), (Packet{row.expected, 0})) << row.what;
+}
+
+TEST(ReadPacket, HasAnEnd) {
+    std::string packet = "<6>";
+    for (size_t i = 0; i < 1000; ++i)
+        packet += "a\n\n";
+    const Packet many = read_packet(packet);
+    EXPECT_EQ(many.lines, std::vector<Line>(packet_lines, Line{Level::info, "a"}));
+    EXPECT_EQ(many.lost, 1000 - packet_lines);
+
+    const std::string fits(line_limit, 'x');
+    const Packet one = read_packet("<6>" + fits + "\n" + fits + "x");
+    const std::string cut = fits.substr(3) + "...";
+    EXPECT_EQ(one, (Packet{{{Level::info, fits}, {Level::info, cut}}, 0}));
 }
 
 // Standard error is a socket for as long as this lives.

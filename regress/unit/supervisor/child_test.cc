@@ -33,6 +33,7 @@ TEST_F(ChildTest, WhatItSaysLastIsPassedOn) {
         loop, {ipc::Role::control, 0}, [](Child&, ipc::ToSupervisor&&) {},
         [&](const std::string& sender, const log::Line& line) {
             lines.emplace_back(sender, line);
+            return true;
         });
     ASSERT_TRUE(child.start(folder));
     const std::string sender = "postern-control[" + std::to_string(child.pid()) + "]";
