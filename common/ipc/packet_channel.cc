@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 
 #include "common/base/log.h"
-#include "common/base/result.h"
 #include "common/base/secret.h"
 
 namespace postern::ipc {
@@ -30,17 +29,27 @@ void log_closed_channel(std::string_view peer, const std::string& reason) {
         log::write(level, "a channel closed", {{"peer", peer}, {"reason", reason}});
 }
 
-std::pair<FileDescriptor, FileDescriptor> make_pair() {
+Result<SocketPair> try_pair() {
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
-        throw std::runtime_error(system_error("socketpair").message);
-    int size = packet_limit;
-    for (int fd : fds) {
-        // Root may exceed net.core.wmem_max; the default of that suffices (it is doubled).
-        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
-            setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    }
-    return {FileDescriptor(fds[0]), FileDescriptor(fds[1])};
+        return system_error("socketpair");
+    SocketPair pair{FileDescriptor(fds[0]), FileDescriptor(fds[1])};
+    // The default of net.core.wmem_max suffices (it is doubled).
+    enlarge_send_buffer(pair.first, packet_limit);
+    enlarge_send_buffer(pair.second, packet_limit);
+    return pair;
+}
+
+SocketPair make_pair() {
+    Result<SocketPair> pair = try_pair();
+    if (!pair)
+        throw std::runtime_error(pair.error().message);
+    return std::move(*pair);
+}
+
+void enlarge_send_buffer(const FileDescriptor& socket, int bytes) {
+    if (setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
+        setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
 PacketChannel::PacketChannel(EventLoop& loop, FileDescriptor socket, OnFrame on_frame,

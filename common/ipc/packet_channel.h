@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/file_descriptor.h"
+#include "common/base/result.h"
 #include "common/loop/event_loop.h"
 
 namespace postern::ipc {
@@ -28,8 +29,17 @@ inline constexpr const char* peer_closed = "the peer closed the channel";
 // Says in the log that a channel is of no more use: aloud only if it is not the peer's end.
 void log_closed_channel(std::string_view peer, const std::string& reason);
 
-// A connected pair, close-on-exec, non-blocking. Throws if the system has none.
-std::pair<FileDescriptor, FileDescriptor> make_pair();
+using SocketPair = std::pair<FileDescriptor, FileDescriptor>;
+
+// A connected pair, close-on-exec, non-blocking. An error if we or the system have no descriptors
+// left.
+Result<SocketPair> try_pair();
+// The same; throws instead.
+SocketPair make_pair();
+
+// So many bytes may wait in what is sent by `socket`, or as many as the system grants: root may
+// exceed net.core.wmem_max.
+void enlarge_send_buffer(const FileDescriptor& socket, int bytes);
 
 class PacketChannel {
   public:

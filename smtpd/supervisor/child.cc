@@ -12,6 +12,10 @@ namespace postern {
 
 namespace {
 
+// Bytes of lines that wait for us, as the kernel counts them: some 800 for a short line. A burst
+// (thousands of bounces in a turn of the queue) must not lose any.
+constexpr int log_buffer = 4 << 20;
+
 // In the child: nothing is open but standard error and the channel.
 [[noreturn]] void become_program(const std::string& path, int channel, int log) {
     int null = open("/dev/null", O_RDWR);
@@ -48,24 +52,31 @@ Result<std::string> find_programs() {
 }
 
 Result<void> Child::start(const std::string& programs) {
-    auto [ours, theirs] = ipc::make_pair();
+    Result<ipc::SocketPair> channel = ipc::try_pair();
+    if (!channel)
+        return channel.error();
     const std::string program = std::string("postern-") + ipc::role_name(name_.role);
     const std::string path = programs + "/" + program;
     FileDescriptor our_log, their_log;
-    if (pass_on_)
-        std::tie(our_log, their_log) = ipc::make_pair();
+    if (pass_on_) {
+        Result<ipc::SocketPair> log = ipc::try_pair();
+        if (!log)
+            return log.error();
+        std::tie(our_log, their_log) = std::move(*log);
+        ipc::enlarge_send_buffer(their_log, log_buffer);
+    }
     pid_t pid = fork();
     if (pid < 0)
         return system_error("fork");
     if (pid == 0)
-        become_program(path, theirs.get(), their_log.get());
+        become_program(path, channel->second.get(), their_log.get());
     pid_ = pid;
     if (our_log)
         log_ = std::make_unique<ChildLog>(loop_, std::move(our_log),
                                           program + "[" + std::to_string(pid) + "]", pass_on_);
     started_ = Clock::now();
     channel_ = std::make_unique<ipc::Channel<ipc::ToSupervisor, ipc::FromSupervisor>>(
-        loop_, std::move(ours),
+        loop_, std::move(channel->first),
         [this](ipc::ToSupervisor&& message) { handler_(*this, std::move(message)); },
         [this](const std::string& reason) {
             // It is ending, and SIGCHLD will tell; or it broke the protocol, and has to end.

@@ -194,27 +194,47 @@ void Supervisor::start(Child& child) {
         tasks_.spawn(restart_later(child, std::chrono::seconds(1)));
         return;
     }
-    child.send(configure_message(child));
-    wire(child);
+    configure(child);
+    if (Result<void> wired = wire(child); !wired)
+        give_up(child, wired.error());
+}
+
+// It cannot be what it should be, for want of descriptors: it is ended, and started again later.
+void Supervisor::give_up(Child& child, const Error& why) {
+    log::error("a process cannot be provided with what it needs, it is ended",
+               {{"process", described(child.name())}, {"reason", why.message}});
+    child.signal(SIGKILL);
+}
+
+void Supervisor::configure(Child& child) {
+    Result<ipc::Configure> message = configure_message(child);
+    if (!message)
+        return give_up(child, message.error());
+    child.send(std::move(*message));
 }
 
 // Gives a process that was just started its channels, and its peers the other ends.
-void Supervisor::wire(Child& child) {
+Result<void> Supervisor::wire(Child& child) {
     for (auto& other : children_)
         if (other.get() != &child && other->running() &&
             connected(child.name().role, other->name().role))
-            connect(child, *other);
+            if (Result<void> made = connect(child, *other); !made)
+                return made;
+    return {};
 }
 
-void Supervisor::connect(Child& one, Child& other) {
-    auto [first, second] = ipc::make_pair();
-    ipc::Connect to_one{other.name().role, other.name().index, std::move(first)};
-    ipc::Connect to_other{one.name().role, one.name().index, std::move(second)};
+Result<void> Supervisor::connect(Child& one, Child& other) {
+    Result<ipc::SocketPair> pair = ipc::try_pair();
+    if (!pair)
+        return pair.error();
+    ipc::Connect to_one{other.name().role, other.name().index, std::move(pair->first)};
+    ipc::Connect to_other{one.name().role, one.name().index, std::move(pair->second)};
     one.send(std::move(to_one));
     other.send(std::move(to_other));
+    return {};
 }
 
-ipc::Configure Supervisor::configure_message(Child& child) {
+Result<ipc::Configure> Supervisor::configure_message(Child& child) {
     ipc::Configure message;
     Role role = child.name().role;
     message.identity = identities_[role];
@@ -223,10 +243,13 @@ ipc::Configure Supervisor::configure_message(Child& child) {
     std::string bytes = settings_for(role, configuration_, surroundings_);
     Result<FileDescriptor> settings = make_memory_file("postern-settings", bytes);
     if (!settings)
-        throw std::runtime_error(settings.error().message);
+        return settings.error();
     message.settings = std::move(*settings);
+    std::optional<Error> failed;
     auto duplicate = [&](const FileDescriptor& file) {
         message.files.emplace_back(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+        if (!message.files.back() && !failed)
+            failed = system_error("cannot duplicate a descriptor");
     };
     if (role == Role::listener)
         for (const BoundSocket& socket : sockets_)
@@ -238,6 +261,8 @@ ipc::Configure Supervisor::configure_message(Child& child) {
         duplicate(spool_);
     if (role == Role::control)
         duplicate(control_socket_);
+    if (failed)
+        return *failed;
     return message;
 }
 
@@ -343,7 +368,7 @@ void Supervisor::reload() {
     surroundings_ = std::move(*found);
     configuration_ = std::move(fresh);
     for (auto& child : children_)
-        child->send(configure_message(*child));
+        configure(*child);
     log::info("configuration reloaded", {{"file", options_.configuration_file}});
 }
 

@@ -43,9 +43,11 @@ class Supervisor {
     Result<void> choose_identities();
 
     void start(Child& child);
-    void wire(Child& child);
-    void connect(Child& one, Child& other);
-    ipc::Configure configure_message(Child& child);
+    void give_up(Child& child, const Error& why);
+    void configure(Child& child);
+    Result<void> wire(Child& child);
+    Result<void> connect(Child& one, Child& other);
+    Result<ipc::Configure> configure_message(Child& child);
     void on_message(Child& child, ipc::ToSupervisor&& message);
     template <class Order> void on_order(Child& child, const Order& order);
     void on_child_signal();

@@ -1,8 +1,10 @@
 // A process that is started, without the program that it would be.
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "smtpd/supervisor/child.h"
@@ -47,6 +49,56 @@ TEST_F(ChildTest, WhatItSaysLastIsPassedOn) {
         {sender, {log::Level::error, "terminate called"}},
     };
     EXPECT_EQ(lines, expected);
+}
+
+// No more descriptors than are open, for as long as this lives.
+class NoDescriptors {
+  public:
+    NoDescriptors() {
+        getrlimit(RLIMIT_NOFILE, &before_);
+        rlimit none = before_;
+        none.rlim_cur = static_cast<rlim_t>(FileDescriptor(open("/dev/null", O_RDONLY)).get());
+        setrlimit(RLIMIT_NOFILE, &none);
+    }
+    ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+  private:
+    rlimit before_;
+};
+
+TEST_F(ChildTest, WithoutDescriptorsItIsStartedLater) {
+    program("exit 0\n");
+    Child child(
+        loop, {ipc::Role::control, 0}, [](Child&, ipc::ToSupervisor&&) {},
+        [](const std::string&, const log::Line&) { return true; });
+    {
+        NoDescriptors none;
+        const Result<void> started = child.start(folder);
+        ASSERT_FALSE(started);
+        EXPECT_EQ(started.error().code, EMFILE);
+        EXPECT_FALSE(child.running());
+    }
+    ASSERT_TRUE(child.start(folder));
+    int status = 0;
+    ASSERT_EQ(waitpid(child.pid(), &status, 0), child.pid());
+    EXPECT_EQ(status, 0);
+    child.ended();
+}
+
+// An ordinary burst: 5,000 bounces in a turn of the queue.
+TEST_F(ChildTest, ABurstOfLinesFindsRoom) {
+    if (geteuid() != 0)
+        GTEST_SKIP() << "the system may grant less";
+    program("i=0\nline=\"<6>$(printf %0200d 0)\"\n"
+            "while [ $i -lt 5000 ]; do printf $line >&2 || exit 1; i=$((i + 1)); done\n");
+    Child child(
+        loop, {ipc::Role::control, 0}, [](Child&, ipc::ToSupervisor&&) {},
+        [](const std::string&, const log::Line&) { return true; });
+    ASSERT_TRUE(child.start(folder));
+    int status = 0;
+    ASSERT_EQ(waitpid(child.pid(), &status, 0), child.pid());
+    EXPECT_EQ(status, 0);
+    child.ended();
 }
 
 } // namespace
