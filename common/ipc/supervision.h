@@ -53,7 +53,7 @@ struct Orders {
 struct Configure {
     Identity identity;   // heeded once
     bool syslog = false; // log there, through the supervisor; else on standard error
-    Orders orders;       // heeded once: later ones come from control
+    Orders orders;       // heeded once: later ones come from control, which repeats them
     FileDescriptor settings;
     std::vector<FileDescriptor> files; // what the settings refer to, as each *_settings.h says
     static constexpr auto fields(auto& m) {

@@ -1,7 +1,6 @@
 #include "smtpd/control/desk.h"
 
 #include <algorithm>
-#include <map>
 #include <sys/socket.h>
 
 #include "common/base/log.h"
@@ -23,7 +22,35 @@ uint32_t request_of(const ipc::Question& question) {
     return std::visit([](const auto& q) { return q.request; }, question);
 }
 
+Role obeying(ipc::Subsystem subsystem) {
+    return subsystem == ipc::Subsystem::smtp ? Role::listener : Role::queue;
+}
+
 } // namespace
+
+void Desk::begin_with(const ipc::Orders& orders) {
+    auto paused = [this](ipc::Subsystem subsystem) {
+        pauses_[subsystem].subsystem = subsystem;
+        pauses_[subsystem].paused = true;
+    };
+    if (orders.mta_paused)
+        paused(ipc::Subsystem::mta);
+    if (orders.mda_paused)
+        paused(ipc::Subsystem::mda);
+    if (orders.smtp_paused)
+        paused(ipc::Subsystem::smtp);
+    if (orders.verbose)
+        level_.emplace().verbose = true;
+}
+
+void Desk::connect(ipc::Connect connect) {
+    Peer& peer = peers_.connect(connect.role, connect.index, std::move(connect.channel));
+    if (level_)
+        peer.tell(*level_);
+    for (const auto& [subsystem, order] : pauses_)
+        if (obeying(subsystem) == connect.role)
+            peer.tell(order);
+}
 
 void Desk::open(FileDescriptor listening, uint32_t allowed_user) {
     allowed_user_ = allowed_user;
@@ -92,16 +119,20 @@ Task<ipc::Answer> Desk::work_out(ipc::Question question) {
     co_return co_await ask_queue(std::move(question));
 }
 
-// Kept first: whoever is started meanwhile knows it, or is asked here.
+// Kept first: whoever is started later knows it, whoever was started a moment ago is told when it
+// connects, and the others are asked here.
 Task<ipc::Answer> Desk::pause(ipc::Pause pause) {
     keep_(pause);
-    const Role role = pause.subsystem == ipc::Subsystem::smtp ? Role::listener : Role::queue;
+    pause.request = 0;
+    pauses_[pause.subsystem] = pause;
     ipc::Question question = pause;
-    co_return co_await command(peers_.of(role), std::move(question));
+    co_return co_await command(peers_.of(obeying(pause.subsystem)), std::move(question));
 }
 
 Task<ipc::Answer> Desk::set_log_level(ipc::LogLevel level) {
     keep_(level);
+    level.request = 0;
+    level_ = level;
     log::set_verbose(level.verbose);
     ipc::Question question = level;
     co_return co_await command(peers_.all(), std::move(question));

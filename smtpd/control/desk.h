@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -25,6 +26,12 @@ class Desk {
 
     Desk(EventLoop& loop, Peers& peers, Keep keep)
         : loop_(loop), peers_(peers), keep_(std::move(keep)) {}
+
+    // What was ordered before this process started.
+    void begin_with(const ipc::Orders& orders);
+    // A process is there, or there again: what was ordered is said to it anew. It may have been
+    // started with what held before, and not have been there to be asked.
+    void connect(ipc::Connect connect);
 
     // Serves the control socket from now on, for root and `allowed_user`.
     void open(FileDescriptor listening, uint32_t allowed_user);
@@ -52,6 +59,8 @@ class Desk {
     EventLoop& loop_;
     Peers& peers_;
     Keep keep_;
+    std::map<ipc::Subsystem, ipc::Pause> pauses_; // the last order; without one, it goes on
+    std::optional<ipc::LogLevel> level_;          // the same
     FileDescriptor listening_;
     std::unique_ptr<Watch> watch_;
     uint32_t allowed_user_ = 0;

@@ -25,13 +25,11 @@ int main() {
     };
     ipc::Configure first = process.first_configure();
     process.lock_in(first.identity, Sandbox{.network_server = true});
+    desk.begin_with(first.orders);
     configure(std::move(first));
     return process.run({
         .configure = configure,
-        .connect =
-            [&](ipc::Connect connect) {
-                peers.connect(connect.role, connect.index, std::move(connect.channel));
-            },
+        .connect = [&](ipc::Connect connect) { desk.connect(std::move(connect)); },
         .drain =
             [&](std::chrono::seconds) {
                 desk.close();

@@ -44,11 +44,18 @@ Task<std::optional<ipc::Answer>> Peer::ask(ipc::Question question) {
     co_return co_await requests_.ask(std::move(numbered), send, answer_limit);
 }
 
-void Peers::connect(ipc::Role role, uint32_t index, FileDescriptor channel) {
+// Its number, 0, is that of no question that is waited for.
+void Peer::tell(ipc::Question question) {
+    if (channel_)
+        channel_->send(std::move(question));
+}
+
+Peer& Peers::connect(ipc::Role role, uint32_t index, FileDescriptor channel) {
     std::unique_ptr<Peer>& peer = peers_[{role, index}];
     if (!peer)
         peer = std::make_unique<Peer>(loop_);
     peer->connect(std::move(channel));
+    return *peer;
 }
 
 std::vector<Peer*> Peers::all() {

@@ -25,6 +25,8 @@ class Peer {
     void connect(FileDescriptor channel);
     // Nothing: the process is away, or does not answer.
     Task<std::optional<ipc::Answer>> ask(ipc::Question question);
+    // Nobody waits for the answer.
+    void tell(ipc::Question question);
 
   private:
     EventLoop& loop_;
@@ -36,7 +38,7 @@ class Peers {
   public:
     explicit Peers(EventLoop& loop) : loop_(loop) {}
 
-    void connect(ipc::Role role, uint32_t index, FileDescriptor channel);
+    Peer& connect(ipc::Role role, uint32_t index, FileDescriptor channel);
     std::vector<Peer*> all();
     std::vector<Peer*> of(ipc::Role role);
 

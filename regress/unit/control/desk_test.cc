@@ -18,9 +18,19 @@ using ipc::Role;
 // A process as control sees it: it answers what the test says.
 struct FakeProcess {
     FakeProcess(EventLoop& loop, Peers& peers, Role role, uint32_t index,
+                std::function<std::optional<ipc::Answer>(const ipc::Question&)> reply)
+        : FakeProcess(loop, reply) {
+        peers.connect(role, index, std::move(other_end));
+    }
+    // The same by the supervisor's word.
+    FakeProcess(EventLoop& loop, Desk& desk, Role role)
+        : FakeProcess(loop, [](auto&) { return ipc::Answer(ipc::Done()); }) {
+        desk.connect({role, 0, std::move(other_end)});
+    }
+    FakeProcess(EventLoop& loop,
                 std::function<std::optional<ipc::Answer>(const ipc::Question&)> reply) {
         auto [ours, theirs] = ipc::make_pair();
-        peers.connect(role, index, std::move(theirs));
+        other_end = std::move(theirs);
         channel = std::make_unique<ipc::Channel<ipc::Question, ipc::Answer>>(
             loop, std::move(ours),
             [this, reply](ipc::Question&& question) {
@@ -36,6 +46,22 @@ struct FakeProcess {
             },
             [](const std::string&) {});
     }
+    // "mta paused, smtp resumed, verbose", as it was told.
+    std::string orders() const {
+        std::string text;
+        auto add = [&text](std::string order) { text += (text.empty() ? "" : ", ") + order; };
+        for (const ipc::Question& question : asked)
+            if (auto* pause = std::get_if<ipc::Pause>(&question)) {
+                constexpr const char* names[] = {"mta", "mda", "smtp"};
+                add(std::string(names[static_cast<size_t>(pause->subsystem)]) +
+                    (pause->paused ? " paused" : " resumed"));
+            } else if (auto* level = std::get_if<ipc::LogLevel>(&question)) {
+                add(level->verbose ? "verbose" : "brief");
+            }
+        return text;
+    }
+
+    FileDescriptor other_end;
     std::vector<ipc::Question> asked;
     std::unique_ptr<ipc::Channel<ipc::Question, ipc::Answer>> channel;
 };
@@ -89,6 +115,13 @@ struct ControlDesk : testing::Test {
     Desk desk;
     std::string folder;
     std::atomic<bool> done = false;
+
+    ipc::Done pause(ipc::Subsystem subsystem, bool paused) {
+        ipc::Pause order;
+        order.subsystem = subsystem;
+        order.paused = paused;
+        return std::get<ipc::Done>(*ask(order));
+    }
 };
 
 std::optional<ipc::Answer> stats(std::vector<ipc::Counter> counters) {
@@ -158,17 +191,11 @@ TEST_F(ControlDesk, EachCommandGoesWhereItBelongs) {
 TEST_F(ControlDesk, WhatIsOrderedIsKeptForProcessesThatAreStartedLater) {
     FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) { return done_well(0); });
     FakeProcess listener(loop, peers, Role::listener, 0, [](auto&) { return done_well(0); });
-    auto pause = [&](ipc::Subsystem subsystem, bool paused) {
-        ipc::Pause order;
-        order.subsystem = subsystem;
-        order.paused = paused;
-        return std::get<ipc::Done>(*ask(order)).ok;
-    };
-    EXPECT_TRUE(pause(ipc::Subsystem::mta, true));
+    EXPECT_TRUE(pause(ipc::Subsystem::mta, true).ok);
     EXPECT_TRUE(orders.mta_paused && !orders.mda_paused && !orders.smtp_paused);
-    EXPECT_TRUE(pause(ipc::Subsystem::mda, true));
-    EXPECT_TRUE(pause(ipc::Subsystem::smtp, true));
-    EXPECT_TRUE(pause(ipc::Subsystem::mta, false));
+    EXPECT_TRUE(pause(ipc::Subsystem::mda, true).ok);
+    EXPECT_TRUE(pause(ipc::Subsystem::smtp, true).ok);
+    EXPECT_TRUE(pause(ipc::Subsystem::mta, false).ok);
     EXPECT_TRUE(!orders.mta_paused && orders.mda_paused && orders.smtp_paused);
     ipc::LogLevel verbose;
     verbose.verbose = true;
@@ -183,6 +210,42 @@ TEST_F(ControlDesk, AnOrderIsKeptAlsoWhenNobodyIsThereToHeedIt) {
     EXPECT_FALSE(done.ok);
     EXPECT_NE(done.error.find("could be reached"), std::string::npos);
     EXPECT_TRUE(orders.mta_paused);
+}
+
+// The process was started with the orders of before, and control heard of it only afterwards.
+TEST_F(ControlDesk, WhatIsOrderedWhileAProcessIsStartedReachesIt) {
+    ipc::LogLevel verbose;
+    verbose.verbose = true;
+    {
+        FakeProcess dead(loop, peers, Role::queue, 0,
+                         [](auto&) { return std::optional<ipc::Answer>(); });
+        EXPECT_FALSE(pause(ipc::Subsystem::mta, true).ok);
+        EXPECT_FALSE(pause(ipc::Subsystem::mda, true).ok);
+        EXPECT_FALSE(pause(ipc::Subsystem::mda, false).ok);
+        EXPECT_FALSE(pause(ipc::Subsystem::smtp, true).ok);
+        EXPECT_FALSE(std::get<ipc::Done>(*ask(verbose)).ok);
+    }
+    FakeProcess queue(loop, desk, Role::queue);
+    FakeProcess listener(loop, desk, Role::listener);
+    FakeProcess relay(loop, desk, Role::relay);
+    EXPECT_TRUE(ask(ipc::StatsQuery())); // and so the orders before it have arrived
+    EXPECT_EQ(queue.orders(), "verbose, mta paused, mda resumed");
+    EXPECT_EQ(listener.orders(), "verbose, smtp paused");
+    EXPECT_EQ(relay.orders(), "verbose");
+    EXPECT_TRUE(pause(ipc::Subsystem::mta, false).ok) << "the answers from before confuse nobody";
+    EXPECT_EQ(queue.orders(), "verbose, mta paused, mda resumed, mta resumed");
+    log::set_verbose(false);
+}
+
+TEST_F(ControlDesk, OrdersFromBeforeItStartedAreRepeated) {
+    ipc::Orders before;
+    before.mta_paused = true;
+    desk.begin_with(before);
+    FakeProcess queue(loop, desk, Role::queue);
+    FakeProcess listener(loop, desk, Role::listener);
+    EXPECT_TRUE(ask(ipc::StatsQuery())); // and so the orders before it have arrived
+    EXPECT_EQ(queue.orders(), "mta paused");
+    EXPECT_EQ(listener.orders(), "") << "nothing was ordered";
 }
 
 TEST_F(ControlDesk, WithoutAQueueTheOperatorIsToldSo) {
