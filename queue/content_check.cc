@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "common/base/crc32c.h"
 #include "common/ipc/submission.h"
@@ -20,13 +21,19 @@ void ContentCheck::check(Job& job) {
         if (check.jobs.front()->message == job.message)
             return check.jobs.push_back(&job);
     open_.push_back({{&job}, 0, 0});
-    arm();
+    go_on();
 }
 
-// A nanosecond later is the next turn of the loop: what else is ready comes first.
-void ContentCheck::arm() {
-    if (!open_.empty() && !turn_.armed())
-        turn_.arm(executor_, executor_.now() + Duration(1));
+void ContentCheck::go_on() {
+    if (!open_.empty())
+        executor_.schedule(turn_);
+}
+
+void ContentCheck::give_back() {
+    for (const Check& check : std::exchange(open_, {}))
+        for (Job* job : check.jobs)
+            done_(*job, {});
+    turn_.cancel();
 }
 
 void ContentCheck::read_piece() {
@@ -35,12 +42,12 @@ void ContentCheck::read_piece() {
     Result<bool> complete = advance(check);
     if (complete && !*complete) {
         open_.push_back(std::move(check));
-        return arm();
+        return go_on();
     }
     check.jobs.front()->message->checked = complete.ok();
     for (Job* job : check.jobs)
         done_(*job, complete ? Result<void>() : Result<void>(complete.error()));
-    arm();
+    go_on();
 }
 
 Result<bool> ContentCheck::advance(Check& check) {

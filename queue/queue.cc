@@ -120,7 +120,7 @@ void Queue::turn() {
         expire_held(destination, now);
     if (!draining_) {
         routing_.start(now);
-        hand_out(now);
+        hand_out();
     }
     arm_alarm(now);
     check_drained();
@@ -157,21 +157,28 @@ void Queue::follow_clock(WallTime now) {
     scheduler_.lift_all();
 }
 
-void Queue::hand_out(WallTime now) {
+void Queue::hand_out() {
     for (uint16_t deliverer = 0; deliverer < scheduler_.deliverers(); ++deliverer) {
         if (!dispatch_.connected(deliverer))
             continue;
         while (Job* job = scheduler_.next(deliverer))
-            hand_over(*job, now);
+            hand_over(*job);
     }
 }
 
+// An operator has removed all its recipients while somebody had it: then it is gone.
+bool Queue::drop_if_removed(Job& job) {
+    if (MailTable::prune(job))
+        return false;
+    scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
+    table_.drop(job);
+    return true;
+}
+
 // The job, which has a slot and credit, to its deliverer.
-void Queue::hand_over(Job& job, WallTime now) {
-    if (!MailTable::prune(job)) {
-        scheduler_.settle(job, Attempt::none, {}, now, 0);
-        return table_.drop(job);
-    }
+void Queue::hand_over(Job& job) {
+    if (drop_if_removed(job))
+        return;
     if (!routing_.fresh(job))
         return routing_.again(job);
     if (ContentCheck::needed(*job.message)) {
@@ -185,12 +192,14 @@ void Queue::hand_over(Job& job, WallTime now) {
 }
 
 void Queue::content_checked(Job& job, const Result<void>& result) {
+    if (drop_if_removed(job))
+        return wake(); // and so its content may be missing
     if (!result)
         content_unreadable(job, result.error());
     else if (draining_ || !dispatch_.connected(job.deliverer))
         put_back(job);
     else
-        hand_over(job, executor_.wall_seconds());
+        hand_over(job);
     wake();
 }
 
@@ -289,10 +298,8 @@ void Queue::expire_held(uint32_t destination, WallTime now) {
 }
 
 void Queue::job_lost(Job& job) {
-    if (!MailTable::prune(job)) {
-        scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
-        return table_.drop(job);
-    }
+    if (drop_if_removed(job))
+        return;
     if (++job.losses >= losses_limit) {
         log::warning("deliveries of a message end with their process, it is put off",
                      {{"message", to_string(MessageId{job.message->id})}});
@@ -365,12 +372,12 @@ void Queue::drain(Duration limit, std::function<void()> drained) {
     draining_ = true;
     drained_ = std::move(drained);
     drain_limit_.arm(executor_, executor_.now() + limit);
+    content_check_.give_back();
     wake();
 }
 
 void Queue::check_drained() {
-    if (draining_ && dispatch_.open() == 0 && content_check_.open() == 0 &&
-        recorder_.waiting() == 0)
+    if (draining_ && dispatch_.open() == 0 && recorder_.waiting() == 0)
         finish_drain();
 }
 

@@ -104,8 +104,9 @@ class Queue {
     void turn();
     WallTime clock_offset(WallTime now) const;
     void follow_clock(WallTime now);
-    void hand_out(WallTime now);
-    void hand_over(Job& job, WallTime now);
+    void hand_out();
+    bool drop_if_removed(Job& job);
+    void hand_over(Job& job);
     void content_checked(Job& job, const Result<void>& result);
     void content_unreadable(Job& job, const Error& error);
     void defer(Job& job, const AttemptError& error);

@@ -9,23 +9,39 @@ namespace postern::test {
 namespace {
 
 const std::string large_content = "Subject: large\r\n\r\n" + std::string(400'000, 'y') + "\r\n";
+// It is checked in more than one turn of the loop.
+const std::string very_large_content = large_content + std::string(5'000'000, 'z') + "\r\n";
 
 // A message with a file of its own, as one that was accepted before the process started.
-uint64_t store_large(QueueLab& lab, const std::vector<std::string>& recipients) {
+uint64_t store_large(QueueLab& lab, const std::vector<std::string>& recipients,
+                     const std::string& content = large_content) {
     StoredMessage message;
     message.envelope.reverse_path = "sender@from.example";
     message.envelope.recipients = recipients;
     message.envelope.accepted_at = lab.time.wall_seconds();
     auto file = lab.spool->create_content_file();
-    std::vector<std::string_view> pieces{large_content};
+    std::vector<std::string_view> pieces{content};
     EXPECT_TRUE(file->file().write_at(0, pieces, false));
     const uint64_t id = lab.spool->next_id();
-    EXPECT_TRUE(lab.spool->append_message(id, encode(message), std::move(*file),
-                                          large_content.size(), crc32c(large_content)));
+    EXPECT_TRUE(lab.spool->append_message(id, encode(message), std::move(*file), content.size(),
+                                          crc32c(content)));
     lab.spool->commit();
     lab.run();
     lab.die();
     return id;
+}
+
+// The check of one that has been read from the spool is under way.
+void begin_check(QueueLab& lab) {
+    lab.open();
+    lab.queue->load();
+    lab.advance(1s);
+    lab.connect_everybody();
+    lab.run(); // it is routed; nobody has capacity yet
+    lab.grant_capacity(10);
+    lab.time.turn();
+    EXPECT_EQ(lab.queue->table().recipients(Stage::in_flight), 1u);
+    EXPECT_EQ(lab.handed_count(), 0u) << "it is checked first";
 }
 
 std::vector<std::string> handed_to(QueueLab& lab) {
@@ -112,7 +128,12 @@ TEST(Content, WhatChangesWhileItIsCheckedIsHeeded) {
          [](QueueLab& lab, uint64_t id) {
              ipc::Remove remove;
              remove.message = id;
-             lab.ask<ipc::Done>(remove);
+             ipc::Question question = remove;
+             lab.admin->ask(question);
+             lab.time.turn();
+             EXPECT_TRUE(lab.collect());
+             lab.time.turn();
+             EXPECT_TRUE(lab.files.names("content").empty()) << "while it is being read";
          },
          {}},
         {"the relay dies and comes back",
@@ -121,6 +142,7 @@ TEST(Content, WhatChangesWhileItIsCheckedIsHeeded) {
                  lab.queue->disconnect_deliverer(relay);
              lab.advance(1s);
              lab.connect_deliverers();
+             lab.grant_capacity(10);
          },
          {"a@one.example"}},
         {"the configuration changes",
@@ -134,21 +156,37 @@ TEST(Content, WhatChangesWhileItIsCheckedIsHeeded) {
     };
     for (const Case& c : cases) {
         SCOPED_TRACE(c.what);
-        QueueLab lab;
-        const uint64_t id = store_large(lab, {"a@one.example"});
-        lab.open();
-        lab.queue->load();
-        lab.advance(1s);
-        lab.connect_everybody();
-        lab.run();
-        ASSERT_EQ(lab.show_queue().size(), 1u);
-        EXPECT_EQ(lab.show_queue()[0].state, ipc::RecipientState::in_flight);
-        EXPECT_EQ(lab.handed_count(), 0u) << "it is checked first";
+        QueueLab lab({.capacity = 0});
+        const uint64_t id = store_large(lab, {"a@one.example"}, very_large_content);
+        begin_check(lab);
         c.meanwhile(lab, id);
         lab.advance(1s);
         EXPECT_EQ(handed_to(lab), c.handed);
+        EXPECT_EQ(lab.times_logged("cannot be read"), 0u);
         lab.stop();
     }
+}
+
+TEST(Content, ACheckTakesNoTime) {
+    QueueLab lab({.capacity = 0});
+    store_large(lab, {"a@one.example"}, very_large_content);
+    begin_check(lab);
+    lab.run();
+    EXPECT_EQ(handed_to(lab), std::vector<std::string>{"a@one.example"});
+}
+
+TEST(Content, ADrainWaitsForNoCheck) {
+    QueueLab lab({.capacity = 0});
+    store_large(lab, {"a@one.example"}, very_large_content);
+    begin_check(lab);
+    bool drained = false;
+    lab.queue->drain(10s, [&] { drained = true; });
+    lab.time.turn();
+    EXPECT_TRUE(drained);
+    EXPECT_EQ(lab.handed_count(), 0u);
+    lab.die();
+    lab.start();
+    EXPECT_EQ(lab.show_queue().size(), 1u);
 }
 
 } // namespace

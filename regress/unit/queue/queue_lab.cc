@@ -122,14 +122,18 @@ void QueueLab::connect_everybody() {
 }
 
 void QueueLab::connect_deliverers() {
-    for (uint16_t number = 0; number < 1 + settings.relays; ++number) {
+    for (uint16_t number = 0; number < 1 + settings.relays; ++number)
         queue->connect_deliverer(number, [this, number](ipc::Deliver deliver) {
             all_handed.push_back(Handed{number, std::move(deliver), false});
         });
-        ipc::Capacity capacity;
-        capacity.deliveries = options_.capacity;
+    grant_capacity(options_.capacity);
+}
+
+void QueueLab::grant_capacity(uint32_t deliveries) {
+    ipc::Capacity capacity;
+    capacity.deliveries = deliveries;
+    for (uint16_t number = 0; number < 1 + settings.relays; ++number)
         queue->capacity(number, capacity);
-    }
 }
 
 void QueueLab::stop() {

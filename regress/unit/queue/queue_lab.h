@@ -66,12 +66,15 @@ class QueueLab {
     void open(); // start() without loading, and with nobody connected
     void connect_everybody();
     void connect_deliverers();
-    void stop();                    // in order, as by a drain
-    void die();                     // the process is killed
+    void grant_capacity(uint32_t deliveries); // to each deliverer, instead of Options::capacity
+    void stop();                              // in order, as by a drain
+    void die();                               // the process is killed
     void lose_power(uint64_t seed); // the machine stops; `seed`: what survives of what was unsynced
     // Until nobody has anything to do now.
     void run();
     void advance(Duration duration);
+    // What is to be synced is, and the queue hears of it. False: nothing was.
+    bool collect();
 
     // -- Listeners.
     uint32_t submit(const std::string& from, const std::vector<std::string>& to,
@@ -116,7 +119,6 @@ class QueueLab {
 
   private:
     bool answer_lookup();
-    bool collect();
 
     Options options_;
     std::deque<ipc::RouteQuery> asked_;
