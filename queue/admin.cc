@@ -201,8 +201,9 @@ ipc::Answer Admin::schedule(const ipc::Schedule& query) {
     uint32_t affected = 0;
     MailTable& table = queue_.table();
     const auto& unread = queue_.loader().unread();
-    if (query.message && unread.contains(*query.message)) {
-        affected = 1;
+    auto tried_again = [](const auto& one) { return !one.second.lasting; };
+    if (auto one = unread.find(query.message.value_or(0)); query.message && one != unread.end()) {
+        affected = tried_again(*one);
         queue_.loader().try_again_now();
     } else if (query.message) {
         QueuedMessage* message = table.find(*query.message);
@@ -213,7 +214,7 @@ ipc::Answer Admin::schedule(const ipc::Schedule& query) {
         // Not urgent: with a dead destination, each would end the hold that the one before caused.
         for (QueuedMessage* one = table.after(0); one; one = table.after(one->id))
             affected += schedule_message(*one, std::nullopt, false);
-        affected += static_cast<uint32_t>(unread.size());
+        affected += static_cast<uint32_t>(std::count_if(unread.begin(), unread.end(), tried_again));
         queue_.loader().try_again_now();
         queue_.scheduler().lift_all();
     }

@@ -38,7 +38,9 @@ enum class RecipientState : uint8_t {
     in_flight,
     deferred,
     paused,
-    unreadable // a whole message, whose envelope cannot be read (now, if next_attempt is set)
+    // A whole message, whose envelope cannot be read. Known are message, accepted_at, last_error,
+    // and next_attempt, which is 0 if it is not tried again.
+    unreadable
 };
 constexpr RecipientState last_enumerator(RecipientState) { return RecipientState::unreadable; }
 

@@ -48,6 +48,32 @@ std::string fact(std::string_view name, const std::string& value) {
     return std::string(name) + ": " + quoted.substr(2) + "\n"; // after " ="
 }
 
+// Of what cannot be read nothing is known but when it was accepted.
+std::string unreadable_line(const ipc::EnvelopeEntry& entry, int64_t now) {
+    const std::string what = envelope_id(entry) + " " + state_name(entry.state);
+    const std::string age = format_duration(now - entry.accepted_at);
+    const std::string next = until(entry.next_attempt, now);
+    const std::string line =
+        entry.next_attempt
+            ? log::format(log::Level::info, what,
+                          {{"age", age}, {"next", next}, {"error", entry.last_error}})
+            : log::format(log::Level::info, what, {{"age", age}, {"error", entry.last_error}});
+    return line + "\n";
+}
+
+std::string at(int64_t when, int64_t now) { return date(when) + ", in " + until(when, now); }
+
+std::string unreadable_details(const ipc::EnvelopeEntry& entry, int64_t now) {
+    std::string text;
+    text += fact("envelope", envelope_id(entry));
+    text += fact("state", state_name(entry.state));
+    text += fact("accepted", date(entry.accepted_at));
+    if (entry.next_attempt)
+        text += fact("next-attempt", at(entry.next_attempt, now));
+    text += fact("last-error", entry.last_error);
+    return text;
+}
+
 } // namespace
 
 std::string format_duration(int64_t seconds) {
@@ -67,6 +93,8 @@ std::string format_duration(int64_t seconds) {
 }
 
 std::string format_line(const ipc::EnvelopeEntry& entry, int64_t now) {
+    if (entry.state == ipc::RecipientState::unreadable)
+        return unreadable_line(entry, now);
     return log::format(log::Level::info, envelope_id(entry) + " " + state_name(entry.state),
                        {{"from", in_brackets(entry.reverse_path)},
                         {"to", in_brackets(entry.recipient)},
@@ -80,6 +108,8 @@ std::string format_line(const ipc::EnvelopeEntry& entry, int64_t now) {
 }
 
 std::string format_details(const ipc::EnvelopeEntry& entry, int64_t now) {
+    if (entry.state == ipc::RecipientState::unreadable)
+        return unreadable_details(entry, now);
     std::string text;
     text += fact("envelope", envelope_id(entry));
     text += fact("state", state_name(entry.state));
@@ -87,10 +117,9 @@ std::string format_details(const ipc::EnvelopeEntry& entry, int64_t now) {
     text += fact("to", in_brackets(entry.recipient));
     text += fact("size", std::to_string(entry.size));
     text += fact("accepted", date(entry.accepted_at));
-    text += fact("next-attempt", entry.next_attempt ? date(entry.next_attempt) + ", in " +
-                                                          until(entry.next_attempt, now)
-                                                    : std::string("now"));
-    text += fact("expires", date(entry.expires_at) + ", in " + until(entry.expires_at, now));
+    text +=
+        fact("next-attempt", entry.next_attempt ? at(entry.next_attempt, now) : std::string("now"));
+    text += fact("expires", at(entry.expires_at, now));
     text += fact("attempts", std::to_string(entry.attempts));
     text += fact("last-error", entry.last_error.empty() ? "none" : entry.last_error);
     return text;
@@ -100,11 +129,15 @@ std::string format_message(const ipc::MessagePart& message, uint64_t id, int64_t
     const ipc::Origin& origin = message.envelope.origin;
     std::string text;
     text += fact("message", to_string(MessageId{id}));
-    text += fact("from", in_brackets(message.envelope.reverse_path));
-    text += fact("client", origin.internal ? "this server" : origin.client.to_string());
-    text += fact("helo", origin.helo);
-    text += fact("accepted", date(message.envelope.accepted_at));
-    text += fact("size", std::to_string(message.size));
+    const bool unreadable =
+        !message.entries.empty() && message.entries[0].state == ipc::RecipientState::unreadable;
+    if (!unreadable) {
+        text += fact("from", in_brackets(message.envelope.reverse_path));
+        text += fact("client", origin.internal ? "this server" : origin.client.to_string());
+        text += fact("helo", origin.helo);
+        text += fact("accepted", date(message.envelope.accepted_at));
+        text += fact("size", std::to_string(message.size));
+    }
     for (const ipc::EnvelopeEntry& entry : message.entries)
         text += "envelope: " + format_line(entry, now);
     return text;

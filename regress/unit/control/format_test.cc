@@ -44,6 +44,29 @@ TEST(Format, AnEnvelopeIsOneLine) {
               "next=5m expires=23h58m attempts=3 error=\"451 4.7.1 \\\"later\\\"\"\n");
 }
 
+TEST(Format, OfWhatCannotBeReadOnlyWhatIsKnownIsShown) {
+    ipc::MessagePart part;
+    ipc::EnvelopeEntry& entry = part.entries.emplace_back();
+    entry.message = 0x1a2b;
+    entry.state = ipc::RecipientState::unreadable;
+    entry.accepted_at = 1000;
+    entry.last_error = "4.3.0 unknown format";
+    const std::string line =
+        "0000000000001a2b.0 unreadable age=1m error=\"4.3.0 unknown format\"\n";
+    EXPECT_EQ(format_line(entry, 1100), line);
+    EXPECT_EQ(format_details(entry, 1100),
+              "envelope: 0000000000001a2b.0\nstate: unreadable\naccepted: 1970-01-01T00:16:40Z\n"
+              "last-error: \"4.3.0 unknown format\"\n");
+    EXPECT_EQ(format_message(part, entry.message, 1100),
+              "message: 0000000000001a2b\nenvelope: " + line);
+    entry.next_attempt = 1400; // it may pass
+    EXPECT_EQ(format_line(entry, 1100), "0000000000001a2b.0 unreadable age=1m next=5m "
+                                        "error=\"4.3.0 unknown format\"\n");
+    EXPECT_NE(format_details(entry, 1100)
+                  .find("\nnext-attempt: \"1970-01-01T00:23:20Z, in 5m\"\nlast-error"),
+              std::string::npos);
+}
+
 TEST(Format, WhatANextHopSaidCannotForgeALine) {
     ipc::EnvelopeEntry entry = example();
     entry.last_error = "x\n0000000000000001.0 delivered\x1b[2J";

@@ -132,6 +132,11 @@ TEST(Restart, ARecordThatCannotBeReadIsLeftAndNamed) {
     EXPECT_EQ(part.entries.size(), 1u);
     lab.advance(2h);
     EXPECT_EQ(lab.times_logged("cannot be read"), 1u) << "it will not get better";
+    ipc::Schedule schedule;
+    lab.answer(lab.handed(0), temporary());
+    EXPECT_EQ(lab.ask<ipc::Done>(schedule).affected, 1u) << "b@dest.example";
+    schedule.message = shown[0].message;
+    EXPECT_EQ(lab.ask<ipc::Done>(schedule).affected, 0u);
 
     ipc::Remove remove;
     remove.message = shown[0].message;
