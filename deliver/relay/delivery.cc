@@ -268,7 +268,7 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
                                     std::unique_ptr<Connection> connection) {
     const size_t before = open_recipients();
     ++connection->messages;
-    co_await send_message(connection->session, message_, recipients_, walk_until_);
+    co_await send_message(connection->session, message_, recipients_, walk_until_, around_.random);
     const size_t left = open_recipients();
     const bool failed = connection->session.failed();
     if (connection->session.lost_after_content() && connection->endpoint)

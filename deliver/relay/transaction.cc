@@ -34,7 +34,8 @@ void decide(Recipient& recipient, Verdict verdict, Diagnosis diagnosis) {
 
 class Transaction {
   public:
-    Transaction(ClientSession& session, const Message& message, std::vector<Recipient>& recipients);
+    Transaction(ClientSession& session, const Message& message, std::vector<Recipient>& recipients,
+                const Random& random);
 
     // Refuses what this next hop cannot take, and what cannot be said in SMTP.
     bool acceptable();
@@ -62,11 +63,13 @@ class Transaction {
     void judge(const std::vector<Recipient*>& recipients, const Reply& reply);
     void leave_open(std::vector<Recipient*>& recipients);
     void settle_overflow();
+    void begin_anywhere();
     void abandon_content();
     void lost_after_content(size_t first);
 
     ClientSession& session_;
     const Message& message_;
+    const Random& random_;
     const bool pipelined_;
     std::vector<Recipient*> waiting_;  // for a transaction
     std::vector<Recipient*> batch_;    // of the present one
@@ -76,14 +79,24 @@ class Transaction {
 };
 
 Transaction::Transaction(ClientSession& session, const Message& message,
-                         std::vector<Recipient>& recipients)
-    : session_(session), message_(message), pipelined_(session.capabilities().pipelining) {
+                         std::vector<Recipient>& recipients, const Random& random)
+    : session_(session), message_(message), random_(random),
+      pipelined_(session.capabilities().pipelining) {
     for (Recipient& recipient : recipients)
         if (recipient.verdict == Verdict::open)
             waiting_.push_back(&recipient);
     const uint64_t stated = session.capabilities().rcpt_max.value_or(recipients_per_transaction);
     batch_limit_ =
         static_cast<size_t>(std::clamp<uint64_t>(stated, 1, uint64_t{recipients_per_transaction}));
+    if (waiting_.size() > batch_limit_ || session.capabilities().rcpt_domain_max)
+        begin_anywhere();
+}
+
+void Transaction::begin_anywhere() {
+    if (waiting_.size() > 1)
+        std::rotate(waiting_.begin(),
+                    waiting_.begin() + static_cast<std::ptrdiff_t>(random_(waiting_.size())),
+                    waiting_.end());
 }
 
 bool Transaction::acceptable() {
@@ -397,6 +410,7 @@ void Transaction::settle_overflow() {
     }
     batch_limit_ = accepted_.size();
     waiting_.insert(waiting_.begin(), overflow_.begin(), overflow_.end());
+    begin_anywhere();
 }
 
 Task<void> Transaction::run() {
@@ -416,8 +430,8 @@ Task<void> Transaction::run() {
 } // namespace
 
 Task<void> send_message(ClientSession& session, const Message& message,
-                        std::vector<Recipient>& recipients, TimePoint until) {
-    Transaction transaction(session, message, recipients);
+                        std::vector<Recipient>& recipients, TimePoint until, const Random& random) {
+    Transaction transaction(session, message, recipients, random);
     if (!transaction.acceptable())
         co_return;
     while (session.usable() && session.now() <= until && transaction.next_batch())

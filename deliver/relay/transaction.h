@@ -26,6 +26,7 @@
 #include "common/loop/task.h"
 #include "deliver/relay/client_session.h"
 #include "deliver/relay/content.h"
+#include "deliver/relay/exchangers.h"
 
 namespace postern::relay {
 
@@ -52,9 +53,11 @@ struct Recipient {
 };
 
 // Gives the message to those of `recipients` that are open; no transaction begins after `until`.
-// Afterwards those still open may be tried elsewhere; session.usable() tells whether the session
-// can take another message. The references must outlive the task.
+// When it takes several transactions, they begin with a random recipient: those for whom a slow
+// next hop leaves no time are others at the next attempt. Afterwards those still open may be tried
+// elsewhere; session.usable() tells whether the session can take another message. The references
+// must outlive the task.
 Task<void> send_message(ClientSession& session, const Message& message,
-                        std::vector<Recipient>& recipients, TimePoint until);
+                        std::vector<Recipient>& recipients, TimePoint until, const Random& random);
 
 } // namespace postern::relay

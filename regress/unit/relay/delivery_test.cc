@@ -271,6 +271,7 @@ TEST_F(DeliveryTest, RecipientsThatAreDecidedAreNotOfferedToTheNextHost) {
 
 TEST_F(DeliveryTest, AServerThatEndsAfterEachTransactionIsConnectedToAgain) {
     recipients = {"u@d.example", "v@d.example"};
+    random = [](uint64_t) { return uint64_t{0}; };
     const std::string limited =
         "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 LIMITS MAILMAX=1 RCPTMAX=1\n";
     network.serve("192.0.2.1:25", limited + takes);
@@ -357,6 +358,7 @@ TEST_F(DeliveryTest, TheWalkHasAnEnd) {
 // Slow in every reply, but within the limits of RFC 5321 4.5.3.2, and one recipient at a time.
 TEST_F(DeliveryTest, OneRecipientAtATimeCannotBeUsedToKeepUsForEver) {
     recipients = {"u@d.example", "v@d.example", "w@d.example"};
+    random = [](uint64_t) { return uint64_t{0}; };
     auto slowly = [](const std::string& recipient) {
         return "C: MAIL FROM:<a@s.example>\n wait 290\n S: 250 ok\n C: RCPT TO:<" + recipient +
                "@d.example>\n wait 290\n S: 250 ok\n C: DATA\n S: 354 go\n C: x\n C: .\n"
@@ -377,6 +379,39 @@ TEST_F(DeliveryTest, OneRecipientAtATimeCannotBeUsedToKeepUsForEver) {
     EXPECT_EQ(run(order()), outcome) << "in a session each";
     EXPECT_LE(time.now() - before, 2 * walk_limit);
     EXPECT_EQ(network.errors(), "");
+}
+
+// It takes two of three; whom it leaves over is a matter of chance, not of their order.
+TEST_F(DeliveryTest, OneRecipientAtATimeStarvesNobody) {
+    recipients = {"u@d.example", "v@d.example", "w@d.example"};
+    const std::string greeting = "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 ";
+    auto slowly = [](const std::string& recipient, const std::string& more = "") {
+        return "C: MAIL FROM:<a@s.example>\n wait 290\n S: 250 ok\n C: RCPT TO:<" + recipient +
+               "@d.example>\n wait 290\n S: 250 ok\n" + more +
+               "C: DATA\n S: 354 go\n C: x\n C: .\n wait 590\n S: 451 4.3.0 later\n";
+    };
+    const std::string reset = "C: RSET\n S: 250 ok\n";
+    const struct {
+        uint64_t random;
+        const char *first, *second;
+    } cases[] = {{0, "u", "v"}, {1, "v", "w"}, {2, "w", "u"}};
+    for (const auto& c : cases) {
+        random = [&c](uint64_t bound) { return std::min(c.random, bound - 1); };
+        network.serve("192.0.2.1:25", greeting + "LIMITS RCPTMAX=1\n" + slowly(c.first) + reset +
+                                          slowly(c.second) + leave);
+        run(order());
+        EXPECT_EQ(network.errors(), "") << "stated, " << c.first;
+    }
+    // Where it says so only when it has one, this one is the first every time; the others change.
+    const std::string too_many = "C: RCPT TO:<v@d.example>\n S: 452 4.5.3 too many\n"
+                                 "C: RCPT TO:<w@d.example>\n S: 452 4.5.3 too many\n";
+    for (uint64_t first : {0, 1}) {
+        random = [first](uint64_t bound) { return std::min(first, bound - 1); };
+        network.serve("192.0.2.1:25", greeting + "8BITMIME\n" + slowly("u", too_many) + reset +
+                                          slowly(first ? "w" : "v") + leave);
+        run(order());
+        EXPECT_EQ(network.errors(), "") << "found out, " << first;
+    }
 }
 
 // `queue limit max-per-destination` is the only limit.

@@ -54,6 +54,7 @@ struct Dialogue {
         relay::ClientSession session(*stream, std::move(options));
         opened = co_await session.open();
         relay::MemoryContent source(content);
+        const relay::Random random = [](uint64_t) { return uint64_t{0}; };
         relay::Message message(source);
         message.reverse_path = reverse_path;
         message.body = body;
@@ -62,7 +63,7 @@ struct Dialogue {
             results.clear();
             for (const std::string& recipient : recipients)
                 results.emplace_back(recipient);
-            co_await relay::send_message(session, message, results, TimePoint::max());
+            co_await relay::send_message(session, message, results, TimePoint::max(), random);
         }
         co_await time.sleep(pause);
         usable = session.usable();
