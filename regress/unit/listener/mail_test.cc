@@ -117,7 +117,7 @@ TEST_F(Mail, TheTraceIsPutInFrontOfWhatIsThere) {
     ASSERT_EQ(queue.messages.size(), 1u);
     EXPECT_EQ(queue.messages[0].content,
               "Received: from client.example (unknown [192.0.2.7])\r\n"
-              "\tby mx.test.example with ESMTP id 0000000000005e55.1\r\n"
+              "\tby mx.test.example with ESMTP id 0000000000005e55-1\r\n"
               "\tfor <user@dest.example>;\r\n"
               "\tMon, 23 Nov 2026 12:00:00 +0000\r\n"
               "Return-Path: <somebody@else.example>\r\n"
