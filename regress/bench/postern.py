@@ -9,7 +9,7 @@ from load import Failure
 CONFIGURATION = """spool "{directory}/spool"
 socket "{directory}/smtpd.sock"
 hostname gateway.bench.example
-smtp limit max-mails 1000000
+smtp limit max-mails 999999
 listen on 127.0.0.1 port {port}
 action "out" relay host smtp+notls://127.0.0.1:{sink_port}
 match from any for domain "dest.example" action "out"
