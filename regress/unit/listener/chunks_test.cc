@@ -256,14 +256,7 @@ TEST_F(Chunks, OutOfPlace) {
         C= QUIT\r\n
         S: 503 5.5.1 Say EHLO first*
         C: EHLO client.example
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250 *
+        offers PIPELINING
         C: BDAT 6 LAST
         C= QUIT\r\n
         S: 503 5.5.1 MAIL first

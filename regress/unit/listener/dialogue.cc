@@ -1,6 +1,8 @@
 #include "regress/unit/listener/dialogue.h"
 
 #include <cstdlib>
+#include <set>
+#include <sstream>
 
 namespace postern::listener::test {
 
@@ -149,6 +151,8 @@ void Dialogue::step(std::string_view line, int number) {
     flush();
     if (line.starts_with("S: ")) {
         expect_line(line.substr(3), where);
+    } else if (line.starts_with("offers")) {
+        expect_offer(line.substr(6), where);
     } else if (line.starts_with("pass ")) {
         time.advance(parse_duration(line.substr(5)));
     } else if (line == "silence") {
@@ -193,6 +197,26 @@ void Dialogue::expect_line(std::string_view pattern, const std::string& where) {
     EXPECT_TRUE(matches(pattern, line)) << where << "\n  but the server said: " << line;
 }
 
+void Dialogue::expect_offer(std::string_view keywords, const std::string& where) {
+    std::set<std::string> offered;
+    for (bool last = false; !last;) {
+        const size_t end = unread_.find("\r\n");
+        if (end == std::string::npos || !unread_.starts_with("250")) {
+            ADD_FAILURE() << where << "\n  but the server said: \"" << unread_ << '"';
+            return;
+        }
+        last = unread_[3] == ' ';
+        offered.insert(unread_.substr(4, unread_.find_first_of(" \r", 4) - 4));
+        unread_.erase(0, end + 2);
+    }
+    std::istringstream words{std::string(keywords)};
+    for (std::string word; words >> word;) {
+        const bool wanted = word[0] != '!';
+        EXPECT_EQ(offered.count(word.substr(wanted ? 0 : 1)), wanted ? 1u : 0u)
+            << where << ": " << word;
+    }
+}
+
 void Dialogue::expect_silence(const std::string& where) {
     if (client)
         unread_ += client->take();
@@ -204,14 +228,7 @@ void Dialogue::greet() {
     play(R"(
         S: 220 mx.test.example ESMTP Postern
         C: EHLO client.example
-        S: 250-mx.test.example Hello client.example
-        S: 250-PIPELINING
-        S: 250-SIZE *
-        S: 250-8BITMIME
-        S: 250-CHUNKING
-        S: 250-LIMITS *
-        S: 250-HELP
-        S: 250 ENHANCEDSTATUSCODES
+        offers PIPELINING
     )");
 }
 

@@ -10,6 +10,8 @@
 //   C: TEXT       the client sends TEXT and CRLF; several in a row travel in one piece (pipelining)
 //   C= TEXT       it sends TEXT as it is, where \r \n \0 \\ and \xNN are escapes
 //   S: TEXT       the server has sent this line; '*' stands for anything
+//   offers WORDS  the server has sent the reply to EHLO: these keywords are in it, and not those
+//                 that have a '!' before them
 //   pass 5m       time passes: s, m, h
 //   silence       the server has said nothing more
 //   close         the client closes its connection
@@ -77,6 +79,7 @@ class Dialogue : public testing::Test, SessionOwner {
     void step(std::string_view line, int number);
     void flush();
     void expect_line(std::string_view pattern, const std::string& where);
+    void expect_offer(std::string_view keywords, const std::string& where);
     void expect_silence(const std::string& where);
 
     ClientLimits clients_{0x5ec7e7};

@@ -306,14 +306,7 @@ TEST_F(Mail, APipelinedBurst) {
     play(R"(
         S: 220 *
         C: EHLO client.example
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250 *
+        offers PIPELINING
         C: MAIL FROM:<a@client.example>
         C: RCPT TO:<one@dest.example>
         C: RCPT TO:<two@dest.example>

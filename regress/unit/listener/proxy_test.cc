@@ -20,14 +20,7 @@ TEST_F(Proxied, TheClientIsTheOneBehindIt) {
         C: PROXY TCP4 198.51.100.7 192.0.2.1 4711 25
         S: 220 *
         C: EHLO client.example
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250-*
-        S: 250 *
+        offers PIPELINING
         C: MAIL FROM:<a@client.example>
         S: 250 *
         C: RCPT TO:<user@dest.example>
