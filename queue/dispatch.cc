@@ -101,12 +101,13 @@ Result<void> Dispatch::deliver(Job& job) {
     deliver.message = job.message->id;
     deliver.route = table_.routes.get(job.route);
     deliver.reverse_path = message.envelope.reverse_path;
-    deliver.body = message.envelope.body;
+    deliver.parameters = message.envelope.parameters;
     deliver.traits = message.traits;
     for_each_recipient(job, [&](uint32_t index) {
         ipc::DeliveryRecipient recipient;
         recipient.index = index;
         recipient.address = message.envelope.recipients[index];
+        recipient.parameters = message.envelope.parameters_of(index);
         deliver.recipients.push_back(std::move(recipient));
         table_.set_stage(job.message->recipients[index], Stage::in_flight);
     });

@@ -18,6 +18,19 @@ bool plain(const std::string& path) {
            });
 }
 
+bool sane_parameters(const ipc::Envelope& envelope) {
+    if (!is_valid(envelope.parameters))
+        return false;
+    uint64_t next = 0; // they are in order
+    for (const ipc::RecipientOptions& options : envelope.options) {
+        if (options.index < next || options.index >= envelope.recipients.size() ||
+            !is_valid(options.parameters))
+            return false;
+        next = uint64_t{options.index} + 1;
+    }
+    return true;
+}
+
 // What a listener checks before it submits: if it is not so, the listener is broken or taken over.
 bool sane(const ipc::Submit& submit, bool has_file) {
     const ipc::Envelope& envelope = submit.envelope;
@@ -26,6 +39,8 @@ bool sane(const ipc::Submit& submit, bool has_file) {
     for (const std::string& recipient : envelope.recipients)
         if (recipient.empty() || !plain(recipient))
             return false;
+    if (!sane_parameters(envelope))
+        return false;
     const uint64_t size = has_file ? submit.file_length : submit.content.bytes.size();
     if (submit.traits.header_length > size)
         return false;

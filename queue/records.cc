@@ -4,7 +4,7 @@ namespace postern {
 
 namespace {
 
-constexpr uint8_t message_format = 1;
+constexpr uint8_t message_format = 2;
 constexpr uint8_t progress_format = 1;
 
 template <class T> Result<T> decode(std::string_view bytes, uint8_t format, const char* what) {

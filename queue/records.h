@@ -25,7 +25,7 @@ struct BounceCause {
 
 // A Message record, besides the content.
 struct StoredMessage {
-    uint8_t format = 1;
+    uint8_t format = 2;
     ipc::Envelope envelope;
     ipc::ContentTraits traits;
     std::optional<BounceCause> cause; // of a bounce that we wrote ourselves

@@ -160,6 +160,14 @@ struct AuthOptions {
     }
 };
 
+// Extensions of SMTP that a listener need not offer.
+struct ExtensionOptions {
+    bool dsn = true;          // RFC 3461; `no-dsn`
+    bool binary_mime = false; // RFC 3030; `binarymime`
+
+    static constexpr auto fields(auto& m) { return std::tie(m.dsn, m.binary_mime); }
+};
+
 // `listen on … port …`. A name or an interface is resolved to addresses by the supervisor.
 struct Listen {
     std::string on; // address, host name, or interface name
@@ -170,6 +178,7 @@ struct Listen {
     ProxyProtocol proxy = ProxyProtocol::none;
     std::string proxy_from; // table of the proxies' networks; empty: loopback addresses only
     AuthOptions auth;
+    ExtensionOptions extensions;
     uint32_t line = 0;
 };
 
@@ -221,6 +230,8 @@ struct Limits {
     uint64_t max_bytes = 0;           // `smtp limit max-bytes`, of one session; 0: no limit
     // `smtp limit max-memory`: bytes that the sessions of one listener process hold.
     uint64_t max_memory = 256 * 1024 * 1024;
+    // `smtp limit max-hold`: how long a message may be held for later (RFC 4865); 0: not at all
+    std::chrono::seconds max_hold{std::chrono::hours(24 * 7)};
     ClientRates per_address{.sessions = 200};
     ClientRates per_network{.sessions = 1000};
     ClientRates in_all;

@@ -1,4 +1,5 @@
-// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …] [auth …] [proxy …]`
+// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …] [auth …] [proxy …] [no-dsn]
+// [binarymime]`
 #include "common/config/grammar.h"
 
 #include <algorithm>
@@ -54,6 +55,10 @@ void parse_listen(Grammar& g) {
             listen.hostname = read_name(g.in, "a host name", is_host_name);
         } else if (options.accept("tag")) {
             listen.tag = read_name(g.in, "a tag of at most 31 bytes", is_tag);
+        } else if (options.accept("no-dsn")) {
+            listen.extensions.dsn = false;
+        } else if (options.accept("binarymime")) {
+            listen.extensions.binary_mime = true;
         } else if (options.accept("proxy")) {
             if (listen.proxy == ProxyProtocol::none)
                 listen.proxy = ProxyProtocol::v1_or_v2;
@@ -64,7 +69,7 @@ void parse_listen(Grammar& g) {
             listen.proxy_from = read_table(g, TableUse::networks, "proxy-from");
         } else if (!parse_tls_option(g, options, listen.tls) &&
                    !parse_auth_option(g, options, listen.auth)) {
-            g.in.refuse({"filter", "hostnames", "inet4", "inet6", "mask-src", "no-dsn"});
+            g.in.refuse({"filter", "hostnames", "inet4", "inet6", "mask-src"});
             g.in.fail();
         }
     }

@@ -20,6 +20,17 @@ uint64_t read_amount(TokenStream& in) {
                       });
 }
 
+// A time, or 0 for none. FUTURERELEASE has nine digits for seconds (RFC 4865 4).
+std::chrono::seconds read_hold(TokenStream& in) {
+    const Position place = in.position();
+    if (in.accept("0"))
+        return std::chrono::seconds(0);
+    const std::chrono::seconds hold = read_duration(in);
+    if (hold.count() > 999'999'999)
+        in.fail(place, "a time of 999999999 seconds at most");
+    return hold;
+}
+
 // `smtp limit per-address sessions 10 mail-rate 100 …`. `all`: of all clients together, whose
 // sessions at once are max-sessions, and whose errors no innocent client is to suffer for.
 void parse_client_rates(Grammar& g, ClientRates& rates, bool all) {
@@ -75,6 +86,8 @@ void parse_smtp_limits(Grammar& g) {
             limits.max_bytes = read_amount(g.in);
         else if (options.accept("max-memory"))
             limits.max_memory = read_amount(g.in);
+        else if (options.accept("max-hold"))
+            limits.max_hold = read_hold(g.in);
         else
             g.in.fail();
     } while (g.in.more());

@@ -19,7 +19,8 @@ namespace postern::ipc {
 struct DeliveryRecipient {
     uint32_t index = 0;  // among the message's recipients
     std::string address; // forward-path in wire form
-    static constexpr auto fields(auto& m) { return std::tie(m.index, m.address); }
+    RecipientParameters parameters;
+    static constexpr auto fields(auto& m) { return std::tie(m.index, m.address, m.parameters); }
 };
 
 // One transaction's worth of one message, for one destination. Answered by one Outcome.
@@ -28,7 +29,7 @@ struct Deliver {
     uint64_t message = 0;
     Route route; // equal for all recipients
     std::string reverse_path;
-    Body body = Body::seven_bit;
+    MailParameters parameters; // BY: what is left of it now
     ContentTraits traits;
     std::vector<DeliveryRecipient> recipients;
     Blob content;                     // all of it, or empty when in `file`
@@ -36,7 +37,7 @@ struct Deliver {
     uint64_t file_offset = 0;
     uint64_t file_length = 0;
     static constexpr auto fields(auto& m) {
-        return std::tie(m.delivery, m.message, m.route, m.reverse_path, m.body, m.traits,
+        return std::tie(m.delivery, m.message, m.route, m.reverse_path, m.parameters, m.traits,
                         m.recipients, m.content, m.file, m.file_offset, m.file_length);
     }
 };
@@ -44,15 +45,25 @@ struct Deliver {
 enum class RecipientStatus : uint8_t { delivered, temporary, permanent };
 constexpr RecipientStatus last_enumerator(RecipientStatus) { return RecipientStatus::permanent; }
 
+// Who has a delivered message now (RFC 3461 5.2): is there a report of success to be written?
+enum class Handover : uint8_t {
+    relayed,       // a next hop that knows nothing of such reports
+    relayed_aware, // one that was told what to report, and will do so
+    delivered,     // it lies in the mailbox, or with an LMTP server
+};
+constexpr Handover last_enumerator(Handover) { return Handover::delivered; }
+
 struct RecipientOutcome {
     uint32_t index = 0;
     RecipientStatus status = RecipientStatus::temporary;
-    std::string enhanced;     // "5.1.1"; never empty
+    Handover handover = Handover::relayed; // if delivered
+    std::string enhanced;                  // "5.1.1"; never empty
     std::string diagnostic;   // the next hop's reply or what happened, sanitised, at most 1 KiB
     bool from_remote = false; // `diagnostic` is an SMTP reply of `remote`
     std::string remote; // "mx1.example[192.0.2.1]:25", or the mailbox; empty: nobody was reached
     static constexpr auto fields(auto& m) {
-        return std::tie(m.index, m.status, m.enhanced, m.diagnostic, m.from_remote, m.remote);
+        return std::tie(m.index, m.status, m.handover, m.enhanced, m.diagnostic, m.from_remote,
+                        m.remote);
     }
 };
 

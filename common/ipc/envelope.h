@@ -2,12 +2,14 @@
 // routing is worked out anew at every attempt and the rules may ask for any of it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "common/base/ip_address.h"
+#include "common/smtp/parameters.h"
 
 namespace postern::ipc {
 
@@ -28,19 +30,34 @@ struct Origin {
     }
 };
 
-// BODY= of MAIL (RFC 6152).
-enum class Body : uint8_t { seven_bit, eight_bit_mime };
-constexpr Body last_enumerator(Body) { return Body::eight_bit_mime; }
+// Recipients for whom nothing was said have none.
+struct RecipientOptions {
+    uint32_t index = 0; // in Envelope::recipients
+    RecipientParameters parameters;
+    static constexpr auto fields(auto& m) { return std::tie(m.index, m.parameters); }
+};
 
 struct Envelope {
     Origin origin;
     std::string reverse_path;            // in wire form without brackets; empty: the null path
     std::vector<std::string> recipients; // forward-paths in wire form without brackets
-    Body body = Body::seven_bit;
-    int64_t accepted_at = 0; // seconds since the epoch
+    MailParameters parameters;
+    std::vector<RecipientOptions> options; // by index
+    int64_t accepted_at = 0;               // seconds since the epoch
+    int64_t release_at = 0; // not to be delivered before (RFC 4865); seconds since the epoch
+
+    // What was said of this recipient.
+    const RecipientParameters& parameters_of(uint32_t index) const {
+        static const RecipientParameters none;
+        const auto found = std::lower_bound(
+            options.begin(), options.end(), index,
+            [](const RecipientOptions& one, uint32_t wanted) { return one.index < wanted; });
+        return found != options.end() && found->index == index ? found->parameters : none;
+    }
 
     static constexpr auto fields(auto& m) {
-        return std::tie(m.origin, m.reverse_path, m.recipients, m.body, m.accepted_at);
+        return std::tie(m.origin, m.reverse_path, m.recipients, m.parameters, m.options,
+                        m.accepted_at, m.release_at);
     }
 };
 

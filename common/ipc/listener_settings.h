@@ -19,10 +19,12 @@ struct ListenAddress {
     std::string tag;
     TlsOptions tls;
     AuthOptions auth{};
+    ExtensionOptions extensions{};
     ProxyProtocol proxy = ProxyProtocol::none;
     std::vector<Network> proxies{}; // trusted to say who the client is, besides loopback addresses
     static constexpr auto fields(auto& m) {
-        return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.auth, m.proxy, m.proxies);
+        return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.auth, m.extensions, m.proxy,
+                        m.proxies);
     }
 };
 
@@ -57,11 +59,12 @@ struct ListenerSettings {
     uint32_t max_commands = 0; // in a session, then 421; 0: no limit
     uint64_t max_bytes = 0;    // from the client of a session, then 421; 0: no limit
     uint64_t max_memory = 0;   // bytes that the sessions of this process hold; 0: no limit
+    int64_t max_hold = 0;      // seconds that a message may be held for later; 0: not at all
     ClientPolicy clients;
     static constexpr auto fields(auto& m) {
         return std::tie(m.addresses, m.pkis, m.authorities, m.max_message_size, m.max_recipients,
                         m.max_mails, m.max_sessions, m.max_errors, m.max_received_hops,
-                        m.max_commands, m.max_bytes, m.max_memory, m.clients);
+                        m.max_commands, m.max_bytes, m.max_memory, m.max_hold, m.clients);
     }
 };
 

@@ -2,41 +2,15 @@
 // joins them to the verbs.
 #include "common/smtp/command.h"
 
+#include "common/smtp/command_parts.h"
 #include "common/smtp/limits.h"
 #include "common/smtp/text.h"
-
-#include <limits>
 
 namespace postern {
 
 namespace {
 
-CommandError refuse(int code, EnhancedStatusCode status, std::string text) {
-    return CommandError{Reply(code, status, std::move(text)), AddressError::none};
-}
-
-CommandError bad_arguments(std::string text) {
-    return refuse(501, status::invalid_arguments, std::move(text));
-}
-
-bool is_plain(std::string_view text) {
-    for (char c : text)
-        if (c < 0x20 || c >= 0x7f)
-            return false;
-    return true;
-}
-
-void skip_spaces(std::string_view& text) {
-    while (!text.empty() && text.front() == ' ')
-        text.remove_prefix(1);
-}
-
-std::string_view take_word(std::string_view& text) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(word.size());
-    skip_spaces(text);
-    return word;
-}
+using namespace command_parts;
 
 // Takes "FROM:" or "TO:", in any case.
 bool take_label(std::string_view& text, std::string_view label) {
@@ -74,126 +48,6 @@ template <class Hello> Command parse_hello(std::string_view argument, std::strin
     return Hello{std::move(*identity)};
 }
 
-bool is_keyword(std::string_view text) {
-    if (text.empty() || text.front() == '-')
-        return false;
-    for (char c : text)
-        if (!is_ascii_letter(c) && !is_ascii_digit(c) && c != '-')
-            return false;
-    return true;
-}
-
-// esmtp-param *(SP esmtp-param); all that is wrong with them whatever they mean.
-std::optional<CommandError> parse_parameters(std::string_view text,
-                                             std::vector<EsmtpParameter>& out) {
-    while (!text.empty()) {
-        const std::string_view word = take_word(text);
-        const std::size_t equals = word.find('=');
-        EsmtpParameter parameter;
-        for (char c : word.substr(0, equals))
-            parameter.keyword += ascii_upper(c);
-        if (!is_keyword(parameter.keyword))
-            return bad_arguments("Bad parameter syntax");
-        if (equals != std::string_view::npos) {
-            parameter.has_value = true;
-            parameter.value = word.substr(equals + 1);
-            if (parameter.value.empty() || parameter.value.find('=') != std::string::npos)
-                return bad_arguments("Bad value of parameter " + parameter.keyword);
-        }
-        for (const EsmtpParameter& other : out)
-            if (other.keyword == parameter.keyword)
-                return bad_arguments("Parameter " + parameter.keyword + " given twice");
-        if (out.size() == limits::esmtp_parameters)
-            return bad_arguments("Too many parameters");
-        out.push_back(std::move(parameter));
-    }
-    return std::nullopt;
-}
-
-CommandError unsupported(const EsmtpParameter& parameter) {
-    return refuse(555, status::invalid_arguments,
-                  "Parameter " + parameter.keyword + " not supported");
-}
-
-std::optional<CommandError> check_allowed(const std::vector<EsmtpParameter>& parameters,
-                                          std::span<const std::string_view> allowed,
-                                          bool extended) {
-    for (const EsmtpParameter& parameter : parameters) {
-        bool found = false;
-        for (std::string_view keyword : allowed)
-            found = found || keyword == parameter.keyword;
-        if (!found || !extended)
-            return unsupported(parameter);
-    }
-    return std::nullopt;
-}
-
-// RFC 1870 3: 1*20DIGIT. What 64 bits cannot hold is above every limit anyway.
-std::optional<std::uint64_t> parse_size(std::string_view digits) {
-    if (digits.empty() || digits.size() > 20)
-        return std::nullopt;
-    static constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
-    std::uint64_t size = 0;
-    for (char c : digits) {
-        if (!is_ascii_digit(c))
-            return std::nullopt;
-        const auto digit = static_cast<std::uint64_t>(c - '0');
-        size = size > (most - digit) / 10 ? most : size * 10 + digit;
-    }
-    return size;
-}
-
-// RFC 3461 4: "+" and two upper-case hexadecimal digits stand for an octet.
-std::optional<std::string> decode_xtext(std::string_view text) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
-    std::string out;
-    while (!text.empty()) {
-        if (text.front() != '+') {
-            out += text.front();
-            text.remove_prefix(1);
-            continue;
-        }
-        const std::size_t high = text.size() < 3 ? digits.npos : digits.find(text[1]);
-        const std::size_t low = text.size() < 3 ? digits.npos : digits.find(text[2]);
-        if (high == digits.npos || low == digits.npos)
-            return std::nullopt;
-        out += static_cast<char>(high * 16 + low);
-        text.remove_prefix(3);
-    }
-    return out;
-}
-
-// AUTH= of MAIL (RFC 4954 5): who has submitted the message, as the client says.
-bool is_submitter(const EsmtpParameter& parameter) {
-    const auto text = decode_xtext(parameter.value);
-    return text && (*text == "<>" || parse_mailbox(*text));
-}
-
-// Moves SIZE and BODY from the list to their members.
-std::optional<CommandError> take_mail_parameters(MailCommand& mail) {
-    std::vector<EsmtpParameter> others;
-    for (EsmtpParameter& parameter : mail.parameters) {
-        if (parameter.keyword == "SIZE") {
-            mail.size = parse_size(parameter.value);
-            if (!mail.size)
-                return bad_arguments("Bad value of parameter SIZE");
-        } else if (parameter.keyword == "BODY") {
-            if (equal_ignoring_case(parameter.value, "8BITMIME"))
-                mail.body = BodyType::eight_bit_mime;
-            else if (equal_ignoring_case(parameter.value, "7BIT"))
-                mail.body = BodyType::seven_bit;
-            else
-                return bad_arguments("Bad value of parameter BODY");
-        } else if (parameter.keyword == "AUTH" && !is_submitter(parameter)) {
-            return bad_arguments("Bad value of parameter AUTH");
-        } else {
-            others.push_back(std::move(parameter));
-        }
-    }
-    mail.parameters = std::move(others);
-    return std::nullopt;
-}
-
 CommandError bad_path(AddressError error, EnhancedStatusCode syntax, std::string_view what) {
     CommandError result;
     result.address_error = error;
@@ -202,20 +56,7 @@ CommandError bad_path(AddressError error, EnhancedStatusCode syntax, std::string
     return result;
 }
 
-// What is behind the path: nothing, or a space and parameters.
-std::optional<CommandError> parse_tail(std::string_view tail,
-                                       std::vector<EsmtpParameter>& parameters) {
-    if (tail.empty())
-        return std::nullopt;
-    if (tail.front() != ' ')
-        return bad_arguments("Unexpected text after the address");
-    skip_spaces(tail);
-    if (!is_plain(tail))
-        return refuse(501, status::syntax_error, "Control or non-ASCII character in parameters");
-    return parse_parameters(tail, parameters);
-}
-
-Command parse_mail(std::string_view argument, const AllowedParameters& allowed) {
+Command parse_mail(std::string_view argument, const Extensions& offered) {
     if (!take_label(argument, "FROM:"))
         return refuse(501, status::syntax_error, "Syntax: MAIL FROM:<address>");
     MailCommand mail;
@@ -224,20 +65,12 @@ Command parse_mail(std::string_view argument, const AllowedParameters& allowed) 
     if (!path)
         return bad_path(error, status::bad_sender_syntax, "sender address");
     mail.reverse_path = std::move(*path);
-    if (auto refused = parse_tail(argument, mail.parameters))
+    if (auto refused = take_parameters(argument, mail, offered))
         return std::move(*refused);
-    if (!mail.parameters.empty()) {
-        if (!allowed.extended)
-            return unsupported(mail.parameters.front());
-        if (auto refused = take_mail_parameters(mail))
-            return std::move(*refused);
-        if (auto refused = check_allowed(mail.parameters, allowed.mail, allowed.extended))
-            return std::move(*refused);
-    }
     return mail;
 }
 
-Command parse_rcpt(std::string_view argument, const AllowedParameters& allowed) {
+Command parse_rcpt(std::string_view argument, const Extensions& offered) {
     if (!take_label(argument, "TO:"))
         return refuse(501, status::syntax_error, "Syntax: RCPT TO:<address>");
     RcptCommand rcpt;
@@ -246,9 +79,7 @@ Command parse_rcpt(std::string_view argument, const AllowedParameters& allowed) 
     if (!path)
         return bad_path(error, status::bad_recipient_syntax, "recipient address");
     rcpt.forward_path = std::move(*path);
-    if (auto refused = parse_tail(argument, rcpt.parameters))
-        return std::move(*refused);
-    if (auto refused = check_allowed(rcpt.parameters, allowed.rcpt, allowed.extended))
+    if (auto refused = take_parameters(argument, rcpt, offered))
         return std::move(*refused);
     return rcpt;
 }
@@ -347,7 +178,7 @@ CommandError line_too_long() { return refuse(500, status::syntax_error, "Line to
 
 } // namespace
 
-Command parse_command(std::string_view line, const AllowedParameters& allowed) {
+Command parse_command(std::string_view line, const Extensions& offered) {
     const std::size_t length = line.size() + 2; // its CRLF counts
     while (!line.empty() && (line.back() == ' ' || line.back() == '\t'))
         line.remove_suffix(1);
@@ -356,10 +187,10 @@ Command parse_command(std::string_view line, const AllowedParameters& allowed) {
 
     if (equal_ignoring_case(verb, "MAIL"))
         return length > limits::mail_command_line ? Command(line_too_long())
-                                                  : parse_mail(argument, allowed);
+                                                  : parse_mail(argument, offered);
     if (equal_ignoring_case(verb, "RCPT"))
         return length > limits::rcpt_command_line ? Command(line_too_long())
-                                                  : parse_rcpt(argument, allowed);
+                                                  : parse_rcpt(argument, offered);
     constexpr std::string_view bdat = "BDAT";
     if (equal_ignoring_case(line.substr(0, bdat.size()), bdat))
         return parse_bdat(line.substr(bdat.size()), length);

@@ -5,26 +5,16 @@
 
 #include "common/base/secret.h"
 #include "common/smtp/address.h"
+#include "common/smtp/parameters.h"
 #include "common/smtp/reply.h"
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 namespace postern {
-
-// esmtp-param of RFC 5321 4.1.2.
-struct EsmtpParameter {
-    std::string keyword; // upper case
-    std::string value;
-    bool has_value = false; // "KEYWORD=value", not "KEYWORD"
-};
-
-enum class BodyType : std::uint8_t { unspecified, seven_bit, eight_bit_mime }; // RFC 6152
 
 struct HeloCommand {
     std::string identity; // domain or address literal, as sent
@@ -33,14 +23,16 @@ struct EhloCommand {
     std::string identity;
 };
 struct MailCommand {
-    Mailbox reverse_path;              // is_null() for <>
+    Mailbox reverse_path; // is_null() for <>
+    MailParameters parameters;
     std::optional<std::uint64_t> size; // SIZE= (RFC 1870); saturated at 2^64-1
-    BodyType body = BodyType::unspecified;
-    std::vector<EsmtpParameter> parameters; // the others that were allowed
+    // FUTURERELEASE (RFC 4865), one of them: seconds from now, or since the epoch.
+    std::optional<std::int64_t> hold_for;
+    std::optional<std::int64_t> hold_until;
 };
 struct RcptCommand {
     Mailbox forward_path; // without a domain for <postmaster>
-    std::vector<EsmtpParameter> parameters;
+    RecipientParameters parameters;
 };
 struct DataCommand {};
 struct BdatCommand {    // RFC 3030 2
@@ -61,7 +53,7 @@ struct HelpCommand {
 };
 struct StarttlsCommand {}; // recognised; whether it is offered is the session's affair
 struct AuthCommand {       // RFC 4954 4; likewise
-    std::string mechanism;  // upper case
+    std::string mechanism; // upper case
     // As sent, not decoded: base64, or "=" for one of no length. Nothing: there was none.
     std::optional<Secret> initial_response;
 };
@@ -79,13 +71,18 @@ using Command = std::variant<CommandError, HeloCommand, EhloCommand, MailCommand
                              DataCommand, BdatCommand, RsetCommand, NoopCommand, QuitCommand,
                              VrfyCommand, ExpnCommand, HelpCommand, StarttlsCommand, AuthCommand>;
 
-// The parameters that the session's extensions define besides SIZE and BODY of MAIL, in upper case.
-// The value of AUTH= of MAIL is checked (RFC 4954 5: a mailbox or "<>", as xtext), others are not.
-// All others are refused with 555 5.5.4 (RFC 5321 4.1.1.11).
-struct AllowedParameters {
-    std::span<const std::string_view> mail;
-    std::span<const std::string_view> rcpt;
-    bool extended = true; // false after HELO: no parameters at all, SIZE and BODY neither
+// What the session offers now, and so takes in MAIL and RCPT. Parameters of what is not offered are
+// refused with 555 5.5.4 (RFC 5321 4.1.1.11).
+struct Extensions {
+    bool any = true;             // false after HELO: no parameters at all
+    bool auth = false;           // AUTH= of MAIL (RFC 4954 5): checked, and not kept
+    bool binary_mime = false;    // RFC 3030
+    bool dsn = false;            // RFC 3461
+    bool smtp_utf8 = false;      // RFC 6531
+    bool require_tls = false;    // RFC 8689
+    bool priority = false;       // RFC 6710
+    bool deliver_by = false;     // RFC 2852
+    bool future_release = false; // RFC 4865
 };
 
 // `line` without its CRLF. The replies of errors:
@@ -99,6 +96,6 @@ struct AllowedParameters {
 // AUTH may be as long as MAIL, although RFC 4954 4 gives it 512 octets: some clients do not count.
 // Tolerated: white space at the end (4.1.1), several spaces for one, a space behind "FROM:" and
 // "TO:", underscores and a trailing dot in a HELO name, text behind a HELO literal (4.1.1.1).
-Command parse_command(std::string_view line, const AllowedParameters& allowed = {});
+Command parse_command(std::string_view line, const Extensions& offered = {});
 
 } // namespace postern

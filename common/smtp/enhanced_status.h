@@ -74,6 +74,7 @@ inline constexpr EnhancedStatusCode none{};
 inline constexpr EnhancedStatusCode success{2, 0, 0};
 inline constexpr EnhancedStatusCode sender_valid{2, 1, 0};
 inline constexpr EnhancedStatusCode recipient_valid{2, 1, 5};
+inline constexpr EnhancedStatusCode priority_changed{2, 3, 6}; // RFC 6710 9
 inline constexpr EnhancedStatusCode content_accepted{2, 6, 0};
 inline constexpr EnhancedStatusCode undefined{5, 0, 0};
 inline constexpr EnhancedStatusCode bad_mailbox{5, 1, 1};

@@ -20,8 +20,10 @@ inline constexpr std::size_t recipients = 100;    // 4.5.3.1.8: the least that m
 
 // What extensions add to the command line of MAIL (4.5.3.1.4): SIZE 26 (RFC 1870 3), BODY 17
 // (RFC 6152 2), RET and ENVID 107 (RFC 3461 4), SMTPUTF8 10 (RFC 6531 3.1), AUTH 500 (RFC 4954 3),
-// REQUIRETLS 11 (RFC 8689 2); and to that of RCPT: NOTIFY and ORCPT 500 (RFC 3461 4).
-inline constexpr std::size_t mail_command_line = command_line + 26 + 17 + 107 + 10 + 500 + 11;
+// REQUIRETLS 11 (RFC 8689 2), BY 17 (RFC 2852 3), MT-PRIORITY 15 (RFC 6710 3), HOLDFOR or HOLDUNTIL
+// 34 (RFC 4865 3); and to that of RCPT: NOTIFY and ORCPT 500 (RFC 3461 4).
+inline constexpr std::size_t mail_command_line =
+    command_line + 26 + 17 + 107 + 10 + 500 + 11 + 17 + 15 + 34;
 inline constexpr std::size_t rcpt_command_line = command_line + 500;
 // No command is longer than this: the bound for a reader that does not know the verb yet.
 inline constexpr std::size_t any_command_line =

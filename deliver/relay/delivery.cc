@@ -101,12 +101,14 @@ Delivery::Delivery(Surroundings surroundings, std::shared_ptr<const Identity> id
       content_(open_content(order_)), message_(*content_),
       walk_until_(around_.network.executor().now() + walk_limit) {
     message_.reverse_path = order_.reverse_path;
-    message_.body = order_.body;
+    message_.parameters = order_.parameters;
     message_.eight_bit = order_.traits.eight_bit;
     const size_t count = std::min(order_.recipients.size(), recipients_limit);
     recipients_.reserve(count);
-    for (size_t i = 0; i < count; ++i)
+    for (size_t i = 0; i < count; ++i) {
         recipients_.emplace_back(recipient_address(order_.route, order_.recipients[i].address));
+        recipients_.back().parameters = order_.recipients[i].parameters;
+    }
 }
 
 size_t Delivery::open_recipients() const {

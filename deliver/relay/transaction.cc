@@ -158,7 +158,7 @@ std::string Transaction::mail_command() const {
     if (capabilities.size)
         line += " SIZE=" + std::to_string(message_.content.size());
     if (capabilities.eight_bit_mime &&
-        (message_.eight_bit || message_.body == ipc::Body::eight_bit_mime))
+        (message_.eight_bit || message_.parameters.body == Body::eight_bit_mime))
         line += " BODY=8BITMIME";
     return line + "\r\n";
 }

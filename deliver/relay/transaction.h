@@ -38,7 +38,7 @@ inline constexpr uint64_t least_content_rate = 1024;
 struct Message {
     explicit Message(ContentSource& content) : content(content) {}
     std::string reverse_path; // in wire form without brackets; empty: the null path
-    ipc::Body body = ipc::Body::seven_bit;
+    MailParameters parameters;
     bool eight_bit = false; // a byte over 127 occurs in the content
     ContentSource& content;
 };
@@ -48,6 +48,7 @@ enum class Verdict : uint8_t { open, delivered, temporary, permanent };
 struct Recipient {
     explicit Recipient(std::string address) : address(std::move(address)) {}
     std::string address; // what stands between the brackets of RCPT
+    RecipientParameters parameters;
     Verdict verdict = Verdict::open;
     Diagnosis diagnosis; // why; while `open`: what went wrong last
 };

@@ -25,19 +25,22 @@ void check_mailbox(const Mailbox& mailbox) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view line = fuzz::text_of(data, size);
     for (bool extended : {true, false}) {
-        AllowedParameters allowed;
-        allowed.extended = extended;
-        const Command command = parse_command(line, allowed);
+        const Extensions everything{true, true, true, true, true, true, true, true, true};
+        Extensions nothing;
+        nothing.any = false;
+        const Command command = parse_command(line, extended ? everything : nothing);
         if (const auto* error = std::get_if<CommandError>(&command)) {
             expect(error->reply.code >= 500 && error->reply.code <= 555, "a refusal is a 5yz");
             expect(to_wire(error->reply).size() <= limits::reply_line, "and one line");
         } else if (const auto* mail = std::get_if<MailCommand>(&command)) {
             check_mailbox(mail->reverse_path);
-            expect(extended || (!mail->size && mail->body == BodyType::unspecified),
+            expect(extended || (!mail->size && mail->parameters == MailParameters()),
                    "after HELO there are no parameters");
+            expect(is_valid(mail->parameters), "what was accepted is valid");
         } else if (const auto* rcpt = std::get_if<RcptCommand>(&command)) {
             expect(!rcpt->forward_path.is_null(), "a forward-path is not null");
             check_mailbox(rcpt->forward_path);
+            expect(is_valid(rcpt->parameters), "what was accepted is valid");
         }
         for (char c : line)
             if (c == '\0' || c == '\r' || c == '\n')

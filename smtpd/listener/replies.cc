@@ -35,14 +35,26 @@ Reply helo(std::string_view hostname, std::string_view client) {
 }
 
 Reply ehlo(std::string_view hostname, std::string_view client,
-           const ipc::ListenerSettings& settings, bool starttls, bool auth) {
+           const ipc::ListenerSettings& settings, const Extensions& offered, bool starttls,
+           int64_t now) {
     std::string text = std::string(hostname) + " Hello " + std::string(client);
     text += "\nPIPELINING\nSIZE " + std::to_string(settings.max_message_size);
     if (starttls)
         text += "\nSTARTTLS";
-    if (auth)
+    if (offered.auth)
         text += "\nAUTH " + std::string(sasl_mechanisms);
     text += "\n8BITMIME\nCHUNKING";
+    for (auto [is_offered, keyword] :
+         {std::pair(offered.binary_mime, "\nBINARYMIME"),
+          std::pair(offered.smtp_utf8, "\nSMTPUTF8"), std::pair(offered.dsn, "\nDSN"),
+          std::pair(offered.require_tls, "\nREQUIRETLS"),
+          std::pair(offered.priority, "\nMT-PRIORITY"),
+          std::pair(offered.deliver_by, "\nDELIVERBY")})
+        if (is_offered)
+            text += keyword;
+    if (offered.future_release)
+        text += "\nFUTURERELEASE " + std::to_string(settings.max_hold) + ' ' +
+                format_timestamp(now + settings.max_hold);
     std::string limits;
     if (settings.max_mails != 0)
         limits += " MAILMAX=" + std::to_string(settings.max_mails);
@@ -56,6 +68,10 @@ Reply ehlo(std::string_view hostname, std::string_view client,
 
 Reply ok() { return Reply(250, status::success, "Ok"); }
 Reply sender_ok() { return Reply(250, status::sender_valid, "Sender ok"); }
+Reply priority_changed(int priority) {
+    return Reply(250, status::priority_changed,
+                 std::to_string(priority) + " is the new priority assigned to the message");
+}
 Reply recipient_ok() { return Reply(250, status::recipient_valid, "Recipient ok"); }
 Reply start_data() { return Reply(354, "End data with <CR><LF>.<CR><LF>"); }
 
@@ -81,7 +97,7 @@ Reply help() {
                  "Commands: HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT "
                  "VRFY EXPN HELP\n"
                  "  EHLO host.example\n"
-                 "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME]\n"
+                 "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME] ...\n"
                  "  RCPT TO:<recipient@b.example>\n"
                  "  DATA, the message, and a line with a single dot\n"
                  "  BDAT octets [LAST], and as many octets of the message\n"
@@ -112,6 +128,13 @@ Reply data_after_chunk() {
 }
 Reply recipient_after_chunk() {
     return Reply(503, status::invalid_command, "BDAT has begun the message: no more recipients");
+}
+Reply data_for_binary() {
+    return Reply(503, status::invalid_command, "BODY=BINARYMIME comes with BDAT, not with DATA");
+}
+Reply hold_too_long(int64_t longest) {
+    return Reply(501, status::invalid_arguments,
+                 "No message is held for longer than " + std::to_string(longest) + " seconds");
 }
 Reply no_valid_recipients() { return Reply(554, status::invalid_command, "No valid recipients"); }
 

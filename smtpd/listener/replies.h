@@ -7,6 +7,7 @@
 #include "common/ipc/listener_settings.h"
 #include "common/ipc/routing.h"
 #include "common/ipc/submission.h"
+#include "common/smtp/command.h"
 #include "common/smtp/reply.h"
 #include "smtpd/listener/client_limits.h"
 
@@ -14,12 +15,14 @@ namespace postern::listener::replies {
 
 Reply greeting(std::string_view hostname);
 Reply helo(std::string_view hostname, std::string_view client);
-// Of `settings`, the limits that are told (RFC 1870, RFC 9422). `starttls`, `auth`: they are
-// offered (RFC 3207 4.2, RFC 4954 3).
+// Of `settings`, the limits that are told (RFC 1870, RFC 9422, RFC 4865). `starttls`: it is offered
+// (RFC 3207 4.2). `now` in seconds since the epoch.
 Reply ehlo(std::string_view hostname, std::string_view client,
-           const ipc::ListenerSettings& settings, bool starttls, bool auth);
+           const ipc::ListenerSettings& settings, const Extensions& offered, bool starttls,
+           int64_t now);
 Reply ok();
 Reply sender_ok();
+Reply priority_changed(int priority); // RFC 6710 3: of a MAIL that was taken
 Reply recipient_ok();
 Reply start_data();
 Reply chunk_taken(uint64_t octets);
@@ -43,6 +46,8 @@ Reply mail_first();
 Reply rcpt_first();
 Reply ehlo_first();
 Reply data_after_chunk();
+Reply data_for_binary();
+Reply hold_too_long(int64_t longest); // seconds
 Reply recipient_after_chunk();
 Reply no_valid_recipients();
 Reply tls_first(); // RFC 3207 4

@@ -201,19 +201,28 @@ Task<void> Session::keep_pace() {
     }
 }
 
+// By EHLO now, and so taken in MAIL and RCPT.
+Extensions Session::offered() const {
+    const ExtensionOptions& options = address().extensions;
+    Extensions offered;
+    offered.any = extended_;
+    offered.auth = offers_auth();
+    offered.binary_mime = options.binary_mime;
+    offered.dsn = options.dsn;
+    offered.require_tls = tls_ != nullptr;
+    offered.priority = true;
+    offered.deliver_by = true;
+    offered.future_release = offers_auth() && settings().max_hold > 0; // RFC 4865: submission only
+    return offered;
+}
+
 Command Session::understand(const Line& line) {
     const bool first = std::exchange(first_line_, false);
     if (line.status == StreamStatus::too_long)
         return CommandError{replies::line_too_long(), AddressError::none};
     if (first && is_http(line.text))
         close_with(replies::not_smtp(hostname()));
-    AllowedParameters allowed;
-    allowed.extended = extended_;
-    // RFC 4954 5: the submitter, by the client's word. Nobody here asks for it or passes it on.
-    static constexpr std::string_view with_auth[] = {"AUTH"};
-    if (offers_auth())
-        allowed.mail = with_auth;
-    Command command = parse_command(line.text, allowed);
+    Command command = parse_command(line.text, offered());
     if (std::holds_alternative<AuthCommand>(command))
         stream_->wipe_line();
     if (!line.crlf) {
@@ -281,7 +290,8 @@ void Session::hello(const std::string& identity, bool extended) {
     transaction_.reset();
     helo_ = identity;
     extended_ = extended;
-    say(extended ? replies::ehlo(hostname(), identity, settings(), offers_tls(), offers_auth())
+    say(extended ? replies::ehlo(hostname(), identity, settings(), offered(), offers_tls(),
+                                 executor().wall_seconds())
                  : replies::helo(hostname(), identity));
 }
 

@@ -1,6 +1,6 @@
 // One SMTP session (RFC 5321) from the greeting to the end of the connection, as a coroutine that
-// reads like the dialogue. session.cc has the commands, session_auth.cc AUTH, session_mail.cc what
-// MAIL, RCPT and DATA set going, session_chunks.cc the same of BDAT.
+// reads like the dialogue. session.cc has the commands, session_auth.cc AUTH,
+// session_envelope.cc what MAIL and RCPT set going, session_mail.cc DATA, session_chunks.cc BDAT.
 //
 // A session owns its stream and whatever it waits for; destroying it ends all of that. It takes its
 // settings along: a reload is for later sessions. Nothing that a client sends ends more than its
@@ -131,9 +131,10 @@ class Session {
   private:
     // A RCPT that lookup has been asked about; replies are given in the order of the commands.
     struct PendingRecipient {
-        PendingRecipient(Executor& executor, std::string address)
-            : address(std::move(address)), verdict(executor) {}
+        PendingRecipient(Executor& executor, std::string address, RecipientParameters parameters)
+            : address(std::move(address)), parameters(std::move(parameters)), verdict(executor) {}
         std::string address;
+        RecipientParameters parameters;
         std::optional<Reply> refusal; // then nobody is asked
         Completion<ipc::RouteVerdict> verdict;
     };
@@ -147,6 +148,7 @@ class Session {
     Task<void> learn_reverse_name();
     const AuthOptions& auth() const { return address().auth; }
 
+    Extensions offered() const;
     Command understand(const Line& line);
     void input_ended(StreamStatus status);
     void execute(const Command& command);
@@ -176,21 +178,28 @@ class Session {
     Task<void> refuse_credentials(const std::string& user, const std::string& method);
     Task<bool> may_send_as(const Mailbox& reverse_path);
 
-    // session_mail.cc
+    // session_envelope.cc
+    ipc::Origin origin() const;
     Task<void> begin_transaction(const MailCommand& mail);
+    bool may_raise_priority() const;
+    std::optional<Reply> refuse_hold(const MailCommand& mail) const;
     void begin_recipient(const RcptCommand& rcpt);
     bool may_join(const RcptCommand& rcpt) const;
     std::string recipient_address(const RcptCommand& rcpt) const;
-    bool has_room(const std::string& address) const;
+    bool has_room(const std::string& address, const RecipientParameters& parameters) const;
     Task<void> look_up(std::shared_ptr<PendingRecipient> recipient);
     Task<void> settle_recipients();
-    void settle_recipient(std::string address, ipc::RouteVerdict verdict);
+    void settle_recipient(PendingRecipient& recipient, ipc::RouteVerdict verdict);
+
+    // session_mail.cc
     Task<void> receive_message();
     Task<void> settle(ContentSink& sink);
     Task<bool> read_content(DataDecoder& decoder, ContentSink& sink);
     bool too_slow(TimePoint start, uint64_t size) const;
     Task<bool> more_content(TimePoint start, uint64_t size);
     ContentFacts::Options content_options() const;
+    bool binary() const { return transaction_->parameters().body == Body::binary_mime; }
+    std::optional<Reply> judge_lines(const ContentFacts& content);
     std::optional<Reply> judge(const ContentFacts& content, const ContentSink& sink);
     Task<void> submit(const ContentFacts& content, ContentSink& sink);
     void accepted(uint64_t message, size_t recipients, uint64_t size);
@@ -200,7 +209,6 @@ class Session {
     std::string date_field() const;
     std::string message_id_field() const;
     std::string transaction_id() const;
-    ipc::Origin origin() const;
 
     // session_proxy.cc
     Task<bool> learn_client();

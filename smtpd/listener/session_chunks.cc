@@ -41,9 +41,9 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
     const bool whole = co_await read_chunk(content, bdat.size);
     if (!whole)
         co_return;
-    if (bdat.last)
+    if (bdat.last && !binary())
         content.decoder.finish([&](std::string_view ending) { content.sink.append(ending); });
-    else if (bdat.size < Budget::small_chunk)
+    if (!bdat.last && bdat.size < Budget::small_chunk)
         budget_.idle_command();
     if (std::optional<Reply> refusal = judge(content.decoder, content.sink)) {
         content.sink.discard();

@@ -1,4 +1,5 @@
-// The mail transaction of a session: MAIL, RCPT, DATA (RFC 5321 3.3), up to the queue's answer.
+// The content of a mail transaction: DATA (RFC 5321 3.3), up to the queue's answer. Its envelope is
+// in session_envelope.cc.
 #include <algorithm>
 #include <chrono>
 
@@ -16,175 +17,11 @@ namespace {
 constexpr size_t decode_step = 64 * 1024;      // bytes, between two looks at the sink
 constexpr uint64_t least_progress = 16 * 1024; // octets, for which a client may take its time anew
 
-std::string verdict_name(ipc::RouteVerdict verdict) {
-    switch (verdict) {
-    case ipc::RouteVerdict::accepted:
-        return "accepted";
-    case ipc::RouteVerdict::refused:
-        return "refused by a rule";
-    case ipc::RouteVerdict::no_rule:
-        return "no rule matches";
-    case ipc::RouteVerdict::no_mailbox:
-        return "no such mailbox";
-    case ipc::RouteVerdict::temporary:
-        return "lookup has no answer";
-    }
-    return "unknown";
-}
-
 } // namespace
 
 std::string Session::transaction_id() const {
     // An Atom: it stands in Received: (RFC 5321 4.4).
     return to_string(MessageId{id()}) + "-" + std::to_string(transaction_->number());
-}
-
-ipc::Origin Session::origin() const {
-    ipc::Origin origin;
-    origin.client = connection_.client;
-    origin.tls = tls_ != nullptr;
-    origin.reverse_name = reverse_name_;
-    origin.helo = helo_;
-    origin.tag = address().tag;
-    origin.authenticated = user_;
-    origin.local_hostname = hostname();
-    return origin;
-}
-
-Task<void> Session::begin_transaction(const MailCommand& mail) {
-    if (helo_.empty()) {
-        complain(replies::hello_first());
-        co_return;
-    }
-    if (transaction_) {
-        complain(replies::nested_mail());
-        co_return;
-    }
-    const uint64_t max_size = settings().max_message_size;
-    if (max_size != 0 && mail.size.value_or(0) > max_size) {
-        // RFC 1870 6.1: nothing of it need be sent.
-        ++services_.counters.refused_size;
-        budget_.idle_command();
-        log::info("message refused", {{"session", to_string(MessageId{id()})},
-                                      {"from", mail.reverse_path.to_string()},
-                                      {"size", *mail.size},
-                                      {"client", connection_.client.to_string()},
-                                      {"helo", helo_},
-                                      {"reason", "declared size over the limit"}});
-        say(replies::message_too_big(max_size));
-        co_return;
-    }
-    std::optional<Reply> refusal = too_early(Measure::mails);
-    if (!refusal && out_of_memory())
-        refusal = replies::memory_full();
-    if (refusal) {
-        budget_.idle_command();
-        say(*refusal);
-        co_return;
-    }
-    const bool may_send = co_await may_send_as(mail.reverse_path);
-    if (!may_send)
-        co_return;
-    if (!budget_.take_transaction()) {
-        ++services_.counters.limited_mails;
-        close_with(replies::too_many_messages(hostname()));
-        co_return;
-    }
-    if (!std::exchange(name_awaited_, true))
-        co_await name_known_.wait(patience::reverse_name);
-    transaction_ = std::make_unique<Transaction>(mail, ++transactions_);
-    say(replies::sender_ok());
-}
-
-// RFC 5321 4.5.1: <postmaster> is the postmaster of this host.
-std::string Session::recipient_address(const RcptCommand& rcpt) const {
-    const Mailbox& path = rcpt.forward_path;
-    return path.domain().empty() ? Mailbox(path.local_part(), hostname()).to_string()
-                                 : path.to_string();
-}
-
-bool Session::has_room(const std::string& address) const {
-    return transaction_->has_room(address, pending_.size(), settings().max_recipients);
-}
-
-// Whether lookup can be asked about it while recipients before it are not answered for yet.
-bool Session::may_join(const RcptCommand& rcpt) const {
-    return transaction_ && pending_.size() < (pressed() ? max_lookups_pressed : max_lookups) &&
-           has_room(recipient_address(rcpt));
-}
-
-// Lookup is asked at once, and answered for when it is this command's turn (settle_recipients).
-void Session::begin_recipient(const RcptCommand& rcpt) {
-    if (!transaction_)
-        return complain(helo_.empty() ? replies::hello_first() : replies::mail_first());
-    if (transaction_->chunks)
-        return complain(replies::recipient_after_chunk());
-    transaction_->note_rcpt();
-    std::string address = recipient_address(rcpt);
-    if (!has_room(address)) {
-        budget_.surplus_recipient();
-        return say(replies::too_many_recipients());
-    }
-    pending_.push_back(std::make_shared<PendingRecipient>(executor(), std::move(address)));
-    note_memory();
-    pending_.back()->refusal = too_early(Measure::recipients);
-    if (!pending_.back()->refusal && out_of_memory())
-        pending_.back()->refusal = replies::memory_full();
-    if (!pending_.back()->refusal)
-        tasks_.spawn(look_up(pending_.back()));
-}
-
-Task<void> Session::look_up(std::shared_ptr<PendingRecipient> recipient) {
-    ipc::RouteQuery query;
-    query.origin = origin();
-    query.reverse_path = transaction_->reverse_path();
-    query.recipient = recipient->address;
-    recipient->verdict.complete(
-        co_await services_.routing.route(std::move(query), patience::routing));
-}
-
-Task<void> Session::settle_recipients() {
-    while (!pending_.empty() && talking()) {
-        PendingRecipient& next = *pending_.front();
-        if (next.refusal) {
-            budget_.surplus_recipient();
-            say(*next.refusal);
-            pending_.pop_front();
-            continue;
-        }
-        // Routing has a limit of its own; ours is for the case that it does not keep it.
-        std::optional<ipc::RouteVerdict> verdict =
-            co_await next.verdict.wait(patience::routing + std::chrono::seconds(5));
-        settle_recipient(std::move(next.address), verdict.value_or(ipc::RouteVerdict::temporary));
-        pending_.pop_front();
-    }
-}
-
-void Session::settle_recipient(std::string address, ipc::RouteVerdict verdict) {
-    if (verdict == ipc::RouteVerdict::accepted) {
-        const size_t before = transaction_->recipients().size();
-        transaction_->add_recipient(std::move(address));
-        if (transaction_->recipients().size() == before)
-            budget_.surplus_recipient();
-        say(replies::recipient_ok());
-        return;
-    }
-    const Reply reply = replies::recipient_refused(verdict);
-    services_.counters.count_refusal(verdict);
-    log::info("recipient refused", {{"session", to_string(MessageId{id()})},
-                                    {"from", transaction_->reverse_path()},
-                                    {"to", address},
-                                    {"client", connection_.client.to_string()},
-                                    {"helo", helo_},
-                                    {"reason", verdict_name(verdict)},
-                                    {"stat", to_line(reply)}});
-    if (!reply.is_permanent_failure()) {
-        budget_.surplus_recipient();
-        return say(reply);
-    }
-    budget_.refused_recipient();
-    say(reply);
-    count_error();
 }
 
 Task<void> Session::receive_message() {
@@ -200,6 +37,10 @@ Task<void> Session::receive_message() {
     }
     if (transaction_->chunks) {
         complain(replies::data_after_chunk());
+        co_return;
+    }
+    if (binary()) { // RFC 3030 3
+        complain(replies::data_for_binary());
         co_return;
     }
     if (out_of_memory()) {
@@ -351,6 +192,26 @@ bool Session::too_slow(TimePoint start, uint64_t size) const {
     return size < static_cast<uint64_t>(seconds) * patience::least_rate;
 }
 
+// Text is made of lines (RFC 5321 2.3.8).
+std::optional<Reply> Session::judge_lines(const ContentFacts& content) {
+    if (content.has_bare_cr() || content.has_bare_lf()) {
+        // Whoever reads these as line ends would find another message in it: SMTP smuggling.
+        ++services_.counters.refused_content;
+        return replies::bare_line_ends();
+    }
+    if (content.has_nul()) {
+        // Not a character of mail (RFC 5322 2.1). Who drops it on the way sees other lines than we
+        // do.
+        ++services_.counters.refused_content;
+        return replies::content_has_nul();
+    }
+    if (content.line_too_long()) {
+        ++services_.counters.refused_content;
+        return replies::content_line_too_long();
+    }
+    return std::nullopt;
+}
+
 // Nothing, or why this content is not accepted.
 std::optional<Reply> Session::judge(const ContentFacts& content, const ContentSink& sink) {
     SessionCounters& counters = services_.counters;
@@ -358,20 +219,9 @@ std::optional<Reply> Session::judge(const ContentFacts& content, const ContentSi
         ++counters.refused_size;
         return replies::message_too_big(settings().max_message_size);
     }
-    if (content.has_bare_cr() || content.has_bare_lf()) {
-        // Whoever reads these as line ends would find another message in it: SMTP smuggling.
-        ++counters.refused_content;
-        return replies::bare_line_ends();
-    }
-    if (content.has_nul()) {
-        // Not a character of mail (RFC 5322 2.1). Who drops it on the way sees other lines than we
-        // do.
-        ++counters.refused_content;
-        return replies::content_has_nul();
-    }
-    if (content.line_too_long()) {
-        ++counters.refused_content;
-        return replies::content_line_too_long();
+    if (!binary()) {
+        if (std::optional<Reply> refusal = judge_lines(content))
+            return refusal;
     }
     if (settings().max_received_hops != 0 &&
         sink.received_fields() > settings().max_received_hops) {

@@ -11,19 +11,31 @@ namespace {
 constexpr size_t few = 16; // recipients that are compared one by one
 // Of an address on the wire between processes: its length field.
 constexpr size_t address_overhead = 4;
+// Of one with parameters: its index, NOTIFY, and another length field.
+constexpr size_t options_overhead = 9;
+// The most that one takes. Those not decided yet count as such.
+constexpr size_t longest_recipient = limits::path + address_overhead + 500 + options_overhead;
+
+size_t wire_size(const std::string& address, const RecipientParameters& parameters) {
+    return address.size() + address_overhead +
+           (parameters.empty() ? 0 : parameters.original_recipient.size() + options_overhead);
+}
 
 } // namespace
 
-Transaction::Transaction(const MailCommand& mail, uint32_t number)
-    : number_(number), reverse_path_(mail.reverse_path.to_string()),
-      body_(mail.body == BodyType::eight_bit_mime ? ipc::Body::eight_bit_mime
-                                                  : ipc::Body::seven_bit) {}
+Transaction::Transaction(const MailCommand& mail, uint32_t number, int64_t now)
+    : number_(number), reverse_path_(mail.reverse_path.to_string()), parameters_(mail.parameters),
+      began_at_(now) {
+    if (mail.hold_for)
+        release_at_ = now + *mail.hold_for;
+    else if (mail.hold_until)
+        release_at_ = *mail.hold_until;
+}
 
-bool Transaction::has_room(const std::string& address, size_t pending,
-                           uint32_t max_recipients) const {
-    // Those pending are not longer than a path may be.
-    const size_t bytes = recipient_bytes_ + pending * (limits::path + address_overhead) +
-                         address.size() + address_overhead;
+bool Transaction::has_room(const std::string& address, const RecipientParameters& parameters,
+                           size_t pending, uint32_t max_recipients) const {
+    const size_t bytes =
+        recipient_bytes_ + pending * longest_recipient + wire_size(address, parameters);
     return bytes <= max_recipient_bytes &&
            (max_recipients == 0 || recipients_.size() + pending < max_recipients);
 }
@@ -45,26 +57,36 @@ void Transaction::index() {
         *place_of(recipients_[i]) = static_cast<uint32_t>(i + 1);
 }
 
-void Transaction::add_recipient(std::string address) {
-    if (recipients_.size() < few) {
-        if (std::find(recipients_.begin(), recipients_.end(), address) != recipients_.end())
-            return;
-    } else {
-        if (places_.size() < 2 * recipients_.size())
-            index();
-        uint32_t* place = place_of(address);
-        if (*place != 0)
-            return;
-        *place = static_cast<uint32_t>(recipients_.size() + 1);
+// If it is, its place is taken.
+bool Transaction::is_new(const std::string& address) {
+    if (recipients_.size() < few)
+        return std::find(recipients_.begin(), recipients_.end(), address) == recipients_.end();
+    if (places_.size() < 2 * recipients_.size())
+        index();
+    uint32_t* place = place_of(address);
+    if (*place != 0)
+        return false;
+    *place = static_cast<uint32_t>(recipients_.size() + 1);
+    return true;
+}
+
+void Transaction::add_recipient(std::string address, RecipientParameters parameters) {
+    if (!is_new(address))
+        return;
+    recipient_bytes_ += wire_size(address, parameters);
+    if (!parameters.empty()) {
+        ipc::RecipientOptions& options = options_.emplace_back();
+        options.index = static_cast<uint32_t>(recipients_.size());
+        options.parameters = std::move(parameters);
     }
-    recipient_bytes_ += address.size() + address_overhead;
     recipients_.push_back(std::move(address));
 }
 
 size_t Transaction::memory() const {
     constexpr size_t allocation = 16; // what the allocator adds
     size_t bytes = sizeof *this + recipients_.capacity() * sizeof(std::string) + recipient_bytes_ +
-                   recipients_.size() * allocation + places_.capacity() * sizeof(uint32_t);
+                   recipients_.size() * allocation + places_.capacity() * sizeof(uint32_t) +
+                   options_.capacity() * (sizeof(ipc::RecipientOptions) + allocation);
     if (chunks)
         bytes += sizeof *chunks + chunks->sink.memory();
     return bytes;
@@ -75,8 +97,13 @@ ipc::Envelope Transaction::take_envelope(const ipc::Origin& origin, int64_t acce
     envelope.origin = origin;
     envelope.reverse_path = reverse_path_;
     envelope.recipients = std::move(recipients_);
-    envelope.body = body_;
+    envelope.options = std::move(options_);
+    envelope.parameters = std::move(parameters_);
     envelope.accepted_at = accepted_at;
+    envelope.release_at = release_at_;
+    // RFC 2852 4: what was said counts from MAIL on.
+    if (std::optional<DeliverBy>& by = envelope.parameters.deliver_by)
+        by->seconds -= accepted_at - began_at_;
     return envelope;
 }
 

@@ -130,6 +130,7 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             entry.tag = listen.tag;
             entry.tls = listen.tls;
             entry.auth = listen.auth;
+            entry.extensions = listen.extensions;
             entry.proxy = listen.proxy;
             entry.proxies = networks_of(configuration, listen.proxy_from);
             all.push_back(std::move(entry));

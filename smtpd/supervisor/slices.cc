@@ -34,6 +34,7 @@ ipc::ListenerSettings listener(const Configuration& configuration, const Surroun
     settings.max_commands = configuration.limits.max_commands;
     settings.max_bytes = configuration.limits.max_bytes;
     settings.max_memory = configuration.limits.max_memory;
+    settings.max_hold = configuration.limits.max_hold.count();
     settings.clients.per_address = configuration.limits.per_address;
     settings.clients.per_network = configuration.limits.per_network;
     settings.clients.in_all = configuration.limits.in_all;

@@ -148,6 +148,7 @@ void describe_settings(std::ostream& out, const Configuration& c) {
     setting(out, "max-commands", c.limits.max_commands, preset.limits.max_commands);
     setting(out, "max-bytes", c.limits.max_bytes, preset.limits.max_bytes);
     setting(out, "max-memory", c.limits.max_memory, preset.limits.max_memory);
+    setting(out, "max-hold", c.limits.max_hold.count(), preset.limits.max_hold.count());
     describe_rates(out, "per-address", c.limits.per_address, preset.limits.per_address);
     describe_rates(out, "per-network", c.limits.per_network, preset.limits.per_network);
     describe_rates(out, "in-all", c.limits.in_all, preset.limits.in_all);

@@ -166,7 +166,7 @@ TEST(Invalid, Listen) {
         {"listen on socket tag x",
          R"(f:1:11: "socket" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"listen on 127.0.0.1 foo",
-         R"(f:1:21: found "foo", expected one of: port, hostname, tag, proxy, proxy-v2, proxy-from, pki, ca, ciphers, protocols, tls, tls-require, smtps, auth, auth-optional, senders, received-auth)"},
+         R"(f:1:21: found "foo", expected one of: port, hostname, tag, no-dsn, binarymime, proxy, proxy-v2, proxy-from, pki, ca, ciphers, protocols, tls, tls-require, smtps, auth, auth-optional, senders, received-auth)"},
         {"pki m1 cert /c\npki m1 key /k\nlisten on lo smtps proxy",
          R"(f:3:11: a PROXY header before "smtps" is not supported by this version; "tls" behind a proxy is)"},
         {"listen on 127.0.0.1 proxy-from 192.0.2.1",
@@ -186,7 +186,7 @@ TEST(Invalid, Listen) {
          R"(f:1:26: found "-1", expected a port: 1 to 65535, smtp, submission, submissions or smtps)"},
         {"listen on 127.0.0.1 port 25 port 26", R"(f:1:29: "port" is given twice)"},
         {"listen on 127.0.0.1 25",
-         R"(f:1:21: found "25", expected one of: port, hostname, tag, proxy, proxy-v2, proxy-from, pki, ca, ciphers, protocols, tls, tls-require, smtps, auth, auth-optional, senders, received-auth)"},
+         R"(f:1:21: found "25", expected one of: port, hostname, tag, no-dsn, binarymime, proxy, proxy-v2, proxy-from, pki, ca, ciphers, protocols, tls, tls-require, smtps, auth, auth-optional, senders, received-auth)"},
         {"listen on 127.0.0.1 inet4",
          R"(f:1:21: "inet4" is a known smtpd.conf keyword, but this version does not support it here)"},
         {R"(listen on 127.0.0.1 filter "dkimsign")",
@@ -258,9 +258,9 @@ TEST(Invalid, Settings) {
         {"smtp limit",
          "f:1:11: found end of line, expected one of: per-address, per-network, in-all, exempt, "
          "max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes, "
-         "max-memory"},
+         "max-memory, max-hold"},
         {"smtp limit max-rcpt 1 max-foo 3",
-         R"(f:1:23: found "max-foo", expected one of: max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes, max-memory)"},
+         R"(f:1:23: found "max-foo", expected one of: max-rcpt, max-mails, max-sessions, max-errors, max-hops, max-commands, max-bytes, max-memory, max-hold)"},
         {"smtp limit per-address",
          "f:1:23: found end of line, expected one of: sessions, session-rate, command-rate, "
          "error-rate, mail-rate, rcpt-rate, byte-rate"},

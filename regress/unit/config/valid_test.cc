@@ -92,6 +92,8 @@ TEST(Valid, Settings) {
         {"smtp limit max-rcpt 50", "max-rcpt 50\n"},
         {"smtp limit max-mails 7 max-rcpt 8 max-sessions 9 max-errors 3 max-hops 25",
          "max-rcpt 8\nmax-mails 7\nmax-sessions 9\nmax-errors 3\nmax-hops 25\n"},
+        {"smtp limit max-hold 2h", "max-hold 7200\n"},
+        {"smtp limit max-hold 0", "max-hold 0\n"},
         {"smtp limit max-commands 5 max-bytes 1M max-memory 64M",
          "max-commands 5\nmax-bytes 1048576\nmax-memory 67108864\n"},
         {"smtp limit per-address sessions 1 session-rate 2 command-rate 3 error-rate 4 mail-rate 5 "

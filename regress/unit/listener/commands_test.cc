@@ -15,6 +15,9 @@ TEST_F(Commands, GreetsAndSaysWhatItCanDo) {
         S: 250-SIZE 1000000
         S: 250-8BITMIME
         S: 250-CHUNKING
+        S: 250-DSN
+        S: 250-MT-PRIORITY
+        S: 250-DELIVERBY
         S: 250-LIMITS MAILMAX=50 RCPTMAX=100
         S: 250-HELP
         S: 250 ENHANCEDSTATUSCODES
@@ -117,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCommand{R"(MAIL FROM:<a@b.example> SIZE=x\r\n)", "501 5.5.4 *"},
                     BadCommand{R"(MAIL FROM:<a@b.example> BODY=9BIT\r\n)", "501 5.5.4 *"},
                     BadCommand{R"(MAIL FROM:<a@b.example> SMTPUTF8\r\n)", "555 5.5.4 *"},
-                    BadCommand{R"(RCPT TO:<a@b.example> NOTIFY=NEVER\r\n)", "555 5.5.4 *"},
+                    BadCommand{R"(RCPT TO:<a@b.example> NOTIFY=ALWAYS\r\n)", "501 5.5.4 *"},
                     BadCommand{R"(RCPT TO:<>\r\n)", "501 5.1.3 *"},
                     BadCommand{R"(RCPT TO:<a@b.example>\r\n)", "503 5.5.1 MAIL first"},
                     BadCommand{R"(DATA\r\n)", "503 5.5.1 MAIL first"},

@@ -73,7 +73,7 @@ TEST_F(Content, EightBitsAreKeptWithoutBeingDeclared) {
     )");
     EXPECT_EQ(received(), "Subject: caf\xc3\xa9\r\n");
     EXPECT_TRUE(queue.messages[0].submit.traits.eight_bit);
-    EXPECT_EQ(queue.messages[0].submit.envelope.body, ipc::Body::seven_bit);
+    EXPECT_EQ(queue.messages[0].submit.envelope.parameters.body, Body::seven_bit);
 }
 
 TEST_F(Content, ANulIsRefused) {

@@ -29,7 +29,7 @@ TEST_F(Mail, IsAcceptedWhenTheQueueHasIt) {
     EXPECT_EQ(submit.envelope.reverse_path, "Sender@client.example");
     EXPECT_EQ(submit.envelope.recipients,
               (std::vector<std::string>{"User@dest.example", "\"odd user\"@dest.example"}));
-    EXPECT_EQ(submit.envelope.body, ipc::Body::eight_bit_mime);
+    EXPECT_EQ(submit.envelope.parameters.body, Body::eight_bit_mime);
     EXPECT_EQ(submit.envelope.accepted_at, SimulatedTime::default_start);
     EXPECT_EQ(submit.envelope.origin.client, client_address);
     EXPECT_EQ(submit.envelope.origin.helo, "client.example");

@@ -10,7 +10,7 @@ namespace postern::listener::test {
 namespace {
 
 Transaction begin(std::string_view line) {
-    return Transaction(std::get<MailCommand>(parse_command(line)), 3);
+    return Transaction(std::get<MailCommand>(parse_command(line)), 3, 0);
 }
 
 TEST(TransactionTest, KeepsWhatMailSaid) {
@@ -18,17 +18,17 @@ TEST(TransactionTest, KeepsWhatMailSaid) {
     EXPECT_EQ(transaction.number(), 3u);
     EXPECT_EQ(transaction.reverse_path(), "\"a b\"@client.example");
     EXPECT_FALSE(transaction.has_recipients());
-    transaction.add_recipient("user@dest.example");
+    transaction.add_recipient("user@dest.example", {});
     ASSERT_TRUE(transaction.only_recipient());
     EXPECT_EQ(*transaction.only_recipient(), "user@dest.example");
-    transaction.add_recipient("other@dest.example");
+    transaction.add_recipient("other@dest.example", {});
     EXPECT_FALSE(transaction.only_recipient());
     ipc::Origin origin;
     origin.helo = "client.example";
     ipc::Envelope envelope = transaction.take_envelope(origin, 12345);
     EXPECT_EQ(envelope.origin.helo, "client.example");
     EXPECT_EQ(envelope.reverse_path, "\"a b\"@client.example");
-    EXPECT_EQ(envelope.body, ipc::Body::eight_bit_mime);
+    EXPECT_EQ(envelope.parameters.body, Body::eight_bit_mime);
     EXPECT_EQ(envelope.accepted_at, 12345);
     EXPECT_EQ(envelope.recipients.size(), 2u);
 }
@@ -37,28 +37,28 @@ TEST(TransactionTest, CountsARecipientOnce) {
     Transaction transaction = begin("MAIL FROM:<>");
     for (int round = 0; round < 2; ++round)
         for (int i = 0; i < 100; ++i)
-            transaction.add_recipient("user" + std::to_string(i) + "@dest.example");
+            transaction.add_recipient("user" + std::to_string(i) + "@dest.example", {});
     EXPECT_EQ(transaction.recipients().size(), 100u);
     EXPECT_EQ(transaction.recipients()[99], "user99@dest.example");
     // The case of the local part counts (RFC 5321 2.4).
-    transaction.add_recipient("User99@dest.example");
+    transaction.add_recipient("User99@dest.example", {});
     EXPECT_EQ(transaction.recipients().size(), 101u);
 }
 
 TEST(TransactionTest, HasRoomByNumberAndBySize) {
     Transaction transaction = begin("MAIL FROM:<>");
-    transaction.add_recipient("a@dest.example");
-    EXPECT_TRUE(transaction.has_room("b@dest.example", 0, 2));
-    EXPECT_FALSE(transaction.has_room("b@dest.example", 1, 2));
-    EXPECT_TRUE(transaction.has_room("b@dest.example", 1, 0)); // no limit
+    transaction.add_recipient("a@dest.example", {});
+    EXPECT_TRUE(transaction.has_room("b@dest.example", {}, 0, 2));
+    EXPECT_FALSE(transaction.has_room("b@dest.example", {}, 1, 2));
+    EXPECT_TRUE(transaction.has_room("b@dest.example", {}, 1, 0)); // no limit
     // Whatever the operator allows, all of it must fit in one message to the queue.
     size_t bytes = 0;
     for (int i = 0;; ++i) {
         std::string address = std::string(150, 'x') + std::to_string(i) + "@dest.example";
-        if (!transaction.has_room(address, Transaction::max_recipient_bytes / 10'000, 0))
+        if (!transaction.has_room(address, {}, Transaction::max_recipient_bytes / 10'000, 0))
             break;
         bytes += address.size() + 4;
-        transaction.add_recipient(address);
+        transaction.add_recipient(address, {});
     }
     EXPECT_GT(transaction.recipients().size(), 1000u);
     EXPECT_LE(bytes, Transaction::max_recipient_bytes);

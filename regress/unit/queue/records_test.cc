@@ -11,7 +11,10 @@ StoredMessage sample_message() {
     message.envelope.origin.helo = "client.example";
     message.envelope.reverse_path = "a@from.example";
     message.envelope.recipients = {"b@dest.example", "\"c d\"@dest.example"};
-    message.envelope.body = ipc::Body::eight_bit_mime;
+    message.envelope.parameters.body = Body::eight_bit_mime;
+    message.envelope.parameters.envelope_id = "QQ314159";
+    message.envelope.parameters.deliver_by = DeliverBy{-3, false, true};
+    message.envelope.options.push_back({1, {notify::never, "rfc822;b@c.example"}});
     message.envelope.accepted_at = 1795435200;
     message.traits.eight_bit = true;
     message.traits.header_length = 12;
@@ -35,7 +38,7 @@ TEST(Records, WhatIsNoMessageIsAnError) {
         EXPECT_FALSE(decode_message(good.substr(0, length))) << length;
     EXPECT_FALSE(decode_message(good + "x"));
     std::string newer = good;
-    newer[0] = 2;
+    newer[0] = 3;
     Result<StoredMessage> unknown = decode_message(newer);
     ASSERT_FALSE(unknown);
     EXPECT_EQ(unknown.error().message, "an envelope record of an unknown format");

@@ -18,7 +18,7 @@ struct Dialogue {
     std::string reverse_path = "a@s.example";
     std::string content = "Subject: x\r\n\r\nHello\r\n";
     bool eight_bit = false;
-    ipc::Body body = ipc::Body::seven_bit;
+    MailParameters parameters;
     int messages = 1;
     bool quit = true;
     Duration pause{0}; // before it is looked at whether the session is usable, and QUIT
@@ -57,7 +57,7 @@ struct Dialogue {
         const relay::Random random = [](uint64_t) { return uint64_t{0}; };
         relay::Message message(source);
         message.reverse_path = reverse_path;
-        message.body = body;
+        message.parameters = parameters;
         message.eight_bit = eight_bit;
         for (int i = 0; i < messages && opened; ++i) {
             results.clear();

@@ -350,20 +350,20 @@ TEST(Transaction, ParametersOfMail) {
         const char* what;
         const char* offered;
         bool eight_bit;
-        ipc::Body body;
+        Body body;
         const char* mail;
     };
     const Row rows[] = {
-        {"nothing offered", "HELP", false, ipc::Body::seven_bit, "MAIL FROM:<a@s.example>"},
-        {"SIZE", "SIZE", false, ipc::Body::seven_bit, "MAIL FROM:<a@s.example> SIZE=21"},
-        {"large enough", "SIZE 21", false, ipc::Body::seven_bit, "MAIL FROM:<a@s.example> SIZE=21"},
-        {"7-bit content says nothing", "8BITMIME", false, ipc::Body::seven_bit,
+        {"nothing offered", "HELP", false, Body::seven_bit, "MAIL FROM:<a@s.example>"},
+        {"SIZE", "SIZE", false, Body::seven_bit, "MAIL FROM:<a@s.example> SIZE=21"},
+        {"large enough", "SIZE 21", false, Body::seven_bit, "MAIL FROM:<a@s.example> SIZE=21"},
+        {"7-bit content says nothing", "8BITMIME", false, Body::seven_bit,
          "MAIL FROM:<a@s.example>"},
-        {"declared 8-bit", "8BITMIME", false, ipc::Body::eight_bit_mime,
+        {"declared 8-bit", "8BITMIME", false, Body::eight_bit_mime,
          "MAIL FROM:<a@s.example> BODY=8BITMIME"},
-        {"really 8-bit", "8BITMIME", true, ipc::Body::seven_bit,
+        {"really 8-bit", "8BITMIME", true, Body::seven_bit,
          "MAIL FROM:<a@s.example> BODY=8BITMIME"},
-        {"declared, but 7-bit, and not offered", "HELP", false, ipc::Body::eight_bit_mime,
+        {"declared, but 7-bit, and not offered", "HELP", false, Body::eight_bit_mime,
          "MAIL FROM:<a@s.example>"},
     };
     for (const Row& row : rows) {
@@ -371,7 +371,7 @@ TEST(Transaction, ParametersOfMail) {
                    row.offered + "\n C: " + row.mail + "\n S: 250 ok\n" + rcpt +
                    "S: 250 ok\n C: DATA\n S: 354 go\n" + content + "S: 250 ok\n" + leave);
         d.eight_bit = row.eight_bit;
-        d.body = row.body;
+        d.parameters.body = row.body;
         expect(row.what, d, "u delivered 2.0.0");
     }
 }
