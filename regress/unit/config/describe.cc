@@ -187,6 +187,10 @@ std::string describe(const Configuration& configuration) {
             out << (listen.proxy == ProxyProtocol::only_v2 ? " proxy-v2" : " proxy");
         if (!listen.proxy_from.empty())
             out << " proxy-from " << listen.proxy_from;
+        if (!listen.extensions.dsn)
+            out << " no-dsn";
+        if (listen.extensions.binary_mime)
+            out << " binarymime";
         out << "\n";
     }
     describe_tables(out, configuration);
