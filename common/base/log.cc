@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/syslog_socket.h"
+#include "common/base/utf8.h"
 
 namespace postern::log {
 
@@ -33,24 +34,16 @@ bool needs_quotes(std::string_view text) {
 }
 
 void append_value(std::string& line, std::string_view text) {
-    static constexpr char hex[] = "0123456789abcdef";
-    bool cut = text.size() > value_limit;
-    text = text.substr(0, value_limit);
+    const bool cut = text.size() > value_limit;
+    text = cut_utf8(text, value_limit);
     if (!needs_quotes(text)) {
         line += text;
     } else {
         line += '"';
-        for (unsigned char c : text) {
-            if (c == '"' || c == '\\') {
+        while (!text.empty()) {
+            if (text.front() == '"' || text.front() == '\\')
                 line += '\\';
-                line += static_cast<char>(c);
-            } else if (c < ' ' || c >= 127) {
-                line += "\\x";
-                line += hex[c >> 4];
-                line += hex[c & 15];
-            } else {
-                line += static_cast<char>(c);
-            }
+            take_escaped(text, line);
         }
         line += '"';
     }
@@ -104,10 +97,14 @@ bool write_packet(const Line& line) {
 
 std::string printable(std::string_view text) {
     static constexpr std::string_view cut = "...";
-    std::string line(text.size() <= line_limit ? text : text.substr(0, line_limit - cut.size()));
-    std::replace_if(
-        line.begin(), line.end(), [](unsigned char c) { return c < ' ' || c >= 0x7f; }, '?');
-    if (text.size() > line_limit)
+    const bool too_long = text.size() > line_limit;
+    if (too_long)
+        text = cut_utf8(text, line_limit - cut.size());
+    std::string line;
+    line.reserve(text.size() + cut.size());
+    while (!text.empty())
+        take_displayable(text, line);
+    if (too_long)
         line += cut;
     return line;
 }

@@ -1,8 +1,9 @@
 // The log of a process: one line an event, `name[pid]: event key=value key="two words"`.
 //
-// Values come from anywhere, so they are escaped here and nowhere else: a line stays a line. It
-// goes to standard error or to the syslog daemon: the supervisor's lines at once, and through it
-// those of the others, which have locked themselves in and could not reach a daemon that was
+// Values come from anywhere, so they are escaped here and nowhere else: a line stays a line. What
+// is UTF-8 and safe to show (utf8.h) stays readable, every other octet beyond ASCII becomes \xNN. A
+// line goes to standard error or to the syslog daemon: the supervisor's lines at once, and through
+// it those of the others, which have locked themselves in and could not reach a daemon that was
 // started anew. Nobody waits for a reader that hangs: what it does not take is lost, counted, and
 // told of with the next line that it takes.
 #pragma once

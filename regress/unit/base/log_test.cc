@@ -29,7 +29,12 @@ TEST(ReadPacket, Table) {
          "terminate called\n  what():  x\n",
          {{Level::error, "terminate called"}, {Level::error, "  what():  x"}}},
         {"control characters", "<6>a\x1b[2Jb\0c\xff\r"sv, {{Level::info, "a?[2Jb?c??"}}},
-        {"bytes over 127, on each machine", "<6>a\xc3\xa4\x80", {{Level::info, "a???"}}},
+        {"UTF-8 stays, what only begins so does not",
+         "<6>a\xc3\xa4\x80\xc3",
+         {{Level::info, "a\xc3\xa4??"}}},
+        {"nor what turns the line around",
+         "<6>a\u202eb\u2028c\u0085d",
+         {{Level::info, "a???b???c??d"}}},
         {"what is escaped stays so", "<6>a=\"\\x0a\"", {{Level::info, "a=\"\\x0a\""}}},
         {"nothing", "", {}},
         {"no text", "<6>\n\n", {}},
@@ -37,6 +42,37 @@ TEST(ReadPacket, Table) {
     };
     for (const Row& row : rows)
         EXPECT_EQ(read_packet(row.packet), (Packet{row.expected, 0})) << row.what;
+}
+
+TEST(Format, Values) {
+    struct Row {
+        std::string value;
+        const char* written;
+    };
+    const Row rows[] = {
+        {"plain", "plain"},
+        {"", "\"\""},
+        {"two words", "\"two words\""},
+        {"a\"b\\c", "\"a\\\"b\\\\c\""},
+        {"a\r\nb\x7f", "\"a\\x0d\\x0ab\\x7f\""},
+        {"<j\u00fcrgen@xn--bcher-kva.example>", "\"<j\u00fcrgen@xn--bcher-kva.example>\""},
+        {"\U0001f4ec", "\"\U0001f4ec\""},
+        {"\xfc", "\"\\xfc\""},
+        {"\xc3", "\"\\xc3\""},
+        {"\u0085", "\"\\xc2\\x85\""},
+        {"a\u202ez", "\"a\\xe2\\x80\\xaez\""},
+        {"\u200d", "\"\\xe2\\x80\\x8d\""},
+        {"\xed\xa0\x80", "\"\\xed\\xa0\\x80\""},
+        {"\xc0\xaf", "\"\\xc0\\xaf\""},
+    };
+    for (const Row& row : rows)
+        EXPECT_EQ(format(Level::info, "e", {{"k", row.value}}), std::string("e k=") + row.written);
+    // What is too long is not cut within a character.
+    std::string longer;
+    for (int i = 0; i < 600; ++i)
+        longer += "\u00fc";
+    EXPECT_EQ(format(Level::info, "e", {{"k", "a" + longer}}),
+              "e k=\"a" + longer.substr(0, 1022) + "\"...");
 }
 
 TEST(ReadPacket, HasAnEnd) {
