@@ -1,10 +1,11 @@
-// Paths and mailboxes of the envelope: the whole of RFC 5321 4.1.2 and 4.1.3, with the limits of
-// 4.5.3.1. Pure functions; bad input gives an AddressError, never a partly filled result.
+// Paths and mailboxes of the envelope: RFC 5321 4.1.2 with the limits of 4.5.3.1. Pure functions;
+// bad input gives an AddressError, never a partly filled result.
 //
-// A source route ("<@a,@b:user@c>") is accepted and ignored (Appendix C). The underscore is not
-// part of a domain in an address (4.1.2 wants 501 for it), but is common in the names that hosts
-// give in HELO, where it is let pass.
+// A source route ("<@a,@b:user@c>") is accepted and ignored (Appendix C).
 #pragma once
+
+#include "common/smtp/address_literal.h"
+#include "common/smtp/domain_name.h"
 
 #include <cstdint>
 #include <optional>
@@ -81,23 +82,5 @@ std::optional<Mailbox> parse_forward_path(std::string_view text, AddressError* e
 // stays as it was.
 std::optional<Mailbox> take_reverse_path(std::string_view& text, AddressError* error = nullptr);
 std::optional<Mailbox> take_forward_path(std::string_view& text, AddressError* error = nullptr);
-
-enum class Underscore : std::uint8_t { refused, accepted };
-
-// Domain of RFC 5321 4.1.2: labels of letters, digits and inner hyphens, 1 to 63 octets each, at
-// most 255 in all, no trailing dot. Says nothing about its existence.
-bool is_domain(std::string_view text, Underscore underscore = Underscore::refused);
-
-// "[192.0.2.1]", "[IPv6:2001:db8::1]" or "[Tag:content]" (4.1.3), the canonical form of it: no
-// leading zeros in IPv4 (which some systems read as octal), IPv6 as in RFC 5952.
-std::optional<std::string> parse_address_literal(std::string_view text);
-
-// The literal of a numeric address as the system prints it: 192.0.2.1 -> [192.0.2.1],
-// 2001:db8::1 -> [IPv6:2001:db8::1].
-std::string address_literal(std::string_view address);
-
-// The numeric address within a canonical literal, for connecting to it: 192.0.2.1 or 2001:db8::1.
-// Empty if `domain` is no literal, or one of neither family.
-std::string_view address_of_literal(std::string_view domain);
 
 } // namespace postern
