@@ -1,7 +1,9 @@
-// The address grammar of RFC 5321 4.1.2 as a hand-written descent over one string_view. See
-// address.h for what it promises.
+// The address grammar of RFC 5321 4.1.2 and RFC 6531 3.3 as a hand-written descent over one
+// string_view. See address.h for what it promises.
 #include "common/smtp/address.h"
 
+#include "common/base/utf8.h"
+#include "common/smtp/internationalized.h"
 #include "common/smtp/limits.h"
 #include "common/smtp/text.h"
 
@@ -26,20 +28,13 @@ bool is_non_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
 bool is_printable(char c) { return c >= 0x20 && c < 0x7f; }
 bool is_let_dig(char c) { return is_ascii_letter(c) || is_ascii_digit(c); }
 
-bool has_non_ascii(std::string_view text) {
-    for (char c : text)
-        if (is_non_ascii(c))
-            return true;
-    return false;
-}
-
-// Dot-string: atoms with single dots between them.
+// Dot-string: atoms with single dots between them. What is not ASCII has been looked at before.
 bool is_dot_string(std::string_view text) {
     if (text.empty() || text.front() == '.' || text.back() == '.')
         return false;
     char previous = 0;
     for (char c : text) {
-        if (c == '.' ? previous == '.' : !is_atext(c))
+        if (c == '.' ? previous == '.' : !is_atext(c) && !is_non_ascii(c))
             return false;
         previous = c;
     }
@@ -52,7 +47,8 @@ bool is_dot_string(std::string_view text) {
 // false.
 class AddressParser {
   public:
-    explicit AddressParser(std::string_view text) : rest(text) {}
+    AddressParser(std::string_view text, Internationalized internationalized)
+        : rest(text), internationalized_(internationalized == Internationalized::accepted) {}
 
     // Path = "<" [ A-d-l ":" ] Mailbox ">", or "<>" or "<postmaster>" where allowed.
     bool path(bool reverse) {
@@ -60,8 +56,7 @@ class AddressParser {
         if (rest.empty())
             return fail(AddressError::empty);
         if (!take('<'))
-            return fail(is_non_ascii(rest.front()) ? AddressError::non_ascii
-                                                   : AddressError::no_angle_bracket);
+            return fail_at_rest(AddressError::empty, AddressError::no_angle_bracket);
         if (take('>'))
             return reverse || fail(AddressError::null_not_allowed);
         if (!rest.empty() && rest.front() == '@' && !source_route())
@@ -73,7 +68,8 @@ class AddressParser {
             return fail(rest.empty() ? AddressError::unterminated : AddressError::no_domain);
         if (!take('>'))
             return fail_at_rest(AddressError::unterminated, AddressError::bad_domain);
-        if (length - rest.size() > limits::path)
+        if (length - rest.size() > limits::path ||
+            (domain_converted_ && result.to_path().size() > limits::path))
             return fail(AddressError::path_too_long);
         return true;
     }
@@ -102,7 +98,11 @@ class AddressParser {
     bool fail_at_rest(AddressError at_end, AddressError otherwise) {
         if (rest.empty())
             return fail(at_end);
-        return fail(is_non_ascii(rest.front()) ? AddressError::non_ascii : otherwise);
+        return fail(refuses_as_non_ascii(rest.front()) ? AddressError::non_ascii : otherwise);
+    }
+    bool refuses_as_non_ascii(char c) const { return !internationalized_ && is_non_ascii(c); }
+    bool refuses_as_non_ascii(std::string_view text) const {
+        return !internationalized_ && !is_ascii(text);
     }
     bool take(char c) {
         if (rest.empty() || rest.front() != c)
@@ -122,9 +122,10 @@ class AddressParser {
             if (!take('@'))
                 return fail(AddressError::bad_source_route);
             const std::string_view hop = take_first(rest.find_first_of(",:@>"));
-            if (!is_domain(hop))
-                return fail(has_non_ascii(hop) ? AddressError::non_ascii
-                                               : AddressError::bad_source_route);
+            if (refuses_as_non_ascii(hop))
+                return fail(AddressError::non_ascii);
+            if (!is_domain(to_a_labels(hop).value_or("")))
+                return fail(AddressError::bad_source_route);
         } while (take(','));
         return take(':') || fail(AddressError::bad_source_route);
     }
@@ -138,12 +139,29 @@ class AddressParser {
         return true;
     }
 
+    // UTF8-non-ascii of RFC 6531 3.3 at the front of `text`: its octets, or 0 after a failure. C1
+    // controls are no part of a name (RFC 5198 2).
+    std::size_t non_ascii(std::string_view text) {
+        if (!internationalized_)
+            fail(AddressError::non_ascii);
+        const Utf8Character character = first_character(text);
+        if (character.length == 0)
+            fail(AddressError::bad_utf8);
+        else if (is_control(character.code))
+            fail(AddressError::bad_local_part);
+        return error == AddressError::none ? character.length : 0;
+    }
+
     bool dot_string() {
         std::size_t length = 0;
-        while (length < rest.size() && (is_atext(rest[length]) || rest[length] == '.'))
-            ++length;
-        if (length < rest.size() && is_non_ascii(rest[length]))
-            return fail(AddressError::non_ascii);
+        while (length < rest.size() &&
+               (is_atext(rest[length]) || rest[length] == '.' || is_non_ascii(rest[length]))) {
+            const std::size_t octets =
+                is_non_ascii(rest[length]) ? non_ascii(rest.substr(length)) : 1;
+            if (octets == 0)
+                return false;
+            length += octets;
+        }
         if (length < rest.size() && rest[length] != '@' && rest[length] != '>')
             return fail(AddressError::bad_local_part);
         const std::string_view text = take_first(length);
@@ -157,14 +175,17 @@ class AddressParser {
     // Behind the opening quote.
     bool quoted_string() {
         while (!rest.empty() && rest.front() != '"') {
-            if (take('\\') && rest.empty())
+            const bool escaped = take('\\');
+            if (escaped && rest.empty())
                 break;
-            if (is_non_ascii(rest.front()))
-                return fail(AddressError::non_ascii);
-            if (!is_printable(rest.front()))
+            std::size_t octets = 1;
+            if (refuses_as_non_ascii(rest.front()) || (!escaped && is_non_ascii(rest.front())))
+                octets = non_ascii(rest);
+            else if (!is_printable(rest.front()))
                 return fail(AddressError::bad_local_part);
-            result.local_part_ += rest.front();
-            rest.remove_prefix(1);
+            if (octets == 0)
+                return false;
+            result.local_part_ += take_first(octets);
         }
         if (!take('"'))
             return fail(AddressError::unterminated);
@@ -181,13 +202,24 @@ class AddressParser {
                                         rest[length] == '.' || is_non_ascii(rest[length])))
             ++length;
         const std::string_view text = take_first(length);
-        if (has_non_ascii(text))
+        if (refuses_as_non_ascii(text))
             return fail(AddressError::non_ascii);
         if (text.size() > limits::domain)
             return fail(AddressError::domain_too_long);
-        if (!is_domain(text))
+        std::optional<std::string> name(text);
+        domain_converted_ = !is_ascii(text);
+        if (domain_converted_) {
+            if (!is_utf8(text))
+                return fail(AddressError::bad_utf8);
+            name = to_a_labels(text);
+        }
+        if (!name)
+            return fail(AddressError::bad_international_domain);
+        if (name->size() > limits::domain)
+            return fail(AddressError::domain_too_long);
+        if (!is_domain(*name))
             return fail(AddressError::bad_domain);
-        result.domain_ = ascii_lower(text);
+        result.domain_ = ascii_lower(*name);
         return true;
     }
 
@@ -196,7 +228,7 @@ class AddressParser {
         if (end == std::string_view::npos)
             return fail(AddressError::unterminated);
         const std::string_view text = take_first(end + 1);
-        if (has_non_ascii(text))
+        if (refuses_as_non_ascii(text))
             return fail(AddressError::non_ascii);
         if (text.size() > limits::domain)
             return fail(AddressError::domain_too_long);
@@ -206,12 +238,16 @@ class AddressParser {
         result.domain_ = std::move(*canonical);
         return true;
     }
+
+    const bool internationalized_;
+    bool domain_converted_ = false;
 };
 
 namespace {
 
-std::optional<Mailbox> take_path(std::string_view& text, bool reverse, AddressError* error) {
-    AddressParser parser(text);
+std::optional<Mailbox> take_path(std::string_view& text, bool reverse, AddressError* error,
+                                 Internationalized internationalized) {
+    AddressParser parser(text, internationalized);
     const bool good = parser.path(reverse);
     if (error != nullptr)
         *error = parser.error;
@@ -221,8 +257,9 @@ std::optional<Mailbox> take_path(std::string_view& text, bool reverse, AddressEr
     return std::move(parser.result);
 }
 
-std::optional<Mailbox> whole_path(std::string_view text, bool reverse, AddressError* error) {
-    auto mailbox = take_path(text, reverse, error);
+std::optional<Mailbox> whole_path(std::string_view text, bool reverse, AddressError* error,
+                                  Internationalized internationalized) {
+    auto mailbox = take_path(text, reverse, error, internationalized);
     if (mailbox && !text.empty()) {
         if (error != nullptr)
             *error = AddressError::trailing_text;
@@ -261,6 +298,10 @@ std::string_view to_string(AddressError error) {
         return "path too long";
     case AddressError::non_ascii:
         return "non-ASCII address not supported";
+    case AddressError::bad_utf8:
+        return "address is not valid UTF-8";
+    case AddressError::bad_international_domain:
+        return "bad internationalized domain name";
     case AddressError::null_not_allowed:
         return "null address not allowed";
     case AddressError::trailing_text:
@@ -274,6 +315,10 @@ Mailbox::Mailbox(std::string local_part, std::string domain)
     if (!is_literal())
         for (char& c : domain_)
             c = ascii_lower(c);
+}
+
+bool Mailbox::is_ascii() const {
+    return postern::is_ascii(local_part_) && postern::is_ascii(domain_);
 }
 
 bool Mailbox::is_postmaster() const { return equal_ignoring_case(local_part_, "postmaster"); }
@@ -311,8 +356,9 @@ std::string Mailbox::to_path() const {
     return out;
 }
 
-std::optional<Mailbox> parse_mailbox(std::string_view text, AddressError* error) {
-    AddressParser parser(text);
+std::optional<Mailbox> parse_mailbox(std::string_view text, AddressError* error,
+                                     Internationalized internationalized) {
+    AddressParser parser(text, internationalized);
     bool good = parser.mailbox();
     if (good && !parser.rest.empty()) {
         good = false;
@@ -325,20 +371,24 @@ std::optional<Mailbox> parse_mailbox(std::string_view text, AddressError* error)
     return std::move(parser.result);
 }
 
-std::optional<Mailbox> parse_reverse_path(std::string_view text, AddressError* error) {
-    return whole_path(text, true, error);
+std::optional<Mailbox> parse_reverse_path(std::string_view text, AddressError* error,
+                                          Internationalized internationalized) {
+    return whole_path(text, true, error, internationalized);
 }
 
-std::optional<Mailbox> parse_forward_path(std::string_view text, AddressError* error) {
-    return whole_path(text, false, error);
+std::optional<Mailbox> parse_forward_path(std::string_view text, AddressError* error,
+                                          Internationalized internationalized) {
+    return whole_path(text, false, error, internationalized);
 }
 
-std::optional<Mailbox> take_reverse_path(std::string_view& text, AddressError* error) {
-    return take_path(text, true, error);
+std::optional<Mailbox> take_reverse_path(std::string_view& text, AddressError* error,
+                                         Internationalized internationalized) {
+    return take_path(text, true, error, internationalized);
 }
 
-std::optional<Mailbox> take_forward_path(std::string_view& text, AddressError* error) {
-    return take_path(text, false, error);
+std::optional<Mailbox> take_forward_path(std::string_view& text, AddressError* error,
+                                         Internationalized internationalized) {
+    return take_path(text, false, error, internationalized);
 }
 
 } // namespace postern
