@@ -1,33 +1,59 @@
 // Writing trace fields.
 #include "common/smtp/received.h"
 
+#include "common/base/utf8.h"
 #include "common/smtp/limits.h"
 #include "common/smtp/text.h"
+
+#include <algorithm>
 
 namespace postern {
 
 namespace {
 
-// A host name or literal, or what somebody claims to be one. What has a meaning in a structured
-// field (parentheses, backslash, quotes, semicolon) or in a header (CR, LF) cannot get through.
-void append_name(std::string& out, std::string_view name, std::string_view also = {}) {
-    for (char c : name.substr(0, limits::domain)) {
-        const bool harmless = is_ascii_letter(c) || is_ascii_digit(c) || c == '.' || c == '-' ||
-                              c == '_' || c == ':' || c == '[' || c == ']' || also.find(c) != also.npos;
-        out += harmless ? c : '?';
+// What is `harmless` in ASCII; with SMTPUTF8, of the rest what UTF-8 has beyond controls.
+template <class Harmless>
+void append_harmless(std::string& out, std::string_view text, bool smtp_utf8, Harmless harmless) {
+    while (!text.empty()) {
+        const Utf8Character character = first_character(text);
+        const std::size_t length = smtp_utf8 ? std::max<std::size_t>(character.length, 1) : 1;
+        if (character.length == 1
+                ? harmless(text.front())
+                : smtp_utf8 && character.length > 1 && !is_control(character.code))
+            out += text.substr(0, length);
+        else
+            out.append(length, '?');
+        text.remove_prefix(length);
     }
 }
 
-// A mailbox in wire form is printable ASCII; should it ever not be, it must not break the line.
-void append_path(std::string& out, const Mailbox& mailbox) {
-    std::string path = mailbox.to_path();
-    for (char& c : path)
-        if (c < 0x20 || c >= 0x7f)
-            c = '?';
-    out += path;
+// A host name or literal, or what somebody claims to be one. What has a meaning in a structured
+// field (parentheses, backslash, quotes, semicolon) or in a header (CR, LF) cannot get through.
+void append_name(std::string& out, std::string_view name, std::string_view also = {},
+                 bool smtp_utf8 = false) {
+    append_harmless(out, cut_utf8(name, limits::domain), smtp_utf8, [also](char c) {
+        return is_ascii_letter(c) || is_ascii_digit(c) || c == '.' || c == '-' || c == '_' ||
+               c == ':' || c == '[' || c == ']' || also.find(c) != also.npos;
+    });
+}
+
+// A mailbox in wire form has no controls; should it ever have one, it must not break the line.
+void append_path(std::string& out, const Mailbox& mailbox, bool smtp_utf8) {
+    append_harmless(out, mailbox.to_path(), smtp_utf8,
+                    [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
 } // namespace
+
+std::string_view protocol_keyword(const ProtocolFacts& facts) {
+    static constexpr std::string_view names[2][2][2][2] = {
+        {{{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}}, {{"LMTP", "LMTPA"}, {"LMTPS", "LMTPSA"}}},
+        {{{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
+         {{"UTF8LMTP", "UTF8LMTPA"}, {"UTF8LMTPS", "UTF8LMTPSA"}}}};
+    if (!facts.lmtp && !facts.extended && !facts.tls && !facts.authenticated && !facts.smtp_utf8)
+        return "SMTP";
+    return names[facts.smtp_utf8][facts.lmtp][facts.tls][facts.authenticated];
+}
 
 void append_received(std::string& out, const ReceivedField& field) {
     out += "Received: ";
@@ -56,12 +82,12 @@ void append_received(std::string& out, const ReceivedField& field) {
     }
     if (!field.authenticated.empty()) {
         out += "\r\n\t(authenticated as ";
-        append_name(out, field.authenticated, "@+");
+        append_name(out, field.authenticated, "@+", field.smtp_utf8);
         out += ')';
     }
     if (field.recipient != nullptr) {
         out += "\r\n\tfor ";
-        append_path(out, *field.recipient);
+        append_path(out, *field.recipient, field.smtp_utf8);
     }
     if (!field.tls_cipher.empty()) {
         out += "\r\n\ttls ";
@@ -76,9 +102,9 @@ void append_received(std::string& out, const ReceivedField& field) {
     out += "\r\n";
 }
 
-void append_return_path(std::string& out, const Mailbox& reverse_path) {
+void append_return_path(std::string& out, const Mailbox& reverse_path, bool smtp_utf8) {
     out += "Return-Path: ";
-    append_path(out, reverse_path);
+    append_path(out, reverse_path, smtp_utf8);
     out += "\r\n";
 }
 

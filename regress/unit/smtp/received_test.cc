@@ -70,6 +70,68 @@ TEST(Received, OfAnAuthenticatedSession) {
         << written(field);
 }
 
+TEST(Received, OfAnInternationalizedMessage) {
+    ReceivedField field = example();
+    const Mailbox recipient("j\u00fcr gen\u202e", "xn--bcher-kva.example");
+    field.recipient = &recipient;
+    field.protocol = "UTF8SMTPSA";
+    field.authenticated = "j\u00fcrgen@x.example";
+    field.smtp_utf8 = true;
+    EXPECT_EQ(written(field), "Received: from client.example (host.client.example [192.0.2.1])\r\n"
+                              "\tby mx.example with UTF8SMTPSA id 0123456789abcdef\r\n"
+                              "\t(authenticated as j\u00fcrgen@x.example)\r\n"
+                              "\tfor <\"j\u00fcr gen\u202e\"@xn--bcher-kva.example>;\r\n"
+                              "\tMon, 23 Nov 2026 17:35:30 +0000\r\n");
+    // Names are those of the DNS, and what is no UTF-8 or a control is nothing at all.
+    const Mailbox evil("\xfc\u0085\u00fc\n", "x");
+    field.recipient = &evil;
+    field.helo = "b\u00fccher.example";
+    field.authenticated = "\xc3(\u0085\u00fc";
+    EXPECT_EQ(written(field), "Received: from b??cher.example (host.client.example [192.0.2.1])\r\n"
+                              "\tby mx.example with UTF8SMTPSA id 0123456789abcdef\r\n"
+                              "\t(authenticated as ????\u00fc)\r\n"
+                              "\tfor <\"???\u00fc?\"@x>;\r\n"
+                              "\tMon, 23 Nov 2026 17:35:30 +0000\r\n");
+    // Without SMTPUTF8 nothing gets through at all.
+    field.smtp_utf8 = false;
+    field.recipient = &recipient;
+    const std::string ascii = written(field);
+    EXPECT_NE(ascii.find("\tfor <\"j??r gen???\"@xn--bcher-kva.example>;\r\n"), std::string::npos)
+        << ascii;
+    EXPECT_TRUE(std::all_of(ascii.begin(), ascii.end(), [](char c) { return c >= 0; }));
+}
+
+TEST(Received, ProtocolKeyword) {
+    struct Row {
+        ProtocolFacts facts; // lmtp, extended, tls, authenticated, smtp_utf8
+        const char* keyword;
+    };
+    const Row rows[] = {
+        {{false, false, false, false, false}, "SMTP"},
+        {{false, true, false, false, false}, "ESMTP"},
+        {{false, true, false, true, false}, "ESMTPA"},
+        {{false, true, true, false, false}, "ESMTPS"},
+        {{false, true, true, true, false}, "ESMTPSA"},
+        {{true, true, false, false, false}, "LMTP"},
+        {{true, true, false, true, false}, "LMTPA"},
+        {{true, true, true, false, false}, "LMTPS"},
+        {{true, true, true, true, false}, "LMTPSA"},
+        {{false, true, false, false, true}, "UTF8SMTP"},
+        {{false, true, false, true, true}, "UTF8SMTPA"},
+        {{false, true, true, false, true}, "UTF8SMTPS"},
+        {{false, true, true, true, true}, "UTF8SMTPSA"},
+        {{true, true, false, false, true}, "UTF8LMTP"},
+        {{true, true, false, true, true}, "UTF8LMTPA"},
+        {{true, true, true, false, true}, "UTF8LMTPS"},
+        {{true, true, true, true, true}, "UTF8LMTPSA"},
+        // HELO after STARTTLS, and LHLO, which is no EHLO
+        {{false, false, true, false, false}, "ESMTPS"},
+        {{true, false, false, false, false}, "LMTP"},
+    };
+    for (const Row& row : rows)
+        EXPECT_EQ(protocol_keyword(row.facts), row.keyword);
+}
+
 TEST(Received, WhatIsNotKnown) {
     ReceivedField field = example();
     field.reverse_name = "";
@@ -152,6 +214,10 @@ TEST(ReturnPath, Written) {
     EXPECT_EQ(out, "Return-Path: <user@example.com>\r\n"
                    "Return-Path: <>\r\n"
                    "Return-Path: <\"a??b\"@x>\r\n");
+    out.clear();
+    append_return_path(out, Mailbox("\u00fc", "example.com"), true);
+    append_return_path(out, Mailbox("\u00fc", "example.com"));
+    EXPECT_EQ(out, "Return-Path: <\u00fc@example.com>\r\nReturn-Path: <??@example.com>\r\n");
 }
 
 } // namespace
