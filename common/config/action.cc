@@ -41,7 +41,7 @@ void parse_relay(Grammar& g, Action& action) {
             refuse_table(g.in, "host");
             action.host = read_host(g.in, parse_relay_url);
         } else if (options.accept("helo")) {
-            action.helo = read_name(g.in, "a host name or an address literal", is_helo_name);
+            action.helo = read_value(g.in, "a host name or an address literal", parse_helo_name);
         } else if (options.accept("src")) {
             refuse_table(g.in, "src");
             action.source = read_value(g.in, "an address", parse_address);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/base/utf8.h"
 #include "common/smtp/text.h"
 
 namespace postern::config {
@@ -204,6 +205,13 @@ bool Lexer::skip_continuation(Source& source) {
     return true;
 }
 
+// All octets of the character, for a message.
+std::string_view Lexer::character_here() const {
+    const std::string_view rest =
+        std::string_view(sources_.back().text).substr(sources_.back().offset);
+    return rest.substr(0, std::max<size_t>(first_character(rest).length, 1));
+}
+
 void Lexer::skip() {
     Source& source = sources_.back();
     const char c = source.text[source.offset++];
@@ -262,6 +270,7 @@ Token Lexer::read() {
             return take_string(*c, at);
         if (is_word_character(*c))
             return take_word(at);
+        const std::string_view character = character_here();
         skip();
         if (*c == '\n')
             return {TokenKind::end_of_line, "", at};
@@ -273,7 +282,7 @@ Token Lexer::read() {
             return {TokenKind::punctuation, std::string(1, *c), at};
         if (*c == '\\')
             return error("a backslash may only stand at the end of a line or between quotes", at);
-        return error("found \"" + sanitize(std::string_view(&*c, 1)) + "\" outside of quotes", at);
+        return error("found \"" + legible(character) + "\" outside of quotes", at);
     }
 }
 

@@ -73,6 +73,7 @@ class Lexer {
     Token read();
     std::optional<char> peek();
     std::optional<char> peek_raw();
+    std::string_view character_here() const;
     void skip();
     Position here() const { return sources_.back().position; }
     bool skip_continuation(Source& source);

@@ -29,10 +29,12 @@ bool is_interface_name(std::string_view text) {
 std::optional<std::string> parse_listen_on(std::string_view text) {
     if (const auto address = parse_address(text))
         return address->to_string();
-    const bool only_numbers = text.find_first_not_of("0123456789.") == std::string_view::npos;
-    if (only_numbers || (!is_host_name(text) && !is_interface_name(text)))
+    if (text.find_first_not_of("0123456789.") == std::string_view::npos)
         return std::nullopt;
-    return std::string(text);
+    auto name = parse_host_name(text);
+    if (!name && is_interface_name(text))
+        name = text;
+    return name;
 }
 
 } // namespace
@@ -52,7 +54,7 @@ void parse_listen(Grammar& g) {
         if (options.accept("port")) {
             port = read_port(g.in);
         } else if (options.accept("hostname")) {
-            listen.hostname = read_name(g.in, "a host name", is_host_name);
+            listen.hostname = read_value(g.in, "a host name", parse_host_name);
         } else if (options.accept("tag")) {
             listen.tag = read_name(g.in, "a tag of at most 31 bytes", is_tag);
         } else if (options.accept("no-dsn")) {

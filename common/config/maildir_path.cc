@@ -161,7 +161,8 @@ Result<std::vector<Piece>> parse_path(std::string_view path) {
 std::string part_of(const std::string& address, Part part) {
     if (part == Part::whole)
         return address;
-    std::optional<Mailbox> mailbox = parse_reverse_path("<" + address + ">");
+    std::optional<Mailbox> mailbox =
+        parse_reverse_path("<" + address + ">", nullptr, Internationalized::accepted);
     if (!mailbox) // `postmaster` alone, which has no domain
         return part == Part::user ? address : "";
     return part == Part::user ? mailbox->local_part() : mailbox->domain();

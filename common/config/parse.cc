@@ -61,7 +61,7 @@ constexpr Directive directives[] = {
     {"action", parse_action},
     {"ca", parse_authority},
     {"hostname",
-     [](Grammar& g) { g.configuration.hostname = read_name(g.in, "a host name", is_host_name); }},
+     [](Grammar& g) { g.configuration.hostname = read_value(g.in, "a host name", parse_host_name); }},
     {"include", parse_include},
     {"listen", parse_listen},
     {"listener", [](Grammar& g) { parse_processes(g, g.configuration.listeners); }},

@@ -3,19 +3,23 @@
 
 #include <algorithm>
 
+#include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
 
 namespace postern::config {
 
 namespace {
 
-// Names of server, or "*".
-bool is_pki_name(std::string_view text) {
-    return text == "*" || (!text.empty() && text.size() <= 255 &&
-                           std::all_of(text.begin(), text.end(), [](char c) {
-                               return is_ascii_letter(c) || is_ascii_digit(c) || c == '.' ||
-                                      c == '-' || c == '_';
-                           }));
+// Names of server, U-labels as A-labels, or "*".
+std::optional<std::string> parse_pki_name(std::string_view text) {
+    auto name = to_a_labels(text);
+    if (!name || (name != "*" && (name->empty() || name->size() > 255 ||
+                                  !std::all_of(name->begin(), name->end(), [](char c) {
+                                      return is_ascii_letter(c) || is_ascii_digit(c) || c == '.' ||
+                                             c == '-' || c == '_';
+                                  }))))
+        return std::nullopt;
+    return name;
 }
 
 // OpenSSL's lists: names, joined by colons, with "!", "+", "-" and "@" before some.
@@ -53,7 +57,7 @@ std::optional<Protocols> parse_protocols(std::string_view text) {
 }
 
 std::string read_pki_name(TokenStream& in) {
-    return read_name(in, "the name of a pki: a host name or \"*\"", is_pki_name);
+    return read_value(in, "the name of a pki: a host name or \"*\"", parse_pki_name);
 }
 
 } // namespace

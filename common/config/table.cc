@@ -2,6 +2,7 @@
 #include "common/config/grammar.h"
 
 #include "common/config/table_file.h"
+#include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
 
 namespace postern::config {
@@ -19,7 +20,7 @@ void add_value(Draft& draft, const Token& value) {
 }
 
 void add_pair(TokenStream& in, Draft& draft, const Token& key, std::string value) {
-    const std::string name = ascii_lower(key.text);
+    const std::string name = comparable_name(key.text);
     if (draft.table.pairs.emplace(name, std::move(value)).second)
         draft.source.keys.emplace(name, key.position);
     else

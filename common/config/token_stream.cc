@@ -31,7 +31,7 @@ bool begins_directive(const Token& token) {
 
 } // namespace
 
-std::string quoted(std::string_view text) { return '"' + sanitize(text, shown_limit) + '"'; }
+std::string quoted(std::string_view text) { return '"' + legible(text, shown_limit) + '"'; }
 
 TokenStream::TokenStream(Lexer& lexer) : lexer_(lexer) { advance(); }
 

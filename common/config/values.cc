@@ -4,7 +4,9 @@
 #include <array>
 #include <sys/un.h>
 
+#include "common/base/utf8.h"
 #include "common/smtp/address.h"
+#include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
 
 namespace postern::config {
@@ -17,9 +19,15 @@ bool is_digits(std::string_view text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), is_ascii_digit);
 }
 
-bool has_control_or_blank(std::string_view text) {
-    return std::any_of(text.begin(), text.end(),
-                       [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+// UTF-8 without controls and blanks.
+bool is_one_word(std::string_view text) {
+    while (!text.empty()) {
+        const Utf8Character character = first_character(text);
+        if (character.length == 0 || character.code == ' ' || is_control(character.code))
+            return false;
+        text.remove_prefix(character.length);
+    }
+    return true;
 }
 
 // "host", "host:port", "[IPv6]", "[IPv6]:port".
@@ -37,8 +45,8 @@ Result<RelayHost> parse_host_and_port(std::string_view text, RelayHost host) {
     }
     if (const auto address = parse_address(name))
         host.host = address->to_string();
-    else if (is_host_name(name))
-        host.host = name;
+    else if (auto host_name = parse_host_name(name))
+        host.host = *std::move(host_name);
     else
         return Error{"a host name or an address"};
     return host;
@@ -59,16 +67,19 @@ constexpr Scheme schemes[] = {{"smtp://", RelayScheme::smtp, 25},
 bool is_domain_pattern(std::string_view text) {
     if (text.starts_with('['))
         return parse_address_literal(text).has_value();
-    std::string name(text.substr(0, text.size() - (text.ends_with('.') ? 1 : 0)));
-    std::replace(name.begin(), name.end(), '*', 'x');
-    return is_domain(name, Underscore::accepted);
+    std::optional<std::string> name =
+        to_a_labels(text.substr(0, text.size() - (text.ends_with('.') ? 1 : 0)));
+    if (!name)
+        return false;
+    std::replace(name->begin(), name->end(), '*', 'x');
+    return is_domain(*name, Underscore::accepted);
 }
 
 bool is_address_pattern(std::string_view text) {
     if (text == "@" || text == "<>")
         return true;
     const size_t at = text.rfind('@');
-    return !has_control_or_blank(text) &&
+    return is_one_word(text) &&
            (at == std::string_view::npos || is_domain_pattern(text.substr(at + 1)));
 }
 
@@ -142,16 +153,22 @@ std::optional<IpAddress> parse_address(std::string_view text) {
     return IpAddress::parse(text);
 }
 
-bool is_host_name(std::string_view text) {
-    if (text.ends_with('.')) // rooted
-        text.remove_suffix(1);
-    const size_t dot = text.rfind('.');
-    const std::string_view last = dot == std::string_view::npos ? text : text.substr(dot + 1);
-    return is_domain(text, Underscore::accepted) && !is_digits(last);
+std::optional<std::string> parse_host_name(std::string_view text) {
+    auto name = to_a_labels(text);
+    if (!name)
+        return std::nullopt;
+    std::string_view domain = *name;
+    if (domain.ends_with('.')) // rooted
+        domain.remove_suffix(1);
+    if (!is_domain(domain, Underscore::accepted) || is_digits(domain.substr(domain.rfind('.') + 1)))
+        return std::nullopt;
+    return name;
 }
 
-bool is_helo_name(std::string_view text) {
-    return text.starts_with('[') ? parse_address_literal(text).has_value() : is_host_name(text);
+std::optional<std::string> parse_helo_name(std::string_view text) {
+    if (!text.starts_with('['))
+        return parse_host_name(text);
+    return parse_address_literal(text) ? std::optional(std::string(text)) : std::nullopt;
 }
 
 bool is_absolute_path(std::string_view text) {
@@ -216,7 +233,7 @@ std::optional<std::string> check_table_value(TableUse use, std::string_view valu
         if (value.find('@') != std::string_view::npos)
             return "a domain, not an address";
         if (!is_domain_pattern(value))
-            return "a domain";
+            return is_ascii(value) ? "a domain" : "a domain that IDNA 2008 knows (RFC 5890)";
         break;
     case TableUse::networks:
         if (value != "local" && !Network::parse(value))
@@ -228,7 +245,7 @@ std::optional<std::string> check_table_value(TableUse use, std::string_view valu
         break;
     case TableUse::users:
     case TableUse::tags:
-        if (has_control_or_blank(value))
+        if (!is_one_word(value))
             return "a name without blanks";
         break;
     case TableUse::credentials:

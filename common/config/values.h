@@ -28,11 +28,12 @@ std::optional<uint16_t> parse_port(std::string_view text);
 // An address, IPv6 with or without brackets.
 std::optional<IpAddress> parse_address(std::string_view text);
 
-// A domain name that is not a mangled IPv4 address: its last label is not a number.
-bool is_host_name(std::string_view text);
+// A domain name that is not a mangled IPv4 address: its last label is not a number. U-labels (RFC
+// 5890) come back as A-labels, all else as it was.
+std::optional<std::string> parse_host_name(std::string_view text);
 
-// A name or an address of the machine: what EHLO and the greeting may say.
-bool is_helo_name(std::string_view text);
+// A name or an address literal of the machine: what EHLO and the greeting may say.
+std::optional<std::string> parse_helo_name(std::string_view text);
 
 // What a system user can be called.
 bool is_user_name(std::string_view text);
@@ -62,7 +63,8 @@ enum class TableUse : uint8_t {
     senders,     // lists of addresses, the values of a mapping
 };
 
-// Nothing if `value` can be in a table used so; else what was expected.
+// Nothing if `value` can be in a table used so; else what was expected. Domains may have U-labels,
+// names and local parts UTF-8 (RFC 6531 3.3): who compares them brings them into one form.
 std::optional<std::string> check_table_value(TableUse use, std::string_view value);
 
 } // namespace postern::config

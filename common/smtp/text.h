@@ -1,6 +1,8 @@
 // Makes text that a peer sent fit for a log line, a reply or a report. Pure; never fails.
 #pragma once
 
+#include "common/base/utf8.h"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -40,6 +42,20 @@ inline std::string sanitize(std::string_view text, std::size_t limit = std::stri
     out.reserve(text.size());
     append_sanitized(out, text, limit);
     return out;
+}
+
+// For people: the same, but UTF-8 that is safe to show (utf8.h) stays as it is. `limit` counts
+// octets of the input.
+inline std::string legible(std::string_view text, std::size_t limit = std::string::npos) {
+    std::string out;
+    std::string_view rest = cut_utf8(text, limit);
+    const bool cut = rest.size() < text.size();
+    while (!rest.empty()) {
+        if (rest.front() == '\\')
+            out += '\\';
+        take_escaped(rest, out);
+    }
+    return cut ? out + "..." : out;
 }
 
 // US-ASCII case, whatever the locale.

@@ -5,6 +5,7 @@
 
 #include "common/mail/domain.h"
 #include "common/smtp/address.h"
+#include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
 #include "smtpd/lookup/password.h"
 
@@ -51,7 +52,7 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
         for (const auto& [user, hash] : (*table)->pairs) {
             if (!is_locked(hash))
                 credentials.usable.push_back(hash);
-            credentials.hashes[ascii_lower(user)] = hash;
+            credentials.hashes[comparable_name(user)] = hash;
         }
     }
     for (const std::string& name : settings.senders) {
@@ -60,7 +61,7 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
             return table.error();
         Senders& senders = accounts.senders_[name];
         for (const auto& [user, addresses] : (*table)->pairs)
-            senders[ascii_lower(user)] = parse_addresses(addresses);
+            senders[comparable_name(user)] = parse_addresses(addresses);
     }
     return accounts;
 }
@@ -72,7 +73,7 @@ std::optional<Accounts::Candidate> Accounts::find(const std::string& table,
         return std::nullopt;
     const Credentials& credentials = found->second;
     Candidate candidate;
-    candidate.user = ascii_lower(user);
+    candidate.user = comparable_name(user);
     const auto entry = credentials.hashes.find(candidate.user);
     candidate.exists = entry != credentials.hashes.end() && !is_locked(entry->second);
     if (candidate.exists)
@@ -86,8 +87,9 @@ ipc::SenderVerdict Accounts::may_send(const ipc::SenderQuery& query) const {
     const auto table = senders_.find(query.table);
     if (table == senders_.end())
         return ipc::SenderVerdict::temporary;
-    const auto path = parse_reverse_path("<" + query.reverse_path + ">");
-    const auto user = table->second.find(ascii_lower(query.user));
+    const auto path =
+        parse_reverse_path("<" + query.reverse_path + ">", nullptr, Internationalized::accepted);
+    const auto user = table->second.find(comparable_name(query.user));
     if (!path || user == table->second.end())
         return ipc::SenderVerdict::not_owned;
     return user->second.contains(path->local_part(), canonical_domain(path->domain()))

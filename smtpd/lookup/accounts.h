@@ -39,10 +39,11 @@ class Accounts {
 
   private:
     struct Credentials {
-        std::unordered_map<std::string, std::string> hashes; // by user, in lower case
+        std::unordered_map<std::string, std::string> hashes; // by user, as comparable_name() has it
         std::vector<std::string> usable;                     // hashes that are not locked
     };
-    using Senders = std::unordered_map<std::string, MailboxSet>; // by user, in lower case
+    using Senders =
+        std::unordered_map<std::string, MailboxSet>; // by user, as comparable_name() has it
 
     std::map<std::string, Credentials> credentials_;
     std::map<std::string, Senders> senders_;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "common/base/utf8.h"
 #include "common/mail/domain.h"
 #include "common/smtp/address.h"
+#include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
 
 namespace postern {
@@ -18,7 +20,9 @@ std::string canonical_domain(std::string_view text) {
     if (text.starts_with('['))
         if (const auto literal = parse_address_literal(text))
             return ascii_lower(*literal);
-    return normalize_domain(text);
+    if (is_ascii(text))
+        return normalize_domain(text);
+    return normalize_domain(to_a_labels(text).value_or(std::string(text)));
 }
 
 void DomainSet::add(std::string_view text) {
@@ -51,11 +55,11 @@ void MailboxSet::add(std::string_view text) {
     } else if (text == "<>") {
         null_path_ = true;
     } else if (at == std::string_view::npos) {
-        users_.insert(ascii_lower(text));
+        users_.insert(comparable_name(text));
     } else if (at == 0) {
         domains_.add(text.substr(1));
     } else {
-        const std::string user = ascii_lower(text.substr(0, at));
+        const std::string user = comparable_name(text.substr(0, at));
         const std::string_view domain = text.substr(at + 1);
         if (domain.find('*') == std::string_view::npos)
             exact_.insert(user + '@' + canonical_domain(domain));
@@ -70,7 +74,7 @@ bool MailboxSet::contains(std::string_view local_part, const std::string& domain
     if (local_part.empty())
         return null_path_ && domain.empty();
     // An entry with a tag of its own is met only by the same tag, one without it by any.
-    const std::string whole = ascii_lower(local_part);
+    const std::string whole = comparable_name(local_part);
     return contains_user(whole, domain) ||
            contains_user(whole.substr(0, whole.find(subaddress_delimiter)), domain);
 }

@@ -9,7 +9,8 @@
 
 namespace postern {
 
-// Domains as they are compared: in lower case, address literals in their canonical form.
+// Domains as they are compared: in lower case and A-labels, address literals in their canonical
+// form. What IDNA refuses stays as it is, and is met by nothing.
 std::string canonical_domain(std::string_view text);
 
 // Domains, "*.domain" and other patterns with '*'.
@@ -24,8 +25,9 @@ class DomainSet {
     std::vector<std::string> patterns_;
 };
 
-// "user", "@domain", "user@domain", "@" for everything, "<>" for the null reverse-path. A user
-// without a '+' is met with any tag behind it too, as in OpenSMTPD.
+// "user", "@domain", "user@domain", "@" for everything, "<>" for the null reverse-path. Users are
+// compared as comparable_name() in common/smtp/internationalized.h has it. A user without a '+' is
+// met with any tag behind it too, as in OpenSMTPD.
 class MailboxSet {
   public:
     void add(std::string_view text);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/mail/domain.h"
+#include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
 #include "smtpd/lookup/mailbox_set.h"
 
@@ -101,7 +102,7 @@ bool add_value(PreparedTable& table, Shape shape, const std::string& value) {
     case Shape::networks:
         return table.networks.add(value);
     case Shape::users: // a user name may be an address
-        table.names.insert(ascii_lower(value));
+        table.names.insert(comparable_name(value));
         [[fallthrough]];
     case Shape::mailboxes:
         table.mailboxes.add(value);
@@ -172,7 +173,7 @@ bool RuleSet::Prepared::is_user(const PreparedCriterion& criterion,
         return !user.empty();
     const size_t at = user.rfind('@');
     if (at == std::string::npos)
-        return tables[*criterion.table].names.contains(ascii_lower(user));
+        return tables[*criterion.table].names.contains(comparable_name(user));
     return tables[*criterion.table].mailboxes.contains(user.substr(0, at),
                                                        canonical_domain(user.substr(at + 1)));
 }

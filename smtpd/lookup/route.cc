@@ -15,7 +15,7 @@ constexpr char subaddress_delimiter = '+';
 
 // A forward-path in wire form without brackets; `postmaster` alone is one too (RFC 5321 4.1.1.3).
 std::optional<Mailbox> parse_recipient(const std::string& text) {
-    return parse_forward_path("<" + text + ">");
+    return parse_forward_path("<" + text + ">", nullptr, Internationalized::accepted);
 }
 
 ipc::Route make_route(const Action& action, const Mailbox& recipient, const ipc::Origin& origin) {
@@ -73,7 +73,8 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
     ipc::RouteAnswer answer;
     answer.request = query.request;
     std::optional<Mailbox> recipient = parse_recipient(query.recipient);
-    std::optional<Mailbox> reverse_path = parse_reverse_path("<" + query.reverse_path + ">");
+    std::optional<Mailbox> reverse_path =
+        parse_reverse_path("<" + query.reverse_path + ">", nullptr, Internationalized::accepted);
     if (!recipient || !reverse_path) {
         answer.verdict = ipc::RouteVerdict::no_mailbox;
         return answer;

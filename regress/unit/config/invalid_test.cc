@@ -483,6 +483,36 @@ TEST(Invalid, Rules) {
     });
 }
 
+TEST(Invalid, InternationalizedNames) {
+    const std::string no_domain = "\", but \"for domain\" needs a domain that IDNA 2008 knows (RFC 5890)";
+    const std::string no_address = "\", but \"for rcpt-to\" needs user, user@domain, @domain or <>";
+    expect_errors({
+        {"match for domain \"\u2603.example\" reject", "f:1:18: found \"\u2603.example" + no_domain},
+        {"match for domain \"b\u00fccher*.example\" reject",
+         "f:1:18: found \"b\u00fccher*.example" + no_domain},
+        {"match for domain { a,\n \"b\u00fccher\u3002example\" } reject",
+         "f:2:2: found \"b\u00fccher\u3002example" + no_domain},
+        {"match for domain \"b\xfc"
+         "cher.example\" reject",
+         "f:1:18: found \"b\\xfccher.example" + no_domain},
+        {"match for domain \"\u00fc.example\u00a0\" reject",
+         "f:1:18: found \"\u00fc.example\u00a0" + no_domain},
+        {"table d { \"\u00fc.example\",\n\"xn--\u00fc.example\" }\nmatch for domain <d> reject",
+         "f:2:1: found \"xn--\u00fc.example" + no_domain},
+        {"match for rcpt-to \"u@\u2603.example\" reject", "f:1:19: found \"u@\u2603.example" + no_address},
+        {"match for rcpt-to \"\xfc@b.example\" reject", "f:1:19: found \"\\xfc@b.example" + no_address},
+        {"match for rcpt-to \"\u0085@b.example\" reject",
+         "f:1:19: found \"\\xc2\\x85@b.example" + no_address},
+        {"hostname \"\u2603.example\"", "f:1:10: found \"\u2603.example\", expected a host name"},
+        {"listen on lo hostname \"-\u00fc.example\"",
+         "f:1:23: found \"-\u00fc.example\", expected a host name"},
+        {"action a relay host \"smtp://\u2603.example\"",
+         "f:1:21: found \"smtp://\u2603.example\", expected a host name or an address"},
+        {"table t { \"\u00fc\" = a,\n\"u\u0308\" = b }",
+         "f:2:1: key \"u\u0308\" is in this table already"},
+    });
+}
+
 TEST(Invalid, MacrosAndIncludes) {
     expect_errors({
         {"$foo", R"(f:1:1: macro "foo" is not defined)"},
@@ -552,7 +582,11 @@ TEST(Invalid, BytesThatAreNoText) {
         EXPECT_EQ(error.find('\xc3'), std::string::npos) << error;
     }
     EXPECT_EQ(errors_of("spool \"x\xc3\xa4\""),
-              "f:1:7: found \"x\\xc3\\xa4\", expected an absolute path");
+              "f:1:7: found \"x\xc3\xa4\", expected an absolute path");
+    EXPECT_EQ(errors_of("spool \"x\u202e\u0085\""),
+              "f:1:7: found \"x\\xe2\\x80\\xae\\xc2\\x85\", expected an absolute path");
+    EXPECT_EQ(errors_of("spool /\u00e4"), "f:1:8: found \"\u00e4\" outside of quotes");
+    EXPECT_EQ(errors_of("spool\u00a0/a"), "f:1:6: found \"\u00a0\" outside of quotes");
 }
 
 TEST(Invalid, NothingGrowsWithoutLimit) {

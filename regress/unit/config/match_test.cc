@@ -71,6 +71,8 @@ struct Transaction {
     }
 
     static Mailbox mailbox(const std::string& text) {
+        if (const auto parsed = parse_mailbox(text, nullptr, Internationalized::accepted))
+            return *parsed;
         const size_t at = text.rfind('@');
         return at == std::string::npos ? Mailbox(text, "")
                                        : Mailbox(text.substr(0, at), text.substr(at + 1));
@@ -284,6 +286,54 @@ TEST(Match, Recipients) {
                     {"match from any for any !rcpt-to ann action a", "to=ann@x.example", -1},
                     {"match from any for any rcpt-to \"postmaster@mx.gate.example\" action a",
                      "to=postmaster", 0}});
+}
+
+// However a name is written: U-labels or A-labels, composed or decomposed, here and there.
+TEST(Match, InternationalizedAddresses) {
+    constexpr const char* domains =
+        "match from any for domain { \"B\u00fccher.example\", "
+        "\"*.bu\u0308cher.example\", \"mx*.stra\u00dfe.example\" } action a";
+    constexpr const char* recipients =
+        "match from any for rcpt-to { \"j\u00fcrgen@b\u00fccher.example\", "
+        "\"@\u65e5\u672c.example\", "
+        "\"\u00e5ke\", \"zo\u00eb@*.b\u00fccher.example\" } action a";
+    constexpr const char* senders =
+        "match from any for any mail-from \"@xn--bcher-kva.example\" action a";
+    constexpr const char* users =
+        "match from any auth { \"J\u00fcrgen\", \"j\u00fc@b\u00fccher.example\" } for any action a";
+    expect_matches({
+        {domains, "to=u@b\u00fccher.example", 0},
+        {domains, "to=u@B\u00dcCHER.EXAMPLE", 0},
+        {domains, "to=u@bu\u0308cher.example", 0},
+        {domains, "to=u@xn--bcher-kva.example", 0},
+        {domains, "to=u@XN--BCHER-KVA.example", 0},
+        {domains, "to=u@bucher.example", -1},
+        {domains, "to=u@a.b\u00fccher.example", 0},
+        {domains, "to=u@a.b.xn--bcher-kva.example", 0},
+        {domains, "to=u@mx7.stra\u00dfe.example", 0},
+        {domains, "to=u@mx7.strasse.example", -1}, // another domain since IDNA 2008
+        {domains, "to=\u00fc@b\u00fccher.example", 0},
+        {recipients, "to=j\u00fcrgen@b\u00fccher.example", 0},
+        {recipients, "to=J\u00fcrgen+x@xn--bcher-kva.example", 0},
+        {recipients, "to=ju\u0308rgen@b\u00fccher.example", 0},
+        {recipients, "to=jurgen@b\u00fccher.example", -1},
+        {recipients, "to=j\u00fcrgen@bucher.example", -1},
+        {recipients, "to=\u4e2d@\u65e5\u672c.example", 0},
+        {recipients, "to=\u212bke@x.example", -1}, // an upper-case \u00c5 is another letter
+        {recipients, "to=a\u030ake@x.example", 0},
+        {recipients, "to=zo\u00eb@mx.b\u00fccher.example", 0},
+        {recipients, "to=zo\u00eb@b\u00fccher.example", -1},
+        {senders, "from=u@b\u00fccher.example", 0},
+        {senders, "from=u@bucher.example", -1},
+        {users, "auth=ju\u0308rgen", 0},
+        {users, "auth=jurgen", -1},
+        {users, "auth=j\u00fc@xn--bcher-kva.example", 0},
+        {users, "auth=j\u00fc@B\u00fccher.example", 0},
+        {"match from any helo \"mx.b\u00fccher.example\" for any action a",
+         "helo=mx.xn--bcher-kva.example", 0},
+        {"match from rdns \"*.b\u00fccher.example\" for any action a",
+         "rdns=mx.xn--bcher-kva.example", 0},
+    });
 }
 
 TEST(Match, ReversePath) {

@@ -203,6 +203,30 @@ TEST(Valid, Listen) {
     });
 }
 
+// Names of hosts are those that the DNS has; what is compared stays as it is written until then.
+TEST(Valid, InternationalizedNames) {
+    const Files files({{"/t/domains", "b\u00fccher.example\n*.\u65e5\u672c.example\n"},
+                       {"/t/owners", "J\u00fcrgen j\u00fcrgen@b\u00fccher.example, @x.example\n"}});
+    expect_meanings(
+        {
+            {"hostname \"MX.B\u00fccher.example\"", "hostname MX.xn--bcher-kva.example\n"},
+            {"listen on \"b\u00fccher.example\" hostname \"mx.b\u00fccher.example.\"",
+             "1: listen xn--bcher-kva.example 25 hostname mx.xn--bcher-kva.example.\n"},
+            {"action a relay host \"smtp://b\u00fccher.example:26\" helo \"b\u00fccher.example\"",
+             "action a relay smtp://xn--bcher-kva.example 26 helo xn--bcher-kva.example\n"},
+            {"pki \"b\u00fccher.example\" cert /c\npki xn--bcher-kva.example key /k",
+             "pki xn--bcher-kva.example /c /k\n"},
+            {"table d file:/t/domains\nmatch for domain <d> reject",
+             "table d list [b\u00fccher.example] [*.\u65e5\u672c.example]\n"
+             "2: from local, for domain <d>, reject\n"},
+            {"table o file:/t/owners",
+             "table o mapping [j\u00fcrgen=j\u00fcrgen@b\u00fccher.example, @x.example]\n"},
+            {"match from any for rcpt-to { \"\U0001f4ec@b\u00fccher.example\", \"\u00fc\" } reject",
+             "1: from any, for rcpt-to \U0001f4ec@b\u00fccher.example \u00fc, reject\n"},
+        },
+        files);
+}
+
 TEST(Valid, RelayActions) {
     expect_meanings({
         {"action out relay", "action out relay\n"},

@@ -77,6 +77,17 @@ TEST(Format, WhatANextHopSaidCannotForgeALine) {
     EXPECT_NE(details.find("last-error: \"x\\x0a"), std::string::npos) << details;
 }
 
+TEST(Format, AnInternationalizedAddressCanBeRead) {
+    ipc::EnvelopeEntry entry = example();
+    entry.reverse_path = "j\u00fcrgen@xn--bcher-kva.example";
+    entry.recipient = "a\u202eb@x.example";
+    const std::string line = format_line(entry, 1100);
+    EXPECT_NE(line.find("from=\"<j\u00fcrgen@xn--bcher-kva.example>\" "
+                        "to=\"<a\\xe2\\x80\\xaeb@x.example>\""),
+              std::string::npos)
+        << line;
+}
+
 TEST(Format, TheNullPathIsShownAsIt) {
     ipc::EnvelopeEntry entry = example();
     entry.reverse_path.clear();

@@ -53,6 +53,15 @@ TEST(MaildirPath, Expands) {
     }
 }
 
+TEST(MaildirPath, OfInternationalizedAddresses) {
+    MaildirValues values = alice();
+    values.recipient = "j\u00fcrgen+\u00fc@xn--bcher-kva.example";
+    values.reverse_path = "\u4e2d@far.test";
+    EXPECT_EQ(expand("/m/%{rcpt.domain}/%{rcpt.user:strip}", values),
+              "/m/xn--bcher-kva.example/j\u00fcrgen");
+    EXPECT_EQ(expand("/m/%{sender.user}/%{sender.domain}", values), "/m/\u4e2d/far.test");
+}
+
 TEST(MaildirPath, AValueNeverLeavesItsComponent) {
     struct {
         const char* path;

@@ -28,6 +28,7 @@ ipc::LookupSettings settings() {
         {"bob@x.example", "@x.example"},
         {"root", "@"},
         {"reports", "<>, reports"},
+        {"j\u00fcrgen", "j\u00fcrgen@b\u00fccher.example, kate@x.example"},
     });
     settings.credentials = {"users", "empty"};
     settings.senders = {"senders"};
@@ -47,6 +48,9 @@ TEST(AccountsTest, KnowsUsersInAnyCase) {
     }
     EXPECT_EQ(all.find("users", "Bob@X.example")->user, "bob@x.example");
     EXPECT_FALSE(all.find("users", "bob")->exists);
+    ipc::LookupSettings others = settings();
+    others.tables["users"] = mapping({{"j\u00fcrgen", "$6$j"}});
+    EXPECT_EQ(Accounts::prepare(others)->find("users", "Ju\u0308rgen")->hash, "$6$j");
 }
 
 // Somebody who does not exist costs what somebody who does would: there is always a hash to check,
@@ -99,6 +103,12 @@ TEST(AccountsTest, WhoMaySendAsWhom) {
         {"bob@x.example", "anybody@x.example", SenderVerdict::owned},
         {"bob@x.example", "anybody@y.example", SenderVerdict::not_owned},
         {"root", "anybody@anywhere.example", SenderVerdict::owned},
+        {"j\u00fcrgen", "j\u00fcrgen@b\u00fccher.example", SenderVerdict::owned},
+        {"Ju\u0308rgen", "ju\u0308rgen@xn--bcher-kva.example", SenderVerdict::owned},
+        {"j\u00fcrgen", "jurgen@b\u00fccher.example", SenderVerdict::not_owned},
+        {"j\u00fcrgen", "\u043aate@x.example", SenderVerdict::not_owned}, // a Cyrillic letter
+        {"j\u00fcrgen", "\uff4bate@x.example", SenderVerdict::not_owned}, // a full-width one
+        {"j\u00fcrgen", "\xfc@x.example", SenderVerdict::not_owned},
         {"reports", "", SenderVerdict::owned},
         {"reports", "reports@z.example", SenderVerdict::owned},
         {"reports", "other@z.example", SenderVerdict::not_owned},

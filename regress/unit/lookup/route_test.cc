@@ -100,6 +100,7 @@ TEST(Router, MapsRecipientsToRoutes) {
         const char* expected; // verdict, action, then what matters for its kind
     } const cases[] = {
         {"x@MX.Test", "accepted mx domain=mx.test"},
+        {"j\u00fcrgen@mx.test", "accepted mx domain=mx.test"},
         {"x@smarthost.test", "accepted smarthost host=hub.test:2525 helo=out.test src=192.0.2.1"},
         {"X+y@lmtp.test", "accepted lmtp host=/run/lmtp rcpt-to"},
         {"alice@maildir.test", "accepted maildir user=alice"},
@@ -108,6 +109,9 @@ TEST(Router, MapsRecipientsToRoutes) {
         {"alice+a+b@maildir.test", "accepted maildir user=alice"},
         {"bob.b@maildir.test", "accepted maildir user=bob.b"},
         {"carol@maildir.test", "no_mailbox"},
+        {"\u00e5lice@maildir.test", "no_mailbox"}, // no name of a system user
+        {"alice+\u00fc@maildir.test", "accepted maildir user=alice"},
+        {"\xfc@mx.test", "no_mailbox"},
         {"Postmaster@maildir.test", "accepted maildir user=root"}, // RFC 5321 4.5.1
         {"broken@maildir.test", "temporary"},
         {"broken+tag@maildir.test", "temporary"},
@@ -149,6 +153,18 @@ TEST(Router, RecipientsOfOneDestinationHaveEqualRoutes) {
     const auto b = route(settings(), "b@Smarthost.test", users);
     EXPECT_EQ(ipc::encode_bytes(a.route), ipc::encode_bytes(b.route));
     EXPECT_EQ(a.route.ttl, std::chrono::hours(1));
+}
+
+TEST(Router, InternationalizedDomainsAreAskedForAsALabels) {
+    Users users;
+    ipc::LookupSettings all = settings();
+    all.tables["mx"].values.push_back("b\u00fccher.test");
+    const auto answer = route(all, "u@b\u00fccher.test", users, "j\u00fcrgen@\u00fc.test");
+    EXPECT_EQ(answer.verdict, RouteVerdict::accepted);
+    EXPECT_EQ(answer.route.domain, "xn--bcher-kva.test");
+    const auto same = route(all, "u@xn--bcher-kva.test", users);
+    EXPECT_EQ(ipc::encode_bytes(answer.route), ipc::encode_bytes(same.route));
+    EXPECT_EQ(route(all, "u@\u2603.test", users).verdict, RouteVerdict::no_mailbox);
 }
 
 TEST(Router, TheNullReversePathIsOne) {
