@@ -163,9 +163,10 @@ struct AuthOptions {
 // Extensions of SMTP that a listener need not offer.
 struct ExtensionOptions {
     bool dsn = true;          // RFC 3461; `no-dsn`
+    bool smtp_utf8 = true;    // RFC 6531; `no-smtputf8`
     bool binary_mime = false; // RFC 3030; `binarymime`
 
-    static constexpr auto fields(auto& m) { return std::tie(m.dsn, m.binary_mime); }
+    static constexpr auto fields(auto& m) { return std::tie(m.dsn, m.smtp_utf8, m.binary_mime); }
 };
 
 // `listen on … port …`. A name or an interface is resolved to addresses by the supervisor.

@@ -59,6 +59,8 @@ void parse_listen(Grammar& g) {
             listen.tag = read_name(g.in, "a tag of at most 31 bytes", is_tag);
         } else if (options.accept("no-dsn")) {
             listen.extensions.dsn = false;
+        } else if (options.accept("no-smtputf8")) {
+            listen.extensions.smtp_utf8 = false;
         } else if (options.accept("binarymime")) {
             listen.extensions.binary_mime = true;
         } else if (options.accept("proxy")) {

@@ -2,6 +2,7 @@
 // joins them to the verbs.
 #include "common/smtp/command.h"
 
+#include "common/base/utf8.h"
 #include "common/smtp/command_parts.h"
 #include "common/smtp/limits.h"
 #include "common/smtp/text.h"
@@ -48,12 +49,20 @@ template <class Hello> Command parse_hello(std::string_view argument, std::strin
     return Hello{std::move(*identity)};
 }
 
-CommandError bad_path(AddressError error, EnhancedStatusCode syntax, std::string_view what) {
+// RFC 6531 3.5: who has such an address says SMTPUTF8.
+CommandError bad_path(AddressError error, int non_ascii_code, EnhancedStatusCode syntax,
+                      std::string_view what) {
+    const bool non_ascii = error == AddressError::non_ascii;
     CommandError result;
     result.address_error = error;
-    result.reply = Reply(501, error == AddressError::non_ascii ? status::non_ascii_address : syntax,
-                         "Bad " + std::string(what) + ": " + std::string(to_string(error)));
+    result.reply =
+        Reply(non_ascii ? non_ascii_code : 501, non_ascii ? status::non_ascii_address : syntax,
+              "Bad " + std::string(what) + ": " + std::string(to_string(error)));
     return result;
+}
+
+Internationalized internationalized(bool accepted) {
+    return accepted ? Internationalized::accepted : Internationalized::refused;
 }
 
 Command parse_mail(std::string_view argument, const Extensions& offered) {
@@ -61,12 +70,17 @@ Command parse_mail(std::string_view argument, const Extensions& offered) {
         return refuse(501, status::syntax_error, "Syntax: MAIL FROM:<address>");
     MailCommand mail;
     AddressError error = AddressError::none;
-    auto path = take_reverse_path(argument, &error);
+    const std::string_view before = argument;
+    auto path =
+        take_reverse_path(argument, &error, internationalized(offered.smtp_utf8 && offered.any));
     if (!path)
-        return bad_path(error, status::bad_sender_syntax, "sender address");
+        return bad_path(error, 550, status::bad_sender_syntax, "sender address");
+    const std::string_view path_text = before.substr(0, before.size() - argument.size());
     mail.reverse_path = std::move(*path);
     if (auto refused = take_parameters(argument, mail, offered))
         return std::move(*refused);
+    if (!mail.parameters.smtp_utf8 && !is_ascii(path_text))
+        return bad_path(AddressError::non_ascii, 550, status::bad_sender_syntax, "sender address");
     return mail;
 }
 
@@ -75,9 +89,9 @@ Command parse_rcpt(std::string_view argument, const Extensions& offered) {
         return refuse(501, status::syntax_error, "Syntax: RCPT TO:<address>");
     RcptCommand rcpt;
     AddressError error = AddressError::none;
-    auto path = take_forward_path(argument, &error);
+    auto path = take_forward_path(argument, &error, internationalized(offered.utf8_transaction));
     if (!path)
-        return bad_path(error, status::bad_recipient_syntax, "recipient address");
+        return bad_path(error, 553, status::bad_recipient_syntax, "recipient address");
     rcpt.forward_path = std::move(*path);
     if (auto refused = take_parameters(argument, rcpt, offered))
         return std::move(*refused);

@@ -74,15 +74,16 @@ using Command = std::variant<CommandError, HeloCommand, EhloCommand, MailCommand
 // What the session offers now, and so takes in MAIL and RCPT. Parameters of what is not offered are
 // refused with 555 5.5.4 (RFC 5321 4.1.1.11).
 struct Extensions {
-    bool any = true;             // false after HELO: no parameters at all
-    bool auth = false;           // AUTH= of MAIL (RFC 4954 5): checked, and not kept
-    bool binary_mime = false;    // RFC 3030
-    bool dsn = false;            // RFC 3461
-    bool smtp_utf8 = false;      // RFC 6531
-    bool require_tls = false;    // RFC 8689
-    bool priority = false;       // RFC 6710
-    bool deliver_by = false;     // RFC 2852
-    bool future_release = false; // RFC 4865
+    bool any = true;               // false after HELO: no parameters at all
+    bool auth = false;             // AUTH= of MAIL (RFC 4954 5): checked, and not kept
+    bool binary_mime = false;      // RFC 3030
+    bool dsn = false;              // RFC 3461
+    bool smtp_utf8 = false;        // RFC 6531
+    bool require_tls = false;      // RFC 8689
+    bool priority = false;         // RFC 6710
+    bool deliver_by = false;       // RFC 2852
+    bool future_release = false;   // RFC 4865
+    bool utf8_transaction = false; // MAIL had SMTPUTF8: RCPT may have UTF-8 in it
 };
 
 // `line` without its CRLF. The replies of errors:
@@ -91,7 +92,8 @@ struct Extensions {
 //   501 5.5.2  control or non-ASCII octets, or "FROM:"/"TO:" missing
 //   501 5.5.4  arguments missing, bad or too many, a parameter twice
 //   501 5.1.7  bad reverse-path         501 5.1.3  bad forward-path
-//   501 5.6.7  non-ASCII address        555 5.5.4  a parameter that is not allowed
+//   550 5.6.7  non-ASCII reverse-path   553 5.6.7  non-ASCII forward-path (RFC 6531 3.5)
+//   555 5.5.4  a parameter that is not allowed
 // A bad BDAT gets 501 5.5.4, and the session ends (CommandError::out_of_step).
 // AUTH may be as long as MAIL, although RFC 4954 4 gives it 512 octets: some clients do not count.
 // Tolerated: white space at the end (4.1.1), several spaces for one, a space behind "FROM:" and

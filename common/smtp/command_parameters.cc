@@ -128,7 +128,7 @@ constexpr Keyword<RcptCommand> rcpt_keywords[] = {
     {"ORCPT", &Extensions::dsn, true,
      [](RcptCommand& rcpt, std::string_view value) {
          rcpt.parameters.original_recipient = value;
-         return is_original_recipient(value, false);
+         return is_original_recipient(value, true);
      }},
 };
 
@@ -156,8 +156,11 @@ std::optional<CommandError> take_all(std::string_view tail, Mail& command,
     if (tail.front() != ' ')
         return bad_arguments("Unexpected text after the address");
     skip_spaces(tail);
-    if (!is_plain(tail))
-        return refuse(501, status::syntax_error, "Control or non-ASCII character in parameters");
+    // RFC 6533 3: the original recipient can be in UTF-8, too.
+    for (char c : tail)
+        if (!is_plain({&c, 1}) && !(offered.utf8_transaction && (c & 0x80) != 0))
+            return refuse(501, status::syntax_error,
+                          "Control or non-ASCII character in parameters");
     std::vector<Parameter> parameters;
     std::optional<CommandError> error = split_parameters(tail, parameters);
     for (std::size_t i = 0; i < parameters.size() && !error; ++i)

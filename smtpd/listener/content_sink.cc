@@ -1,5 +1,7 @@
 #include "smtpd/listener/content_sink.h"
 
+#include "common/base/utf8.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <limits>
@@ -13,6 +15,7 @@
 namespace postern::listener {
 
 void ContentSink::prepend(std::string_view trace) {
+    eight_bit_trace_ |= !is_ascii(trace);
     buffer_.append(trace);
     size_ += trace.size();
     trace_length_ += trace.size();

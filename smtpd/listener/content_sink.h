@@ -51,6 +51,7 @@ class ContentSink {
 
     const std::optional<Reply>& failure() const { return failure_; }
     uint64_t size() const { return size_; }
+    bool eight_bit_trace() const { return eight_bit_trace_; } // of a message with SMTPUTF8
     uint32_t received_fields() const { return header_.received_fields(); }
     // Fills content, file_length, file_checksum and header_length. Call once, at the end; null
     // when the content is inside `submit`.
@@ -69,6 +70,7 @@ class ContentSink {
     std::unique_ptr<ContentFile> file_;
     std::optional<Reply> failure_;
     bool discarded_ = false;
+    bool eight_bit_trace_ = false;
     uint64_t size_ = 0;
     uint64_t written_ = 0;
     uint32_t checksum_ = 0;

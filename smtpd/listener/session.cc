@@ -209,6 +209,8 @@ Extensions Session::offered() const {
     offered.auth = offers_auth();
     offered.binary_mime = options.binary_mime;
     offered.dsn = options.dsn;
+    offered.smtp_utf8 = options.smtp_utf8;
+    offered.utf8_transaction = transaction_ && transaction_->parameters().smtp_utf8;
     offered.require_tls = tls_ != nullptr;
     offered.priority = true;
     offered.deliver_by = true;

@@ -80,14 +80,19 @@ std::string Session::trace_field() const {
         format_date(std::chrono::system_clock::from_time_t(executor().wall_seconds()));
     std::optional<Mailbox> recipient;
     if (const std::string* only = transaction_->only_recipient())
-        recipient = parse_mailbox(*only);
+        recipient = parse_mailbox(*only, nullptr, Internationalized::accepted);
     ReceivedField field;
     field.helo = helo_;
     field.reverse_name = reverse_name_.empty() ? "unknown" : std::string_view(reverse_name_);
     field.address = client;
     field.by = hostname();
-    // RFC 3848; who is authenticated is so under TLS
-    field.protocol = !user_.empty() ? "ESMTPSA" : tls_ ? "ESMTPS" : extended_ ? "ESMTP" : "SMTP";
+    ProtocolFacts facts;
+    facts.extended = extended_;
+    facts.tls = tls_ != nullptr;
+    facts.authenticated = !user_.empty();
+    facts.smtp_utf8 = transaction_->parameters().smtp_utf8;
+    field.protocol = protocol_keyword(facts);
+    field.smtp_utf8 = facts.smtp_utf8;
     if (auth().in_received)
         field.authenticated = user_;
     if (tls_) {
@@ -236,7 +241,7 @@ std::optional<Reply> Session::judge(const ContentFacts& content, const ContentSi
 Task<void> Session::submit(const ContentFacts& content, ContentSink& sink) {
     ipc::Submit message;
     const uint64_t size = sink.size();
-    message.traits.eight_bit = content.has_eight_bit();
+    message.traits.eight_bit = content.has_eight_bit() || sink.eight_bit_trace();
     message.traits.leading_dot = content.has_leading_dot();
     std::unique_ptr<ContentFile> file = sink.finish(message);
     if (sink.failure()) { // the last bytes did not fit

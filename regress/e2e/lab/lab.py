@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import time
 
-from . import gateway, hosts, script, sink
+from . import gateway, hosts, postfix, script, sink
 from .dns import NameServer
 
 ROOT_SERVER = "198.41.0.4"  # a.root-servers.net
 WAIT = 20  # seconds that an expectation may take to come true
+PEERS = {"Debian-exim": 2090}  # users whom others' programs ask for by name
 USERS = {"alice": 2001, "bob": 2002}  # with a home directory each
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 SYSUSERS = "etc/postern.sysusers"
@@ -30,6 +31,7 @@ class Lab:
                               os.path.join(directory, "dns"), build)
         self.gateway = gateway.Gateway(self.hosts["gateway"], build, directory, mode)
         self.sinks, self.connections, self.replies, self.loads = {}, {}, {}, []
+        self.postfix = None
         self.words = {}      # kept by {NAME} in patterns
         self.transcript = open(os.path.join(directory, "dialogue.log"), "a", buffering=1)
         self.variables = self.make_variables()
@@ -88,6 +90,21 @@ class Lab:
         self.sinks[name] = new
         return new
 
+    def start_postfix(self, host, port, settings):
+        """Somebody else's server on a host of ours."""
+        directory = self.path("postfix")
+        fresh(directory)
+        self.postfix = postfix.Postfix(self.build, directory, host.address, port, settings)
+        self.postfix.start(host.popen)
+
+        def greets():
+            try:
+                host.connect(host.address, port).close()
+            except OSError as error:
+                return str(error)
+            return None
+        self.until(greets, "Postfix's greeting")
+
     def configure(self, name):
         """Writes the gateway's configuration from a file of the test's folder."""
         with open(self.gateway.configuration + ".new", "w") as file:
@@ -118,6 +135,9 @@ class Lab:
             passwd = file.read()
         with open("/etc/group") as file:
             group = file.read()
+        for name, number in PEERS.items():
+            passwd += f"{name}:x:{number}:{number}::/:/usr/sbin/nologin\n"
+            group += f"{name}:x:{number}:\n"
         number = 2100
         for name in system_users(os.path.join(SOURCE, SYSUSERS)):
             passwd += f"{name}:x:{number}:{number}::/:/usr/sbin/nologin\n"
@@ -173,6 +193,8 @@ class Lab:
             one.close()
         for one in self.sinks.values():
             one.stop()
+        if self.postfix:
+            self.postfix.kill()
         self.dns.stop()
 
 

@@ -189,6 +189,11 @@ def sink_offers(lab, step, name, words):
     lab.sink(name).offered = shlex.split(words or "")
 
 
+@verb(r"start postfix on (\w+) with (\S+)(?: port (\d+))?")
+def start_postfix(lab, step, host, name, port):
+    lab.start_postfix(lab.host(host), int(port or 2525), lab.file(name))
+
+
 # The gateway
 
 @verb(r"start gateway(?: with (\S+))?")

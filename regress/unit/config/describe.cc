@@ -189,6 +189,8 @@ std::string describe(const Configuration& configuration) {
             out << " proxy-from " << listen.proxy_from;
         if (!listen.extensions.dsn)
             out << " no-dsn";
+        if (!listen.extensions.smtp_utf8)
+            out << " no-smtputf8";
         if (listen.extensions.binary_mime)
             out << " binarymime";
         out << "\n";

@@ -178,7 +178,8 @@ TEST(Valid, Auth) {
             {start + "listen on lo senders <s> auth <u> smtps", meaning("465 smtps pki * auth <u> "
                                                                         "senders <s>")},
             {start + "listen on lo received-auth", meaning("25 received-auth")},
-            {start + "listen on lo no-dsn binarymime", meaning("25 no-dsn binarymime")},
+            {start + "listen on lo no-smtputf8 no-dsn binarymime", meaning("25 no-dsn no-smtputf8 "
+                                                                            "binarymime")},
         },
         files);
     // A file without a line in it is a mapping without users.

@@ -15,6 +15,7 @@ TEST_F(Commands, GreetsAndSaysWhatItCanDo) {
         S: 250-SIZE 1000000
         S: 250-8BITMIME
         S: 250-CHUNKING
+        S: 250-SMTPUTF8
         S: 250-DSN
         S: 250-MT-PRIORITY
         S: 250-DELIVERBY
@@ -116,10 +117,10 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCommand{R"(MAIL <a@client.example>\r\n)", "501 5.5.2 *"},
                     BadCommand{R"(MAIL FROM:a@client.example\r\n)", "501 5.1.7 *"},
                     BadCommand{R"(MAIL FROM:<a@b@c>\r\n)", "501 5.1.7 *"},
-                    BadCommand{R"(MAIL FROM:<\xc3\xa9@client.example>\r\n)", "501 5.6.7 *"},
+                    BadCommand{R"(MAIL FROM:<\xc3\xa9@client.example>\r\n)", "550 5.6.7 *"},
                     BadCommand{R"(MAIL FROM:<a@b.example> SIZE=x\r\n)", "501 5.5.4 *"},
                     BadCommand{R"(MAIL FROM:<a@b.example> BODY=9BIT\r\n)", "501 5.5.4 *"},
-                    BadCommand{R"(MAIL FROM:<a@b.example> SMTPUTF8\r\n)", "555 5.5.4 *"},
+                    BadCommand{R"(MAIL FROM:<a@b.example> SMTPUTF8=1\r\n)", "501 5.5.4 *"},
                     BadCommand{R"(RCPT TO:<a@b.example> NOTIFY=ALWAYS\r\n)", "501 5.5.4 *"},
                     BadCommand{R"(RCPT TO:<>\r\n)", "501 5.1.3 *"},
                     BadCommand{R"(RCPT TO:<a@b.example>\r\n)", "503 5.5.1 MAIL first"},

@@ -98,6 +98,51 @@ TEST_F(ExtensionsTest, ParametersCountForTheRoomOfRecipients) {
     EXPECT_EQ(envelope().options.size(), taken);
 }
 
+// RFC 6531
+TEST_F(ExtensionsTest, InternationalizedMail) {
+    play(R"(
+        S: 220 *
+        C: EHLO client.example
+        offers SMTPUTF8 8BITMIME
+        C= MAIL FROM:<j\xc3\xbcrgen@b\xc3\xbccher.example> SMTPUTF8\r\n
+        S: 250 2.1.0 Sender ok
+        C= RCPT TO:<\xc3\xa5sa@dest.example>\r\n
+        S: 250 2.1.5 Recipient ok
+    )");
+    finish();
+    EXPECT_TRUE(envelope().parameters.smtp_utf8);
+    EXPECT_EQ(envelope().reverse_path, "j\xc3\xbcrgen@xn--bcher-kva.example");
+    EXPECT_EQ(envelope().recipients.at(0), "\xc3\xa5sa@dest.example");
+    EXPECT_EQ(lookup.queries.at(0).recipient, "\xc3\xa5sa@dest.example");
+    const std::string& content = queue.messages[0].content;
+    EXPECT_NE(content.find("with UTF8SMTP id"), std::string::npos) << content;
+    EXPECT_NE(content.find("for <\xc3\xa5sa@dest.example>;"), std::string::npos) << content;
+    EXPECT_TRUE(queue.messages[0].submit.traits.eight_bit) << "its trace is";
+}
+
+TEST_F(ExtensionsTest, Utf8NeedsTheWordForIt) {
+    greet();
+    play(R"(
+        C= MAIL FROM:<j\xc3\xbcrgen@client.example>\r\n
+        S: 550 5.6.7 *
+        C: MAIL FROM:<a@client.example>
+        S: 250 *
+        C= RCPT TO:<\xc3\xa5sa@dest.example>\r\n
+        S: 553 5.6.7 *
+    )");
+}
+
+TEST_F(ExtensionsTest, AnOperatorMayNotWantUtf8) {
+    options().smtp_utf8 = false;
+    play(R"(
+        S: 220 *
+        C: EHLO client.example
+        offers !SMTPUTF8
+        C= MAIL FROM:<a@client.example> SMTPUTF8\r\n
+        S: 555 5.5.4 *
+    )");
+}
+
 // RFC 3030 3: octets that are no lines, of a length that only BDAT can tell.
 TEST_F(ExtensionsTest, BinaryContent) {
     options().binary_mime = true;
@@ -213,6 +258,7 @@ TEST_F(ExtensionsTest, FutureRelease) {
         S: 250-AUTH *
         S: 250-8BITMIME
         S: 250-CHUNKING
+        S: 250-SMTPUTF8
         S: 250-DSN
         S: 250-REQUIRETLS
         S: 250-MT-PRIORITY

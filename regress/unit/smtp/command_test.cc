@@ -134,7 +134,7 @@ TEST(Command, Bdat) {
     EXPECT_FALSE(expect<CommandError>("DATA 1").out_of_step);
 }
 
-constexpr Extensions everything{true, true, true, true, true, true, true, true, true};
+constexpr Extensions everything{true, true, true, true, true, true, true, true, true, true};
 
 TEST(Command, ParametersOfMail) {
     const auto mail = expect<MailCommand>(
@@ -161,6 +161,28 @@ TEST(Command, ParametersOfRcpt) {
     EXPECT_EQ(rcpt.parameters.notify, notify::success | notify::delay);
     EXPECT_EQ(rcpt.parameters.original_recipient, "rfc822;Bob+2B1@c.example");
     EXPECT_TRUE(expect<RcptCommand>("RCPT TO:<a@b>", everything).parameters.empty());
+}
+
+// RFC 6531 3.5: UTF-8 comes with the word for it.
+TEST(Command, InternationalizedAddresses) {
+    const auto mail =
+        expect<MailCommand>("MAIL FROM:<\xc3\xbc@b\xc3\xbc.example> SMTPUTF8", everything);
+    EXPECT_EQ(mail.reverse_path, Mailbox("\xc3\xbc", "xn--b-eha.example"));
+    for (const char* line :
+         {"MAIL FROM:<\xc3\xbc@b.example>", "MAIL FROM:<a@b\xc3\xbc.example> SIZE=5"})
+        EXPECT_EQ(expect<CommandError>(line, everything).reply.code, 550) << line;
+    EXPECT_EQ(expect<CommandError>("MAIL FROM:<\xc3@b.example> SMTPUTF8", everything).reply.code,
+              501);
+    const auto rcpt = expect<RcptCommand>(
+        "RCPT TO:<\xc3\xbc@b.example> ORCPT=utf-8;\xc3\xbc@b.example", everything);
+    EXPECT_EQ(rcpt.forward_path, Mailbox("\xc3\xbc", "b.example"));
+    EXPECT_EQ(rcpt.parameters.original_recipient, "utf-8;\xc3\xbc@b.example");
+    Extensions plain = everything; // MAIL had no SMTPUTF8
+    plain.utf8_transaction = false;
+    EXPECT_EQ(expect<CommandError>("RCPT TO:<\xc3\xbc@b.example>", plain).reply.code, 553);
+    EXPECT_EQ(expect<CommandError>("RCPT TO:<a@b.example> ORCPT=utf-8;\xc3\xbc@b.example", plain)
+                  .reply.code,
+              501);
 }
 
 TEST(Command, BadValuesOfParameters) {
@@ -297,8 +319,8 @@ const Bad bad_commands[] = {
     {"MAIL FROM:<a@b_c>", 501, "5.1.7"},
     {"MAIL FROM:<a b@c>", 501, "5.1.7"},
     {"MAIL FROM:<postmaster>", 501, "5.1.7"},
-    {"MAIL FROM:<\xc3\xbc@b>", 501, "5.6.7"},
-    {"MAIL FROM:<a@\xc3\xbc>", 501, "5.6.7"},
+    {"MAIL FROM:<\xc3\xbc@b>", 550, "5.6.7"},
+    {"MAIL FROM:<a@\xc3\xbc>", 550, "5.6.7"},
     {"MAIL FROM:<a@b>x", 501, "5.5.4"},
     {"MAIL FROM:<a@b>SIZE=10", 501, "5.5.4"},
     {"MAIL FROM:<a@b>,<c@d>", 501, "5.5.4"},
@@ -341,7 +363,7 @@ const Bad bad_commands[] = {
     {"RCPT TO:<a@b.>", 501, "5.1.3"},
     {"RCPT TO:<a@b\r\nDATA>", 501, "5.1.3"},
     {"RCPT TO:<" + std::string(65, 'a') + "@b>", 501, "5.1.3"},
-    {"RCPT TO:<a@\xe4\xbe\x8b>", 501, "5.6.7"},
+    {"RCPT TO:<a@\xe4\xbe\x8b>", 553, "5.6.7"},
     {"RCPT TO:<a@b>,<c@d>", 501, "5.5.4"},
     {"RCPT TO:<a@b> SIZE=10", 555, "5.5.4"},
     {"RCPT TO:<a@b> NOTIFY=NEVER", 555, "5.5.4"},
