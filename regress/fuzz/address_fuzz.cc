@@ -2,6 +2,7 @@
 #include "common/smtp/address.h"
 
 #include "common/base/utf8.h"
+#include "common/mail/utf8_address.h"
 #include "common/smtp/internationalized.h"
 #include "common/smtp/limits.h"
 #include "regress/fuzz/expect.h"
@@ -28,6 +29,9 @@ void check_mailbox(std::string_view text, Internationalized mode) {
            "the wire form has the least quoting");
     expect(mailbox->is_literal() || is_domain(mailbox->domain()), "its domain is one");
     expect(is_utf8(wire) && is_ascii(mailbox->domain()), "what is not ASCII is a local part");
+    expect(parse_utf8_addr(to_utf8_addr_xtext(wire)) == wire &&
+               parse_utf8_addr(to_utf8_addr_unitext(wire)) == wire,
+           "in ORCPT it is the same address");
     if (mode == Internationalized::refused || is_ascii(text)) {
         expect(mailbox->is_ascii(), "ASCII stays so");
         expect(parse_mailbox(text, nullptr, Internationalized::accepted) == mailbox &&
@@ -68,6 +72,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         check_paths(text, mode);
     }
     check_a_labels(text);
+    if (const auto mailbox = parse_utf8_addr(text))
+        expect(is_utf8(*mailbox) && parse_utf8_addr(to_utf8_addr_xtext(*mailbox)) == mailbox,
+               "what was ORCPT can be one again");
     if (const auto literal = parse_address_literal(text)) {
         expect(parse_address_literal(*literal) == literal, "a literal is in canonical form");
         const std::string_view address = address_of_literal(*literal);
