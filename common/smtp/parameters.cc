@@ -1,6 +1,8 @@
 #include "common/smtp/parameters.h"
 
+#include "common/base/utf8.h"
 #include "common/smtp/text.h"
+#include "common/smtp/utf8_address.h"
 
 #include <algorithm>
 #include <charconv>
@@ -238,13 +240,14 @@ bool is_original_recipient(std::string_view value, bool utf8) {
     for (char c : type)
         if (!is_ascii_letter(c) && !is_ascii_digit(c) && c != '-')
             return false;
-    // RFC 6533 3: "\x{...}" and, under SMTPUTF8, UTF-8 as it is.
-    const bool unicode = equal_ignoring_case(type, "utf-8");
-    const auto text = decode_xtext(value.substr(semicolon + 1));
+    const std::string_view encoded = value.substr(semicolon + 1);
+    if (equal_ignoring_case(type, "utf-8")) // RFC 6533 3: not xtext
+        return (utf8 || is_ascii(encoded)) && parse_utf8_addr(encoded).has_value();
+    const auto text = decode_xtext(encoded);
     if (!text || text->empty())
         return false;
     for (char c : *text)
-        if (!is_printable(c) && !(unicode && utf8 && (c & 0x80) != 0))
+        if (!is_printable(c))
             return false;
     return true;
 }

@@ -87,8 +87,8 @@ std::string encode_xtext(std::string_view text);
 
 // ENVID= (RFC 3461 4.4): xtext of printable characters, at most 100 as sent.
 bool is_envelope_id(std::string_view value);
-// ORCPT= (RFC 3461 4.2, RFC 6533 3): an address type and what it says, in xtext or, where
-// `utf8`, with UTF-8 in it; at most 500 as sent.
+// ORCPT= (RFC 3461 4.2): an address type and what it says, in xtext, or as utf8_address.h has it if
+// the type is utf-8, there in UTF-8 too where `utf8`; at most 500 as sent.
 bool is_original_recipient(std::string_view value, bool utf8);
 
 // Every value is one that could have been parsed, whoever filled them in. UTF-8 may occur where it

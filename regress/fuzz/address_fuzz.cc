@@ -2,9 +2,9 @@
 #include "common/smtp/address.h"
 
 #include "common/base/utf8.h"
-#include "common/mail/utf8_address.h"
 #include "common/smtp/internationalized.h"
 #include "common/smtp/limits.h"
+#include "common/smtp/utf8_address.h"
 #include "regress/fuzz/expect.h"
 
 using namespace postern;

@@ -45,6 +45,13 @@ TEST(Parameters, OriginalRecipients) {
         EXPECT_TRUE(is_original_recipient(good, false)) << good;
     EXPECT_FALSE(is_original_recipient("utf-8;b\xc3\xb6@a.example", false));
     EXPECT_TRUE(is_original_recipient("utf-8;b\xc3\xb6@a.example", true));
+    EXPECT_TRUE(is_original_recipient("UTF-8;b\\x{F6}\xc3\xb6\\x{2B}x@a.example", true));
+    // What is no UTF-8, a control, or xtext in place of \x{}, does not get into a report.
+    for (const char* bad :
+         {"utf-8;b\xf6@a.example", "utf-8;b\xc3@a.example", "utf-8;b\xc2\x85@a.example",
+          "utf-8;b\\x{0A}@a.example", "utf-8;b\\x{D800}@a.example", "utf-8;b\\@a.example",
+          "utf-8;b+2B@a.example", "utf-8;"})
+        EXPECT_FALSE(is_original_recipient(bad, true)) << bad;
     EXPECT_FALSE(is_original_recipient("rfc822;b\xc3\xb6@a.example", true));
     EXPECT_FALSE(is_original_recipient("rfc822;" + std::string(494, 'x'), false));
     EXPECT_TRUE(is_original_recipient("rfc822;" + std::string(493, 'x'), false));

@@ -1,5 +1,5 @@
 // Both forms of the address type "utf-8" (RFC 6533 3), there and back.
-#include "common/mail/utf8_address.h"
+#include "common/smtp/utf8_address.h"
 
 #include "common/base/utf8.h"
 

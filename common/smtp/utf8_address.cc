@@ -1,4 +1,4 @@
-#include "common/mail/utf8_address.h"
+#include "common/smtp/utf8_address.h"
 
 #include "common/base/utf8.h"
 
