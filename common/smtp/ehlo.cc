@@ -77,6 +77,7 @@ constexpr Flag flags[] = {
     {"DSN", &EhloCapabilities::dsn},
     {"STARTTLS", &EhloCapabilities::starttls},
     {"REQUIRETLS", &EhloCapabilities::require_tls},
+    {"MT-PRIORITY", &EhloCapabilities::priority},
 };
 
 void read_line(EhloCapabilities& out, std::string_view line) {
@@ -87,6 +88,11 @@ void read_line(EhloCapabilities& out, std::string_view line) {
     if (equal_ignoring_case(keyword, "SIZE")) {
         out.size = true;
         out.max_size = parse_number(take_word(line)).value_or(0);
+    } else if (equal_ignoring_case(keyword, "DELIVERBY")) {
+        // RFC 2852: the number, and behind commas what is not known yet.
+        out.deliver_by = true;
+        const std::string_view word = take_word(line);
+        out.min_by_time = parse_number(word.substr(0, word.find(','))).value_or(0);
     } else if (equal_ignoring_case(keyword, "LIMITS")) {
         read_limits(out, line);
     } else if (equal_ignoring_case(keyword, "AUTH")) {
@@ -120,6 +126,7 @@ EhloCapabilities parse_ehlo(const Reply& reply) {
             read_line(out, line);
         first = false;
     }
+    out.eight_bit_mime = out.eight_bit_mime || out.smtp_utf8;
     return out;
 }
 

@@ -1,5 +1,6 @@
 // What a next hop says it can do: the reply to EHLO (RFC 5321 4.1.1.1) as a plain struct. Odd input
 // is read as far as it makes sense: an extension that is not understood is one that is not there.
+// SMTPUTF8 brings 8BITMIME along (RFC 6531 3.1).
 #pragma once
 
 #include "common/smtp/reply.h"
@@ -24,8 +25,11 @@ struct EhloCapabilities {
     bool dsn = false;                   // RFC 3461
     bool starttls = false;              // RFC 3207
     bool require_tls = false;           // RFC 8689
+    bool priority = false;              // RFC 6710, MT-PRIORITY
     bool size = false;                  // RFC 1870: SIZE= may be sent
     std::uint64_t max_size = 0;         // octets; 0: it has not said
+    bool deliver_by = false;            // RFC 2852: BY= may be sent
+    std::uint64_t min_by_time = 0;      // seconds that BY has to leave in mode R; 0: any
 
     std::vector<std::string> auth; // RFC 4954: mechanisms, upper case, at most 32
 

@@ -11,11 +11,13 @@ TEST(Ehlo, FullReply) {
         250,
         "mx.example at your service\nPIPELINING\nSIZE 10485760\n8BITMIME\nENHANCEDSTATUSCODES\n"
         "CHUNKING\nBINARYMIME\nSMTPUTF8\nDSN\nSTARTTLS\nREQUIRETLS\nAUTH PLAIN LOGIN\n"
+        "MT-PRIORITY MIXER\nDELIVERBY 120\n"
         "LIMITS MAILMAX=20 RCPTMAX=100 RCPTDOMAINMAX=5"));
     EXPECT_EQ(ehlo.domain, "mx.example");
     EXPECT_TRUE(ehlo.pipelining && ehlo.size && ehlo.eight_bit_mime && ehlo.enhanced_status_codes);
     EXPECT_TRUE(ehlo.chunking && ehlo.binary_mime && ehlo.smtp_utf8 && ehlo.dsn);
-    EXPECT_TRUE(ehlo.starttls && ehlo.require_tls);
+    EXPECT_TRUE(ehlo.starttls && ehlo.require_tls && ehlo.priority && ehlo.deliver_by);
+    EXPECT_EQ(ehlo.min_by_time, 120u);
     EXPECT_EQ(ehlo.max_size, 10485760u);
     EXPECT_EQ(ehlo.auth, (std::vector<std::string>{"PLAIN", "LOGIN"}));
     EXPECT_TRUE(ehlo.has_auth("plain"));
@@ -51,6 +53,25 @@ TEST(Ehlo, OddInput) {
     }
     EXPECT_FALSE(with("SIZE=100").size);
     EXPECT_EQ(with("size 18446744073709551615").max_size, UINT64_MAX);
+
+    const struct {
+        const char* line;
+        std::uint64_t min_by_time;
+    } deliver_by[] = {{"DELIVERBY", 0},
+                      {"deliverby 60", 60},
+                      {"DELIVERBY 60,X=1 Y", 60},
+                      {"DELIVERBY ,X=1", 0},
+                      {"DELIVERBY soon", 0},
+                      {"DELIVERBY -5", 0},
+                      {"DELIVERBY 99999999999999999999999", 0}};
+    for (const auto& row : deliver_by) {
+        EXPECT_TRUE(with(row.line).deliver_by) << row.line;
+        EXPECT_EQ(with(row.line).min_by_time, row.min_by_time) << row.line;
+    }
+    EXPECT_FALSE(with("DELIVERBYX").deliver_by);
+
+    EXPECT_TRUE(with("SMTPUTF8").eight_bit_mime); // RFC 6531 3.1
+    EXPECT_FALSE(with("8BITMIME").smtp_utf8);
 
     EXPECT_EQ(with("AUTH=PLAIN LOGIN\nAUTH login cram-md5").auth,
               (std::vector<std::string>{"PLAIN", "LOGIN", "CRAM-MD5"}));
