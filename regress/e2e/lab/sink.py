@@ -1,9 +1,10 @@
 """A next hop: an SMTP server that keeps what it gets, watches for faults, and misbehaves on demand.
 
 It answers as an ordinary server would, unless a rule for the stage says otherwise. The stages are
-those of a transaction: connect ehlo helo mail rcpt data content (after the final dot) rset quit.
-What the other side does wrong (RFC 5321, RFC 2920) is kept in `faults`; the test fails if there
-are any, so every test checks what the relay sends.
+those of a transaction: connect ehlo helo mail rcpt data content (after the final dot, or the last
+chunk of BDAT) chunk (after each one before) rset quit.
+What the other side does wrong (RFC 5321, RFC 2920, RFC 3030) is kept in `faults`; the test fails if
+there are any, so every test checks what the relay sends.
 """
 import dataclasses
 import re
@@ -11,9 +12,22 @@ import socket
 import struct
 import threading
 
-STAGES = ("connect", "ehlo", "helo", "mail", "rcpt", "data", "content", "rset", "quit", "noop")
+STAGES = ("connect", "ehlo", "helo", "mail", "rcpt", "data", "chunk", "content", "rset", "quit",
+          "noop")
 ACTIONS = ("reply", "close", "reset", "stall", "garbage", "flood")
 OFFERED = ("PIPELINING", "SIZE 52428800", "8BITMIME", "ENHANCEDSTATUSCODES")
+# What has to be offered for a parameter, and what its value can look like.
+PRINTABLE = r"[!-<>-~]+"
+MAIL_PARAMETERS = {
+    "SIZE": ("SIZE", r"\d{1,20}"), "SMTPUTF8": ("SMTPUTF8", None),
+    "RET": ("DSN", "FULL|HDRS"), "ENVID": ("DSN", PRINTABLE),
+    "MT-PRIORITY": ("MT-PRIORITY", "-?[1-9]|0"), "REQUIRETLS": ("REQUIRETLS", None),
+    "BY": ("DELIVERBY", r"[1-9]\d{0,8};RT?|-?\d{1,9};NT?"),
+}
+RCPT_PARAMETERS = {
+    "NOTIFY": ("DSN", "NEVER|(SUCCESS|FAILURE|DELAY)(,(SUCCESS|FAILURE|DELAY))*"),
+    "ORCPT": ("DSN", r"[\w-]+;[!-<>-~\u0080-\U0010ffff]+"),
+}
 MAX_LINE, MAX_TEXT_LINE, MAX_CONTENT = 4096, 1000, 64 * 1024 * 1024
 IDLE_LIMIT = 120  # seconds without a command until the sink gives up on a connection
 
@@ -31,7 +45,7 @@ class Rule:
 class Message:
     reverse_path: str  # as in MAIL FROM, with its parameters
     recipients: list   # as in RCPT TO
-    content: bytes     # after dot-unstuffing
+    content: bytes     # after dot-unstuffing, or of all chunks
 
     def lines(self):
         """What scripts match against: envelope, then content."""
@@ -139,7 +153,7 @@ class Session:
         self.sink, self.connection, self.number = sink, connection, number
         self.buffer = b""
         self.greeted = False
-        self.reverse_path, self.recipients = None, []
+        self.reset()
 
     def note(self, text):
         self.sink.log.write(f"{self.number} {text}\n")
@@ -215,8 +229,9 @@ class Session:
             if len(line) > MAX_LINE:
                 self.sink.fault(self, f"command line of {len(line)} octets")
             verb = text.split(" ", 1)[0].upper()
-            if self.buffer and (verb not in ("MAIL", "RCPT", "RSET") or
-                                "PIPELINING" not in self.sink.offered):
+            # What follows BDAT is the chunk, and its handler knows where that ends.
+            if self.buffer and verb != "BDAT" and (verb not in ("MAIL", "RCPT", "RSET") or
+                                                   not self.offers("PIPELINING")):
                 self.sink.fault(self, f"something was sent before the reply to {verb}")
             handler = getattr(self, "on_" + verb.lower(), None)
             if handler is None:
@@ -248,11 +263,9 @@ class Session:
             return self.send("501 5.5.4 Syntax")
         if not self.greeted or self.reverse_path is not None:
             self.sink.fault(self, "MAIL out of order")
-        for parameter in match[2].split():
-            keyword = {"BODY": "8BITMIME"}.get(parameter.split("=")[0].upper(),
-                                               parameter.split("=")[0].upper())
-            if not any(offer.split()[0] == keyword for offer in self.sink.offered):
-                self.sink.fault(self, f"parameter {parameter} was not offered")
+        parameters = self.parameters(match[2], MAIL_PARAMETERS)
+        self.utf8, self.body = "SMTPUTF8" in parameters, parameters.get("BODY", "7BIT")
+        self.check_ascii(line)
         if self.respond("mail", "250 2.1.0 Ok", line):
             self.reverse_path, self.recipients = match[1] + match[2], []
 
@@ -263,15 +276,65 @@ class Session:
             return self.send("501 5.5.4 Syntax")
         if self.reverse_path is None:
             return self.send("503 5.5.1 MAIL first")  # right when pipelined after a refused MAIL
+        self.parameters(match[2], RCPT_PARAMETERS)
+        self.check_ascii(line)
         if self.respond("rcpt", "250 2.1.5 Ok", line):
             self.recipients.append(match[1] + match[2])
 
+    def offers(self, keyword):
+        return any(offer.split()[0] == keyword for offer in self.sink.offered)
+
+    def parameters(self, text, known):
+        """As a dictionary. What was not offered, or is not of its form, is a fault."""
+        found = {}
+        for parameter in text.split():
+            keyword, equals, value = parameter.partition("=")
+            needed, form = known.get(keyword, (keyword, ""))
+            if keyword == "BODY" and known is MAIL_PARAMETERS:
+                needed = "8BITMIME" if value == "7BIT" else value
+                form = "7BIT|8BITMIME|BINARYMIME"
+            if not self.offers(needed):
+                self.sink.fault(self, f"parameter {parameter} was not offered")
+            elif bool(equals) != (form is not None) or not re.fullmatch(form or "", value):
+                self.sink.fault(self, f"parameter {parameter} is malformed")
+            if keyword in found:
+                self.sink.fault(self, f"parameter {keyword} twice")
+            found[keyword] = value
+        return found
+
+    def check_ascii(self, line):
+        if not line.isascii() and not self.utf8:
+            self.sink.fault(self, f"UTF-8 without SMTPUTF8 in {line!r}")
+
     def on_data(self, line):
+        if self.body == "BINARYMIME" or self.chunks:
+            self.sink.fault(self, "DATA in the place of BDAT")
+            return self.send("503 5.5.1 BDAT goes on")
         if self.reverse_path is None or not self.recipients:
             return self.send("503 5.5.1 No valid recipients")
-        if not self.respond("data", "354 Go on", line):
-            return
-        content = self.read_content()
+        if self.respond("data", "354 Go on", line):
+            self.keep(self.read_content())
+
+    def on_bdat(self, line):
+        match = re.fullmatch(r"BDAT (\d+)( LAST)?", line)
+        if not match or int(match[1]) > MAX_CONTENT:
+            self.sink.fault(self, f"bad syntax {line!r}")
+            raise Closed("chunk without a known end")
+        chunk = self.read_octets(int(match[1]))
+        if self.buffer and not self.offers("PIPELINING"):
+            self.sink.fault(self, "something was sent before the reply to BDAT")
+        if not self.offers("CHUNKING"):
+            self.sink.fault(self, "CHUNKING was not offered")
+        if self.reverse_path is None or not self.recipients or self.refused:
+            self.sink.fault(self, "BDAT out of order")
+            return self.send("503 5.5.1 RSET first")
+        self.chunks.append(chunk)
+        if match[2]:
+            self.keep(b"".join(self.chunks))
+        else:
+            self.refused = not self.respond("chunk", "250 2.0.0 Go on", line)
+
+    def keep(self, content):
         envelope = Message(self.reverse_path, self.recipients, content)
         if self.sink.lmtp:  # each recipient has its reply (RFC 2033 4.2)
             envelope.recipients = [recipient for recipient in self.recipients
@@ -283,6 +346,12 @@ class Session:
             with self.sink.lock:
                 self.sink.messages.append(envelope)
         self.reset()
+
+    def read_octets(self, wanted):
+        while len(self.buffer) < wanted:
+            self.read_more()
+        octets, self.buffer = self.buffer[:wanted], self.buffer[wanted:]
+        return octets
 
     def read_content(self):
         """Up to CRLF.CRLF and nothing else (RFC 5321 4.1.1.4)."""
@@ -318,3 +387,5 @@ class Session:
 
     def reset(self):
         self.reverse_path, self.recipients = None, []
+        self.utf8, self.body = False, "7BIT"
+        self.chunks, self.refused = [], False

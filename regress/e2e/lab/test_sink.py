@@ -89,12 +89,88 @@ class SinkTest(unittest.TestCase):
         self.send(b"a\nb\r\n")
         self.assertIn("bare CR or LF", self.sink.faults[0])
 
-    def test_parameters_must_have_been_offered(self):
-        self.sink.offered = []
+    def dialogue(self, octets, offered):
+        """All that is said to the client, and the faults."""
+        self.sink.offered = offered.split("+")
+        self.sink.faults.clear()
         client = self.client()
         client.greet("me")
-        client.command("MAIL FROM:<a@x> SIZE=5", "250")
-        self.assertIn("not offered", self.sink.faults[0])
+        client.send(octets)
+        client.connection.shutdown(socket.SHUT_WR)
+        replies = []
+        while (line := client.read_line()) is not None:
+            replies.append(line[:3])
+        return " ".join(replies), " ".join(self.sink.faults)
+
+    def test_parameters_must_have_been_offered_and_have_their_form(self):
+        for command, offered in (("MAIL FROM:<a@x> SIZE=5", "SIZE 100"),
+                                 ("MAIL FROM:<a@x> BODY=8BITMIME", "8BITMIME"),
+                                 ("MAIL FROM:<a@x> BODY=BINARYMIME", "BINARYMIME"),
+                                 ("MAIL FROM:<a@x> RET=HDRS ENVID=a+2Bb", "DSN"),
+                                 ("MAIL FROM:<a@x> MT-PRIORITY=-3", "MT-PRIORITY"),
+                                 ("MAIL FROM:<a@x> BY=60;R", "DELIVERBY 10"),
+                                 ("MAIL FROM:<a@x> BY=-60;NT", "DELIVERBY"),
+                                 ("MAIL FROM:<ä@x> SMTPUTF8", "SMTPUTF8"),
+                                 ("RCPT TO:<a@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2B@x", "DSN"),
+                                 ("RCPT TO:<a@x> NOTIFY=NEVER", "DSN")):
+            octets = command.encode() + b"\r\n"
+            if command.startswith("RCPT"):
+                octets = b"MAIL FROM:<a@x>\r\n" + octets
+            with self.subTest(command):
+                self.assertEqual(self.dialogue(octets, "PIPELINING+" + offered)[1], "")
+                self.assertIn("not offered", self.dialogue(octets, "PIPELINING+HELP")[1])
+        for command in ("MAIL FROM:<a@x> SIZE=x", "MAIL FROM:<a@x> RET=ALL",
+                        "MAIL FROM:<a@x> BY=0;R", "MAIL FROM:<a@x> DSN", "RCPT TO:<a@x> NOTIFY=NEVER,DELAY",
+                        "RCPT TO:<a@x> RET=FULL", "MAIL FROM:<a@x> SMTPUTF8=1",
+                        "MAIL FROM:<a@x> MT-PRIORITY=10"):
+            octets = (b"" if command.startswith("MAIL") else b"MAIL FROM:<a@x>\r\n")
+            with self.subTest(command):
+                faults = self.dialogue(octets + command.encode() + b"\r\n",
+                                       "PIPELINING+SIZE+DSN+DELIVERBY+SMTPUTF8+MT-PRIORITY")[1]
+                self.assertRegex(faults, "malformed|not offered")
+
+    def test_utf8_needs_smtputf8(self):
+        for octets, fault in (("MAIL FROM:<ä@x>", True), ("MAIL FROM:<ä@x> SMTPUTF8", False),
+                              ("MAIL FROM:<a@x>\r\nRCPT TO:<ä@x>", True),
+                              ("MAIL FROM:<a@x> SMTPUTF8\r\nRCPT TO:<ä@x>", False)):
+            with self.subTest(octets):
+                faults = self.dialogue(octets.encode() + b"\r\n", "PIPELINING+SMTPUTF8")[1]
+                self.assertEqual("UTF-8 without" in faults, fault)
+
+    def test_chunks_are_kept_octet_for_octet(self):
+        mail = b"MAIL FROM:<a@x> BODY=BINARYMIME\r\nRCPT TO:<r@x>\r\n"
+        offered = "PIPELINING+CHUNKING+BINARYMIME"
+        replies, faults = self.dialogue(
+            mail + b"BDAT 5\r\n.\r\n.\nBDAT 2\r\n\0\rBDAT 0 LAST\r\nQUIT\r\n", offered)
+        self.assertEqual((replies, faults), ("250 250 250 250 250 221", ""))
+        self.assertEqual(self.sink.messages[-1].content, b".\r\n.\n\0\r")
+
+    def test_chunks_out_of_order(self):
+        mail = b"MAIL FROM:<a@x>\r\nRCPT TO:<r@x>\r\n"
+        for octets, offered, fault in (
+                (b"BDAT 1 LAST\r\nx", "CHUNKING", "BDAT out of order"),
+                (mail + b"BDAT 1 LAST\r\nxBDAT 1 LAST\r\nx", "CHUNKING", "BDAT out of order"),
+                (mail + b"BDAT 1\r\nxDATA\r\n", "CHUNKING", "DATA in the place"),
+                (mail + b"BDAT 1 LAST\r\nx", "HELP", "CHUNKING was not offered"),
+                (mail + b"BDAT x\r\n", "CHUNKING", "bad syntax"),
+                (b"MAIL FROM:<a@x> BODY=BINARYMIME\r\nRCPT TO:<r@x>\r\nDATA\r\n",
+                 "CHUNKING+BINARYMIME", "DATA in the place")):
+            with self.subTest(octets):
+                self.assertIn(fault, self.dialogue(octets, "PIPELINING+" + offered)[1])
+        self.rule("chunk", "reply", "452 4.3.1 Full", 1)
+        replies, faults = self.dialogue(mail + b"BDAT 1\r\nxBDAT 1 LAST\r\nx",
+                                        "PIPELINING+CHUNKING")
+        self.assertEqual(replies, "250 250 452 503")
+        self.assertIn("BDAT out of order", faults)
+
+    def test_lmtp_has_a_reply_for_each_recipient_after_the_last_chunk(self):
+        self.sink.lmtp = True
+        self.rule("content", "reply", "452 4.2.2 Full", 1, "s@x")
+        replies, faults = self.dialogue(
+            b"MAIL FROM:<a@x>\r\nRCPT TO:<r@x>\r\nRCPT TO:<s@x>\r\nBDAT 1\r\nxBDAT 1 LAST\r\ny",
+            "PIPELINING+CHUNKING")
+        self.assertEqual((replies, faults), ("250 250 250 250 250 452", ""))
+        self.assertEqual(self.sink.messages[-1].recipients, ["<r@x>"])
 
     def test_load_counts_what_was_answered(self):
         self.rule("content", "close", remaining=3)
