@@ -43,6 +43,7 @@ std::string one_line(std::string_view said) {
 ipc::RecipientOutcome outcome_of_exit(int status, std::string_view said) {
     ipc::RecipientOutcome outcome;
     outcome.status = RecipientStatus::temporary;
+    outcome.handover = ipc::Handover::delivered;
     outcome.enhanced = "4.3.0";
     outcome.diagnostic = "the delivery program ended with status " + std::to_string(status);
     for (const Meaning& meaning : meanings) {

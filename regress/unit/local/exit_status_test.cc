@@ -32,6 +32,7 @@ TEST(ExitStatus, MeansOneThingToTheRecipient) {
         EXPECT_EQ(outcome.status, c.outcome) << c.status;
         EXPECT_EQ(outcome.enhanced, c.enhanced) << c.status;
         EXPECT_EQ(outcome.diagnostic, c.diagnostic);
+        EXPECT_EQ(outcome.handover, ipc::Handover::delivered); // into the mailbox, if at all
     }
 }
 
