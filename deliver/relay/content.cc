@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/base/utf8.h"
+
 namespace postern::relay {
 
 namespace {
@@ -34,6 +36,20 @@ Result<std::string_view> FileContent::read() {
         return Error{"the content is shorter than it should be"};
     position_ += static_cast<uint64_t>(got);
     return std::string_view(buffer_).substr(0, static_cast<size_t>(got));
+}
+
+bool is_eight_bit(ContentSource& content, uint64_t length) {
+    content.rewind();
+    while (length > 0) {
+        const Result<std::string_view> piece = content.read();
+        if (!piece || piece->empty())
+            return false;
+        const std::string_view part = piece->substr(0, std::min<uint64_t>(length, piece->size()));
+        if (!is_ascii(part))
+            return true;
+        length -= part.size();
+    }
+    return false;
 }
 
 } // namespace postern::relay

@@ -50,4 +50,8 @@ class FileContent final : public ContentSource {
     std::string buffer_;
 };
 
+// Whether an octet over 127 is among the first `length`. What cannot be read has none: sending it
+// will fail with the reason. The content is to be rewound.
+bool is_eight_bit(ContentSource& content, uint64_t length);
+
 } // namespace postern::relay

@@ -27,7 +27,8 @@ std::string recipient_address(const ipc::Route& route, const std::string& forwar
         return forward_path;
     if (!route.user.empty())
         return Mailbox(route.user, "").to_string();
-    std::optional<Mailbox> mailbox = parse_mailbox(forward_path);
+    std::optional<Mailbox> mailbox =
+        parse_mailbox(forward_path, nullptr, Internationalized::accepted);
     return mailbox ? Mailbox(mailbox->local_part(), "").to_string() : forward_path;
 }
 
@@ -38,14 +39,25 @@ std::unique_ptr<ContentSource> open_content(ipc::Deliver& order) {
                                          order.file_length);
 }
 
-// Why a route is not for a relay.
-std::optional<Diagnosis> route_error(const ipc::Route& route) {
+// RFC 8689 4.2.1: over TLS only, and to servers that promise as much. A socket of this machine is
+// no network, and a report (null reverse-path) goes on without (5).
+bool may_do_without_tls(const ipc::Deliver& order) {
+    return !order.parameters.require_tls || order.reverse_path.empty() ||
+           (order.route.host && !order.route.host->unix_path.empty());
+}
+
+// Why this is not for a relay.
+std::optional<Diagnosis> order_error(const ipc::Deliver& order) {
+    const ipc::Route& route = order.route;
     if (route.kind == ActionKind::maildir || (route.kind == ActionKind::lmtp && !route.host))
         return Diagnosis(status::misconfigured.as(4), "the action names no host to relay to");
     if (route.host &&
         (route.host->scheme == RelayScheme::smtp_tls || route.host->scheme == RelayScheme::smtps))
         return Diagnosis(EnhancedStatusCode{4, 7, 4},
                          "the action requires TLS, which this relay does not speak");
+    if (!may_do_without_tls(order))
+        return Diagnosis(EnhancedStatusCode{5, 7, 30},
+                         "the sender requires TLS (REQUIRETLS), which this relay does not speak");
     return std::nullopt;
 }
 
@@ -102,7 +114,10 @@ Delivery::Delivery(Surroundings surroundings, std::shared_ptr<const Identity> id
       walk_until_(around_.network.executor().now() + walk_limit) {
     message_.reverse_path = order_.reverse_path;
     message_.parameters = order_.parameters;
+    message_.as_of = around_.network.executor().now();
     message_.eight_bit = order_.traits.eight_bit;
+    message_.utf8_header = order_.parameters.smtp_utf8 && order_.traits.eight_bit &&
+                           is_eight_bit(*content_, order_.traits.header_length);
     const size_t count = std::min(order_.recipients.size(), recipients_limit);
     recipients_.reserve(count);
     for (size_t i = 0; i < count; ++i) {
@@ -143,7 +158,7 @@ void Delivery::settle(const Diagnosis& diagnosis) {
 }
 
 Task<void> Delivery::run() {
-    if (std::optional<Diagnosis> error = route_error(order_.route)) {
+    if (std::optional<Diagnosis> error = order_error(order_)) {
         settle(*error);
         co_return;
     }
@@ -296,6 +311,7 @@ ipc::Outcome Delivery::outcome() const {
             recipients_[i].verdict == Verdict::delivered   ? ipc::RecipientStatus::delivered
             : recipients_[i].verdict == Verdict::permanent ? ipc::RecipientStatus::permanent
                                                            : ipc::RecipientStatus::temporary;
+        entry.handover = recipients_[i].handover;
         entry.enhanced = to_string(diagnosis.status);
         entry.diagnostic = diagnosis.text.substr(0, room - std::min(room, diagnosis.remote.size()));
         entry.from_remote = diagnosis.from_remote;

@@ -5,21 +5,13 @@
 #include <set>
 
 #include "common/mail/domain.h"
-#include "common/smtp/data_decoder.h"
 #include "common/smtp/limits.h"
+#include "deliver/relay/content_transfer.h"
+#include "deliver/relay/parameters.h"
 
 namespace postern::relay {
 
 namespace {
-
-// Content waiting to be sent, beyond which no more is read.
-constexpr size_t content_ahead = 128 * 1024;
-
-// What may stand in a command line between angle brackets, whoever wrote it: anything else could
-// end the command and begin another.
-bool is_sendable(std::string_view path) {
-    return std::all_of(path.begin(), path.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-}
 
 // "Too many recipients" (RFC 5321 4.5.3.1.10), and not a full mailbox or disk.
 bool means_too_many(const Reply& reply) {
@@ -37,17 +29,19 @@ class Transaction {
     Transaction(ClientSession& session, const Message& message, std::vector<Recipient>& recipients,
                 const Random& random);
 
-    // Refuses what this next hop cannot take, and what cannot be said in SMTP.
-    bool acceptable();
-    // Takes the recipients of the next transaction; false: there are none left.
+    // Takes the recipients of the next transaction; false: there are none left. What this next hop
+    // cannot take, and what cannot be said in SMTP, is refused.
     bool next_batch();
     Task<void> run();
 
   private:
     enum class Data { refused, go };
 
+    bool acceptable();
+    void refuse_unacceptable();
+    void take_batch();
     std::string mail_command() const;
-    static std::string recipient_command(const Recipient& recipient);
+    std::string recipient_command(const Recipient& recipient) const;
 
     Task<bool> reset();
     Task<bool> mail();
@@ -64,13 +58,15 @@ class Transaction {
     void leave_open(std::vector<Recipient*>& recipients);
     void settle_overflow();
     void begin_anywhere();
-    void abandon_content();
     void lost_after_content(size_t first);
 
     ClientSession& session_;
     const Message& message_;
     const Random& random_;
+    const Abilities next_hop_;
     const bool pipelined_;
+    const bool chunked_;               // the content goes by BDAT
+    bool utf8_ = false;                // the present transaction needs SMTPUTF8
     std::vector<Recipient*> waiting_;  // for a transaction
     std::vector<Recipient*> batch_;    // of the present one
     std::vector<Recipient*> accepted_; // of batch_: RCPT was answered 2yz
@@ -80,11 +76,14 @@ class Transaction {
 
 Transaction::Transaction(ClientSession& session, const Message& message,
                          std::vector<Recipient>& recipients, const Random& random)
-    : session_(session), message_(message), random_(random),
-      pipelined_(session.capabilities().pipelining) {
+    : session_(session), message_(message),
+      random_(random), next_hop_{session.capabilities(), session.lmtp()},
+      pipelined_(session.capabilities().pipelining),
+      chunked_(message.parameters.body == Body::binary_mime) {
     for (Recipient& recipient : recipients)
         if (recipient.verdict == Verdict::open)
             waiting_.push_back(&recipient);
+    refuse_unacceptable();
     const uint64_t stated = session.capabilities().rcpt_max.value_or(recipients_per_transaction);
     batch_limit_ =
         static_cast<size_t>(std::clamp<uint64_t>(stated, 1, uint64_t{recipients_per_transaction}));
@@ -99,41 +98,42 @@ void Transaction::begin_anywhere() {
                     waiting_.end());
 }
 
+// The message as a whole, now: there may be too little left of its time for another transaction.
 bool Transaction::acceptable() {
-    const EhloCapabilities& capabilities = session_.capabilities();
-    std::optional<Diagnosis> refusal;
-    if (!is_sendable(message_.reverse_path))
-        refusal = Diagnosis(status::non_ascii_address,
-                            "the reverse-path needs SMTPUTF8 or is no mailbox");
-    else if (message_.eight_bit && !capabilities.eight_bit_mime)
-        refusal = Diagnosis(status::conversion_not_supported,
-                            "the content is 8-bit and the next hop does not offer 8BITMIME");
-    else if (capabilities.max_size != 0 && message_.content.size() > capabilities.max_size)
-        refusal = Diagnosis(status::message_too_big,
-                            "the content has " + std::to_string(message_.content.size()) +
-                                " octets and the next hop takes " +
-                                std::to_string(capabilities.max_size) + " at most");
-    if (refusal) {
-        refusal->remote = session_.remote();
-        for (Recipient* recipient : waiting_)
-            decide(*recipient, Verdict::permanent, *refusal);
-        return false;
-    }
+    std::optional<Diagnosis> obstacle = find_obstacle(message_, next_hop_, session_.now());
+    if (!obstacle)
+        return true;
+    obstacle->remote = session_.remote();
+    for (Recipient* recipient : waiting_)
+        decide(*recipient, Verdict::permanent, *obstacle);
+    waiting_.clear();
+    return false;
+}
+
+void Transaction::refuse_unacceptable() {
     std::erase_if(waiting_, [this](Recipient* recipient) {
-        if (!recipient->address.empty() && is_sendable(recipient->address))
+        std::optional<Diagnosis> obstacle = find_obstacle(*recipient, next_hop_);
+        if (!obstacle)
             return false;
-        decide(*recipient, Verdict::permanent,
-               Diagnosis(status::non_ascii_address,
-                         "the forward-path needs SMTPUTF8 or is no mailbox", session_.remote()));
+        obstacle->remote = session_.remote();
+        decide(*recipient, Verdict::permanent, std::move(*obstacle));
         return true;
     });
-    return true;
 }
 
 bool Transaction::next_batch() {
     batch_.clear();
     accepted_.clear();
     overflow_.clear();
+    if (acceptable())
+        take_batch();
+    utf8_ = needs_utf8(message_) ||
+            std::any_of(batch_.begin(), batch_.end(),
+                        [](const Recipient* recipient) { return needs_utf8(*recipient); });
+    return !batch_.empty();
+}
+
+void Transaction::take_batch() {
     const auto domains_limit = session_.capabilities().rcpt_domain_max; // RFC 9422
     std::set<std::string> domains;
     size_t taken = 0;
@@ -149,22 +149,16 @@ bool Transaction::next_batch() {
     const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(taken);
     batch_.assign(waiting_.begin(), end);
     waiting_.erase(waiting_.begin(), end);
-    return !batch_.empty();
 }
 
 std::string Transaction::mail_command() const {
-    std::string line = "MAIL FROM:<" + message_.reverse_path + ">";
-    const EhloCapabilities& capabilities = session_.capabilities();
-    if (capabilities.size)
-        line += " SIZE=" + std::to_string(message_.content.size());
-    if (capabilities.eight_bit_mime &&
-        (message_.eight_bit || message_.parameters.body == Body::eight_bit_mime))
-        line += " BODY=8BITMIME";
-    return line + "\r\n";
+    return "MAIL FROM:<" + message_.reverse_path + ">" +
+           mail_parameters(message_, next_hop_, utf8_, session_.now()) + "\r\n";
 }
 
-std::string Transaction::recipient_command(const Recipient& recipient) {
-    return "RCPT TO:<" + recipient.address + ">\r\n";
+std::string Transaction::recipient_command(const Recipient& recipient) const {
+    return "RCPT TO:<" + recipient.address + ">" +
+           recipient_parameters(recipient, next_hop_, utf8_) + "\r\n";
 }
 
 void Transaction::judge(Recipient& recipient, const Reply& reply) {
@@ -172,6 +166,7 @@ void Transaction::judge(Recipient& recipient, const Reply& reply) {
                             : reply.is_permanent_failure() ? Verdict::permanent
                                                            : Verdict::temporary;
     decide(recipient, verdict, Diagnosis(reply, reply.code / 100, session_.remote()));
+    recipient.handover = handover_to(next_hop_);
 }
 
 void Transaction::judge(const std::vector<Recipient*>& recipients, const Reply& reply) {
@@ -271,7 +266,8 @@ Task<void> Transaction::finish_without_recipients() {
                                 limits::client_data_termination);
 }
 
-// MAIL, RCPT and DATA; with PIPELINING in one go. True: content is wanted, for accepted_.
+// MAIL, RCPT and, unless it goes by BDAT, DATA; with PIPELINING in one go. True: the content can be
+// sent, for accepted_.
 Task<bool> Transaction::envelope() {
     session_.begin_stage();
     const size_t commands = batch_.size(); // mail() may add others to it
@@ -280,7 +276,8 @@ Task<bool> Transaction::envelope() {
         group += mail_command();
         for (const Recipient* recipient : batch_)
             group += recipient_command(*recipient);
-        group += "DATA\r\n";
+        if (!chunked_)
+            group += "DATA\r\n";
         session_.command(group);
     }
     bool mail_taken = co_await reset();
@@ -302,8 +299,10 @@ Task<bool> Transaction::envelope() {
         if (!ignored)
             co_return false;
     }
-    if (accepted_.empty() && !pipelined_)
+    if (accepted_.empty() && (chunked_ || !pipelined_))
         co_return false;
+    if (chunked_)
+        co_return true;
     const Data answer = co_await data();
     if (answer != Data::go)
         co_return false;
@@ -313,53 +312,19 @@ Task<bool> Transaction::envelope() {
     co_return false;
 }
 
-// A server that has something to say before the end of the content: a refusal counts at once, and
-// the end is not sent, so that the message cannot be taken as well. The session is over.
-void Transaction::abandon_content() {
-    std::optional<Reply> reply = session_.early_reply();
-    if (reply && reply->code != 421 &&
-        (reply->is_transient_failure() || reply->is_permanent_failure()))
-        judge(accepted_, *reply);
-    if (reply && !reply->is_positive())
-        session_.fail(Diagnosis(*reply, 4, session_.remote()));
-    else
-        session_.fail(Diagnosis(status::other_protocol.as(4), "the server spoke out of turn",
-                                session_.remote()));
-}
-
-// True: all of it has left, the final dot included.
+// True: all of it has left.
 Task<bool> Transaction::content() {
-    ContentSource& content = message_.content;
-    session_.begin_stage(limits::client_data_block +
-                         std::chrono::seconds(content.size() / least_content_rate));
-    content.rewind();
-    DotStuffer stuffer;
-    for (;;) {
-        Result<std::string_view> piece = content.read();
-        if (!piece) {
-            // Ours to put right; the session ends without the dot.
-            Diagnosis trouble(status::other_system.as(4), sanitize(piece.error().message));
-            for (Recipient* recipient : accepted_)
-                decide(*recipient, Verdict::temporary, trouble);
-            session_.fail(trouble);
-            co_return false;
-        }
-        const bool last = piece->empty();
-        std::string encoded;
-        stuffer.encode(*piece, encoded);
-        if (last)
-            stuffer.finish(encoded);
-        bool sent = false;
-        if (!session_.input_waiting())
-            sent = co_await session_.content(encoded, last ? 0 : content_ahead);
-        if (!sent) {
-            if (session_.input_waiting())
-                abandon_content();
-            co_return false;
-        }
-        if (last)
-            co_return true;
-    }
+    ContentTransfer transfer;
+    if (chunked_)
+        transfer = co_await send_chunks(session_, message_.content);
+    else
+        transfer = co_await send_data(session_, message_.content);
+    if (transfer.refusal)
+        judge(accepted_, *transfer.refusal);
+    if (transfer.trouble)
+        for (Recipient* recipient : accepted_)
+            decide(*recipient, Verdict::temporary, *transfer.trouble);
+    co_return transfer.complete;
 }
 
 void Transaction::lost_after_content(size_t first) {
@@ -432,8 +397,6 @@ Task<void> Transaction::run() {
 Task<void> send_message(ClientSession& session, const Message& message,
                         std::vector<Recipient>& recipients, TimePoint until, const Random& random) {
     Transaction transaction(session, message, recipients, random);
-    if (!transaction.acceptable())
-        co_return;
     while (session.usable() && session.now() <= until && transaction.next_batch())
         co_await transaction.run();
 }

@@ -64,5 +64,19 @@ TEST(Content, Empty) {
     EXPECT_TRUE(file.read()->empty());
 }
 
+TEST(Content, EightBitWithinTheHeader) {
+    const std::string bytes = "a: b\r\n\r\n\xff";
+    MemoryContent content(bytes);
+    EXPECT_FALSE(is_eight_bit(content, 8));
+    EXPECT_TRUE(is_eight_bit(content, 9));
+    EXPECT_TRUE(is_eight_bit(content, 1000));
+    EXPECT_FALSE(is_eight_bit(content, 0));
+    MemoryContent large(std::string(200000, 'x') + "\x80");
+    EXPECT_FALSE(is_eight_bit(large, 200000));
+    EXPECT_TRUE(is_eight_bit(large, 200001));
+    FileContent cut(file_with("abc"), 0, 10);
+    EXPECT_FALSE(is_eight_bit(cut, 10));
+}
+
 } // namespace
 } // namespace postern::relay

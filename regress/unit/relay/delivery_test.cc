@@ -521,5 +521,106 @@ TEST_F(DeliveryTest, ContentThatCannotBeReadIsNotSentHalf) {
     EXPECT_EQ(network.errors(), "");
 }
 
+// RFC 8689 4.2.1, 5.
+TEST_F(DeliveryTest, WhatRequiresTlsLeavesTheMachineOnlyAsAReport) {
+    const auto requiring_tls = [](ipc::Deliver deliver) {
+        deliver.parameters.require_tls = true;
+        if (deliver.route.host && deliver.route.host->scheme == RelayScheme::lmtp)
+            deliver.route.kind = ActionKind::lmtp;
+        return deliver;
+    };
+    EXPECT_EQ(run(requiring_tls(order())), "permanent 5.7.30 ");
+    EXPECT_EQ(run(requiring_tls(order_to("192.0.2.1", RelayScheme::lmtp))), "permanent 5.7.30 ");
+    EXPECT_EQ(network.tried(), "");
+
+    const std::string data = "C: DATA\n S: 354 go\n C: x\n C: .\n S: 250 2.6.0 taken\n";
+    ipc::Deliver to_socket = requiring_tls(order_to("", RelayScheme::lmtp));
+    to_socket.route.host->unix_path = "/run/lmtp";
+    to_socket.route.lmtp_rcpt_to = true;
+    network.serve("/run/lmtp",
+                  "S: 220 mx\n C: LHLO gw.example\n S: 250 mx\n" + envelope + data + leave);
+    EXPECT_EQ(run(std::move(to_socket)), "delivered 2.6.0 /run/lmtp");
+    EXPECT_EQ(outcome.recipients[0].handover, ipc::Handover::delivered);
+
+    ipc::Deliver report = requiring_tls(order());
+    report.reverse_path = "";
+    network.serve("192.0.2.1:25", hello + "C: MAIL FROM:<>\n S: 250 ok\n" +
+                                      "C: RCPT TO:<u@d.example>\n S: 250 ok\n" + data + leave);
+    EXPECT_EQ(run(std::move(report)), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(outcome.recipients[0].handover, ipc::Handover::relayed);
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, OnlyAHeaderInUtf8NeedsSmtpUtf8) {
+    struct Row {
+        bool declared;
+        std::string content;
+        const char* outcome;
+    };
+    const Row rows[] = {
+        {true, "a: \xc3\xbc\r\n\r\nb\r\n", "permanent 5.6.9 a.example[192.0.2.1]:25"},
+        {true, "a: b\r\n\r\n\xc3\xbc\r\n", "delivered 2.6.0 a.example[192.0.2.1]:25"},
+        {false, "a: \xc3\xbc\r\n\r\nb\r\n", "delivered 2.6.0 a.example[192.0.2.1]:25"},
+    };
+    const std::string greets = "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 8BITMIME\n";
+    for (const Row& row : rows) {
+        ipc::Deliver deliver = order();
+        deliver.parameters.smtp_utf8 = row.declared;
+        deliver.traits.eight_bit = true;
+        deliver.traits.header_length = static_cast<uint32_t>(row.content.find("\r\n\r\n") + 4);
+        deliver.content.bytes = row.content;
+        const bool goes = row.outcome[0] == 'd';
+        network.serve("192.0.2.1:25",
+                      greets +
+                          (goes ? "C: MAIL FROM:<a@s.example> BODY=8BITMIME\n S: 250 ok\n"
+                                  "C: RCPT TO:<u@d.example>\n S: 250 ok\n C: DATA\n"
+                                  "S: 354 go\n C* 4\n S: 250 2.6.0 taken\n"
+                                : "") +
+                          leave);
+        EXPECT_EQ(run(std::move(deliver)), row.outcome);
+        time.advance(3s);
+    }
+    EXPECT_EQ(network.errors(), "");
+}
+
+// Without `rcpt-to` and a user in the action, the local part is the user.
+TEST_F(DeliveryTest, UsersOfLmtpServersMayBeInUtf8) {
+    recipients = {"gr\xc3\xbc\xc3\x9f@d.example"};
+    for (const bool offered : {true, false}) {
+        ipc::Deliver deliver = order_to("", RelayScheme::lmtp);
+        deliver.route.kind = ActionKind::lmtp;
+        deliver.route.host->unix_path = "/run/lmtp";
+        deliver.parameters.smtp_utf8 = true;
+        network.serve(
+            "/run/lmtp",
+            std::string("S: 220 mx\n C: LHLO gw.example\n S: 250-mx\n S: 250 ") +
+                (offered ? "SMTPUTF8\n C: MAIL FROM:<a@s.example> SMTPUTF8\n S: 250 ok\n"
+                           "C: RCPT TO:<gr\xc3\xbc\xc3\x9f>\n S: 250 ok\n C: DATA\n S: 354 go\n"
+                           "C: x\n C: .\n S: 250 2.6.0 taken\n"
+                         : "HELP\n") +
+                leave);
+        EXPECT_EQ(run(std::move(deliver)),
+                  offered ? "delivered 2.6.0 /run/lmtp" : "permanent 5.6.7 /run/lmtp");
+        time.advance(3s);
+    }
+    EXPECT_EQ(network.errors(), "");
+}
+
+// The time that the first exchanger cost is not there for the second (RFC 2852).
+TEST_F(DeliveryTest, TheTimeForDeliveryPassesWhileExchangersAreTried) {
+    network.fail("192.0.2.1:25", ETIMEDOUT, 40s);
+    network.serve("192.0.2.2:25",
+                  "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 DELIVERBY\n"
+                  "C: MAIL FROM:<a@s.example> BY=20;R\n S: 250 ok\n C: RCPT TO:<u@d.example>\n"
+                  "S: 250 ok\n C: DATA\n S: 354 go\n C: x\n C: .\n S: 250 2.6.0 taken\n" +
+                      leave);
+    ipc::Deliver deliver = order();
+    deliver.parameters.deliver_by = DeliverBy{60, true, false};
+    EXPECT_EQ(run(std::move(deliver)), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
 } // namespace
 } // namespace postern::relay

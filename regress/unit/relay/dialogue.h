@@ -1,6 +1,7 @@
 // A client session and a scripted next hop, over a connection in memory.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,11 @@ struct Dialogue {
     std::vector<std::string> recipients = {"u@d.example"};
     std::string reverse_path = "a@s.example";
     std::string content = "Subject: x\r\n\r\nHello\r\n";
+    std::unique_ptr<relay::ContentSource> source; // in the place of `content`
     bool eight_bit = false;
+    bool utf8_header = false;
     MailParameters parameters;
+    RecipientParameters recipient_parameters; // of each
     int messages = 1;
     bool quit = true;
     Duration pause{0}; // before it is looked at whether the session is usable, and QUIT
@@ -53,16 +57,19 @@ struct Dialogue {
         relay::SessionOptions options("relay.example", lmtp, "mx.example[192.0.2.1]:25");
         relay::ClientSession session(*stream, std::move(options));
         opened = co_await session.open();
-        relay::MemoryContent source(content);
+        if (!source)
+            source = std::make_unique<relay::MemoryContent>(content);
         const relay::Random random = [](uint64_t) { return uint64_t{0}; };
-        relay::Message message(source);
+        relay::Message message(*source);
         message.reverse_path = reverse_path;
         message.parameters = parameters;
+        message.as_of = time.now();
         message.eight_bit = eight_bit;
+        message.utf8_header = utf8_header;
         for (int i = 0; i < messages && opened; ++i) {
             results.clear();
             for (const std::string& recipient : recipients)
-                results.emplace_back(recipient);
+                results.emplace_back(recipient).parameters = recipient_parameters;
             co_await relay::send_message(session, message, results, TimePoint::max(), random);
         }
         co_await time.sleep(pause);

@@ -9,6 +9,17 @@ namespace {
 constexpr std::chrono::hours for_ever{1000};
 constexpr size_t line_limit = 100 * 1024;
 
+// \r, \n, \0.
+std::string unescape(std::string_view text) {
+    std::string result;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const bool escaped = text[i] == '\\' && i + 1 < text.size();
+        const char c = escaped ? text[++i] : text[i];
+        result += !escaped ? c : c == 'r' ? '\r' : c == 'n' ? '\n' : c == '0' ? '\0' : c;
+    }
+    return result;
+}
+
 } // namespace
 
 NextHop::NextHop(SimulatedTime& time, std::string_view script) : time_(time) {
@@ -57,6 +68,18 @@ Task<bool> NextHop::expect(MemoryStream& stream, const Step& step) {
     co_return errors_.empty();
 }
 
+Task<bool> NextHop::expect_octets(MemoryStream& stream, const Step& step) {
+    const std::string wanted = unescape(step.text);
+    StreamStatus status = StreamStatus::ok;
+    while (stream.input().size() < wanted.size() && status == StreamStatus::ok)
+        status = co_await stream.read_more(for_ever);
+    const std::string got(stream.input().substr(0, wanted.size()));
+    stream.consume(got.size());
+    if (got != wanted)
+        complain(step, "expected '" + step.text + "', got '" + got + "'");
+    co_return errors_.empty();
+}
+
 Task<bool> NextHop::expect_lines(MemoryStream& stream, const Step& step) {
     for (int i = std::stoi(step.text); i > 0; --i) {
         Line line = co_await stream.read_line(line_limit, for_ever);
@@ -75,6 +98,10 @@ Task<void> NextHop::play(std::unique_ptr<MemoryStream> stream) {
             stream->write(step.text + "\r\n");
         } else if (step.verb == "C:") {
             const bool as_written = co_await expect(*stream, step);
+            if (!as_written)
+                co_return;
+        } else if (step.verb == "C=") {
+            const bool as_written = co_await expect_octets(*stream, step);
             if (!as_written)
                 co_return;
         } else if (step.verb == "C*") {

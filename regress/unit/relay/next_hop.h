@@ -2,6 +2,7 @@
 //
 //     S: 220 mx.example ready       it says this line
 //     C: EHLO relay.example         it expects this line, exactly
+//     C= a\0\r\nb                   it expects these octets, exactly
 //     C* 70                         it expects so many lines, whatever they are
 //     quiet                         nothing more has come, and nothing comes within a second
 //     silence                       nothing more comes until the client is gone
@@ -47,6 +48,7 @@ class NextHop {
     };
     Task<void> play(std::unique_ptr<MemoryStream> stream);
     Task<bool> expect(MemoryStream& stream, const Step& step);
+    Task<bool> expect_octets(MemoryStream& stream, const Step& step);
     Task<bool> expect_lines(MemoryStream& stream, const Step& step);
     void complain(const Step& step, std::string what);
 

@@ -345,37 +345,6 @@ TEST(Transaction, StatedLimits) {
     EXPECT_FALSE(transactions.usable);
 }
 
-TEST(Transaction, ParametersOfMail) {
-    struct Row {
-        const char* what;
-        const char* offered;
-        bool eight_bit;
-        Body body;
-        const char* mail;
-    };
-    const Row rows[] = {
-        {"nothing offered", "HELP", false, Body::seven_bit, "MAIL FROM:<a@s.example>"},
-        {"SIZE", "SIZE", false, Body::seven_bit, "MAIL FROM:<a@s.example> SIZE=21"},
-        {"large enough", "SIZE 21", false, Body::seven_bit, "MAIL FROM:<a@s.example> SIZE=21"},
-        {"7-bit content says nothing", "8BITMIME", false, Body::seven_bit,
-         "MAIL FROM:<a@s.example>"},
-        {"declared 8-bit", "8BITMIME", false, Body::eight_bit_mime,
-         "MAIL FROM:<a@s.example> BODY=8BITMIME"},
-        {"really 8-bit", "8BITMIME", true, Body::seven_bit,
-         "MAIL FROM:<a@s.example> BODY=8BITMIME"},
-        {"declared, but 7-bit, and not offered", "HELP", false, Body::eight_bit_mime,
-         "MAIL FROM:<a@s.example>"},
-    };
-    for (const Row& row : rows) {
-        Dialogue d(std::string("S: 220 mx\n C: EHLO relay.example\n S: 250-mx\n S: 250 ") +
-                   row.offered + "\n C: " + row.mail + "\n S: 250 ok\n" + rcpt +
-                   "S: 250 ok\n C: DATA\n S: 354 go\n" + content + "S: 250 ok\n" + leave);
-        d.eight_bit = row.eight_bit;
-        d.parameters.body = row.body;
-        expect(row.what, d, "u delivered 2.0.0");
-    }
-}
-
 TEST(Transaction, WhatTheNextHopCannotTakeIsNotOffered) {
     Dialogue size("S: 220 mx\n C: EHLO relay.example\n S: 250-mx\n S: 250 SIZE 20\n" + leave);
     expect("too big", size, "u permanent 5.3.4");
@@ -386,6 +355,75 @@ TEST(Transaction, WhatTheNextHopCannotTakeIsNotOffered) {
     Dialogue sender(pipelining + leave);
     sender.reverse_path = "gr\xc3\xbc\xc3\x9f@s.example";
     expect("non-ASCII sender", sender, "u permanent 5.6.7");
+}
+
+// RFC 3461 5.2: who will report, if anybody.
+TEST(Transaction, WhatWasAskedForGoesOnToThoseWhoUnderstand) {
+    struct Row {
+        const char* what;
+        bool lmtp;
+        const char* offered;
+        const char* mail;
+        const char* rcpt;
+        ipc::Handover handover;
+    };
+    const Row rows[] = {
+        {"DSN", false, "DSN", " RET=HDRS ENVID=x1", " NOTIFY=SUCCESS ORCPT=rfc822;o@d.example",
+         ipc::Handover::relayed_aware},
+        {"no DSN", false, "HELP", "", "", ipc::Handover::relayed},
+        {"LMTP", true, "HELP", "", "", ipc::Handover::delivered},
+        {"LMTP with DSN", true, "DSN", "", " ORCPT=rfc822;o@d.example", ipc::Handover::delivered},
+    };
+    for (const Row& row : rows) {
+        Dialogue d(std::string("S: 220 mx\n C: ") + (row.lmtp ? "LHLO" : "EHLO") +
+                   " relay.example\n S: 250-mx\n S: 250-PIPELINING\n S: 250 " + row.offered +
+                   "\n C: MAIL FROM:<a@s.example>" + row.mail + "\n C: RCPT TO:<u@d.example>" +
+                   row.rcpt + "\n C: DATA\n S: 250 ok\n S: 250 ok\n S: 354 go\n" + content +
+                   "S: 250 ok\n" + leave);
+        d.lmtp = row.lmtp;
+        d.parameters.returned = Returned::header;
+        d.parameters.envelope_id = "x1";
+        d.recipient_parameters.notify = notify::success;
+        d.recipient_parameters.original_recipient = "rfc822;o@d.example";
+        expect(row.what, d, "u delivered 2.0.0");
+        EXPECT_EQ(d.results[0].handover, row.handover) << row.what;
+    }
+}
+
+TEST(Transaction, Utf8AddressesGoWhereTheyAreUnderstood) {
+    const std::string umlaut = "gr\xc3\xbc\xc3\x9f@d.example";
+    Dialogue offered("S: 220 mx\n C: EHLO relay.example\n S: 250-mx\n S: 250-PIPELINING\n"
+                     "S: 250 SMTPUTF8\n C: MAIL FROM:<a@s.example> SMTPUTF8\n" +
+                     rcpt + "C: RCPT TO:<" + umlaut + ">\n C: DATA\n S: 250 ok\n S: 250 ok\n" +
+                     "S: 250 ok\n S: 354 go\n" + content + "S: 250 ok\n" + leave);
+    offered.recipients = {"u@d.example", umlaut};
+    expect("offered", offered, "u delivered 2.0.0, gr\xc3\xbc\xc3\x9f delivered 2.0.0");
+
+    Dialogue one(pipelining + mail + rcpt + "C: DATA\n S: 250 ok\n S: 250 ok\n S: 354 go\n" +
+                 content + "S: 250 ok\n" + leave);
+    one.recipients = {umlaut, "u@d.example"};
+    one.parameters.smtp_utf8 = true;
+    expect("not offered, for one recipient", one,
+           "gr\xc3\xbc\xc3\x9f permanent 5.6.7, u delivered 2.0.0");
+
+    Dialogue header(pipelining + leave);
+    header.parameters.smtp_utf8 = header.utf8_header = true;
+    expect("not offered, for the header", header, "u permanent 5.6.9");
+    EXPECT_EQ(header.results[0].diagnosis.remote, "mx.example[192.0.2.1]:25");
+}
+
+// RFC 2852: what is left of it, and not to whom it can no longer reach in time.
+TEST(Transaction, TheTimeForDeliveryPasses) {
+    Dialogue d("S: 220 mx\n C: EHLO relay.example\n S: 250-mx\n S: 250-DELIVERBY\n"
+               "S: 250 LIMITS RCPTMAX=1\n C: MAIL FROM:<a@s.example> BY=100;R\n S: 250 ok\n" +
+               rcpt + "S: 250 ok\n C: DATA\n wait 60\n S: 354 go\n" + content +
+               "S: 250 ok\n C: MAIL FROM:<a@s.example> BY=40;R\n S: 250 ok\n"
+               "C: RCPT TO:<v@d.example>\n S: 250 ok\n C: DATA\n wait 60\n S: 354 go\n" +
+               content + "S: 250 ok\n" + leave);
+    d.recipients = {"u@d.example", "v@d.example", "w@d.example"};
+    d.parameters.deliver_by = DeliverBy{100, true, false};
+    expect("three transactions", d, "u delivered 2.0.0, v delivered 2.0.0, w permanent 5.4.7");
+    EXPECT_TRUE(d.usable);
 }
 
 TEST(Transaction, NobodySmugglesACommand) {

@@ -1,0 +1,35 @@
+// One message on its way to a next hop, and those whom it is for.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "common/ipc/delivery.h"
+#include "common/loop/executor.h"
+#include "deliver/relay/content.h"
+#include "deliver/relay/diagnosis.h"
+
+namespace postern::relay {
+
+struct Message {
+    explicit Message(ContentSource& content) : content(content) {}
+    std::string reverse_path; // in wire form without brackets; empty: the null path
+    MailParameters parameters;
+    TimePoint as_of{};        // BY of `parameters` is what was left then
+    bool eight_bit = false;   // a byte over 127 occurs in the content
+    bool utf8_header = false; // and in the header section of a message with SMTPUTF8
+    ContentSource& content;
+};
+
+enum class Verdict : uint8_t { open, delivered, temporary, permanent };
+
+struct Recipient {
+    explicit Recipient(std::string address) : address(std::move(address)) {}
+    std::string address; // what stands between the brackets of RCPT
+    RecipientParameters parameters;
+    Verdict verdict = Verdict::open;
+    ipc::Handover handover = ipc::Handover::relayed; // if delivered
+    Diagnosis diagnosis;                             // why; while `open`: what went wrong last
+};
+
+} // namespace postern::relay
