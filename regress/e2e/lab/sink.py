@@ -335,6 +335,8 @@ class Session:
             self.refused = not self.respond("chunk", "250 2.0.0 Go on", line)
 
     def keep(self, content):
+        if self.body == "7BIT" and not content.isascii():
+            self.sink.fault(self, "8-bit content without BODY")
         envelope = Message(self.reverse_path, self.recipients, content)
         if self.sink.lmtp:  # each recipient has its reply (RFC 2033 4.2)
             envelope.recipients = [recipient for recipient in self.recipients

@@ -129,6 +129,19 @@ class SinkTest(unittest.TestCase):
                                        "PIPELINING+SIZE+DSN+DELIVERBY+SMTPUTF8+MT-PRIORITY")[1]
                 self.assertRegex(faults, "malformed|not offered")
 
+    def test_eight_bit_content_needs_body(self):
+        for body, fault in (("", True), (" BODY=8BITMIME", False)):
+            with self.subTest(body):
+                self.sink.faults.clear()
+                client = self.client()
+                client.greet("me")
+                client.command(f"MAIL FROM:<a@x>{body}", "250")
+                client.command("RCPT TO:<r@x>", "250")
+                client.command("DATA", "354")
+                client.send("ä\r\n.\r\n".encode())
+                client.expect("content", "250")
+                self.assertEqual("8-bit" in " ".join(self.sink.faults), fault)
+
     def test_utf8_needs_smtputf8(self):
         for octets, fault in (("MAIL FROM:<ä@x>", True), ("MAIL FROM:<ä@x> SMTPUTF8", False),
                               ("MAIL FROM:<a@x>\r\nRCPT TO:<ä@x>", True),
