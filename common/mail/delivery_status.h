@@ -14,15 +14,18 @@
 
 namespace postern {
 
-enum class DeliveryAction { failed, delayed }; // RFC 3464 2.3.3
+enum class DeliveryAction { failed, delayed, delivered, relayed }; // RFC 3464 2.3.3
 
 struct DeliveryStatusRecipient {
     using TimePoint = std::chrono::system_clock::time_point;
 
     std::string final_recipient; // mailbox in wire form, without angle brackets
+    // "rfc822;" or another type and the address, decoded (RFC 3461 4.2); may be empty.
+    std::string original_recipient;
     DeliveryAction action = DeliveryAction::failed;
     // 4.x.x or 5.x.x for failed (RFC 3463 2: a transient condition that lasted is given up with its
-    // 4.x.x), 4.x.x for delayed: another class is made to fit, none becomes x.0.0.
+    // 4.x.x), 4.x.x for delayed, 2.x.x for the others: another class is made to fit, none becomes
+    // x.0.0.
     EnhancedStatusCode status;
     std::string remote_mta;     // host that gave the reply; empty: we found out ourselves
     std::string diagnostic;     // its reply in one line ("550 5.1.1 ..."), or our own reason
@@ -43,15 +46,21 @@ struct DeliveryStatusReport {
     TimePoint now;
     TimePoint arrival; // of the original
     std::chrono::minutes utc_offset{0};
-    std::string_view original_content; // or as much as there is of it; only its header is used
+    std::string_view original_content; // or as much as there is of it
+    // It is all of it, and all of it is to be returned (RFC 3461 4.3); else only its header is.
+    bool return_content = false;
     std::vector<DeliveryStatusRecipient> recipients; // at least one
 };
 
 // Of the original's header at most this many octets are returned, whole lines.
 inline constexpr std::size_t returned_header_limit = 32 * 1024;
 
+// Larger messages than this, in octets, are not to be returned whole.
+inline constexpr std::size_t returned_content_limit = 64 * 1024;
+
 // The complete message: header, CRLF, body. It is to be sent with the null reverse-path to
-// `report.to` (RFC 5321 4.5.5), which must not be null itself.
+// `report.to` (RFC 5321 4.5.5), which must not be null itself. A message with lines of more than
+// 998 octets, with NUL, or with CR and LF apart is not returned whole: it could not travel.
 std::string write_delivery_status(const DeliveryStatusReport& report);
 
 } // namespace postern

@@ -39,6 +39,14 @@ DeliveryStatusRecipient delayed(std::string address) {
     return recipient;
 }
 
+DeliveryStatusRecipient succeeded(std::string address, DeliveryAction action) {
+    DeliveryStatusRecipient recipient = failed(std::move(address));
+    recipient.action = action;
+    recipient.status = status::recipient_valid;
+    recipient.diagnostic = "250 2.1.5 queued as 7";
+    return recipient;
+}
+
 DeliveryStatusReport report_of(std::vector<DeliveryStatusRecipient> recipients) {
     DeliveryStatusReport report;
     report.reporting_mta = "gw.example";
@@ -75,11 +83,11 @@ Part split(std::string_view text) {
 }
 
 // Takes the message apart, and checks what holds of every one.
-Message take_apart(const std::string& text) {
+Message take_apart(const std::string& text, const std::string& returned = "text/rfc822-headers") {
     std::size_t start = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto octet = static_cast<unsigned char>(text[i]);
-        EXPECT_LT(octet, 0x80);
+        EXPECT_TRUE(octet < 0x80 || returned == "message/rfc822");
         EXPECT_NE(octet, 0);
         EXPECT_TRUE(octet != '\r' || text[i + 1] == '\n');
         if (octet == '\n') {
@@ -113,7 +121,7 @@ Message take_apart(const std::string& text) {
     message.parts.resize(3);
     EXPECT_EQ(field(message.parts[0].header, "Content-Type"), "text/plain; charset=us-ascii");
     EXPECT_EQ(field(message.parts[1].header, "Content-Type"), "message/delivery-status");
-    EXPECT_EQ(field(message.parts[2].header, "Content-Type"), "text/rfc822-headers");
+    EXPECT_EQ(field(message.parts[2].header, "Content-Type"), returned);
     return message;
 }
 
@@ -192,6 +200,104 @@ TEST(DeliveryStatus, OnlyTheHeaderIsReturned) {
     EXPECT_EQ(text.find("secret body"), std::string::npos);
 }
 
+TEST(DeliveryStatus, AWholeMessageIsReturned) {
+    struct Row {
+        const char* what;
+        std::string content;
+        bool whole;
+        const char* encoding; // of the message, and of the part
+    };
+    const Row rows[] = {
+        {"ASCII", "Subject: x\r\n\r\n.dot\r\n--00000000000000ff/0\r\n\x1b\r\n", true, "(none)"},
+        {"8-bit", "Subject: x\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n", true, "8bit"},
+        {"8-bit header", "Subject: gr\xfc\r\n\r\nx\r\n", true, "8bit"},
+        {"a line of 998", "A: x\r\n\r\n" + std::string(998, 'x') + "\r\n", true, "(none)"},
+        {"a line of 999", "A: x\r\n\r\n" + std::string(999, 'x') + "\r\n", false, "(none)"},
+        {"bare LF", "A: x\r\n\r\na\nb\r\n", false, "(none)"},
+        {"bare CR", "A: x\r\n\r\na\rb\r\n", false, "(none)"},
+        {"CR at the end", "A: x\r\n\r\na\r", false, "(none)"},
+        {"NUL", "A: x\r\n\r\na\0b\r\n"s, false, "(none)"},
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.what);
+        DeliveryStatusReport report = report_of({failed("a@b")});
+        report.original_content = row.content;
+        report.return_content = true;
+        const Message message = take_apart(write_delivery_status(report),
+                                           row.whole ? "message/rfc822" : "text/rfc822-headers");
+        EXPECT_EQ(field(message.header, "Content-Transfer-Encoding"), row.encoding);
+        EXPECT_EQ(field(message.parts[2].header, "Content-Transfer-Encoding"), row.encoding);
+        EXPECT_EQ(message.parts[2].body,
+                  row.whole ? row.content : row.content.substr(0, row.content.find("\r\n") + 2));
+    }
+}
+
+TEST(DeliveryStatus, WhatTheSenderCalledIt) {
+    DeliveryStatusRecipient one = failed("final@dest.example");
+    one.original_recipient = "rfc822;first+list@orig.example";
+    DeliveryStatusRecipient other = failed("x@dest.example");
+    other.original_recipient = "x-odd;a;b\r\nAction: delivered";
+    DeliveryStatusReport report = report_of({one, other});
+    report.original_envelope_id = "QQ314159 of mine";
+    const auto groups = groups_of(take_apart(write_delivery_status(report)).parts[1].body);
+    ASSERT_EQ(groups.size(), 3u);
+    EXPECT_EQ(field(groups[0], "Original-Envelope-Id"), "QQ314159 of mine");
+    EXPECT_EQ(field(groups[1], "Original-Recipient"), "rfc822; first+list@orig.example");
+    EXPECT_EQ(field(groups[1], "Final-Recipient"), "rfc822; final@dest.example");
+    EXPECT_EQ(field(groups[2], "Original-Recipient"), "x-odd; a;b??Action: delivered");
+    EXPECT_TRUE(groups[1].starts_with("Original-Recipient")); // RFC 3464 2.3: before the final one
+}
+
+TEST(DeliveryStatus, Success) {
+    struct Row {
+        std::vector<DeliveryAction> actions;
+        const char* subject;
+        const char* text;
+        const char* action; // of the first
+    };
+    const Row rows[] = {
+        {{DeliveryAction::delivered}, "Your mail was delivered", "was delivered to", "delivered"},
+        {{DeliveryAction::relayed}, "Your mail was passed on", "does not confirm", "relayed"},
+        {{DeliveryAction::relayed, DeliveryAction::delivered},
+         "Your mail was delivered",
+         "does not confirm",
+         "relayed"},
+        {{DeliveryAction::delivered, DeliveryAction::delayed},
+         "Delayed mail (still being tried)",
+         "warning only",
+         "delivered"},
+        {{DeliveryAction::relayed, DeliveryAction::failed},
+         "Undelivered mail returned to sender",
+         "No further attempt",
+         "relayed"},
+    };
+    for (const Row& row : rows) {
+        DeliveryStatusReport report = report_of({});
+        for (DeliveryAction action : row.actions)
+            report.recipients.push_back(succeeded("user@dest.example", action));
+        const Message message = take_apart(write_delivery_status(report));
+        EXPECT_EQ(field(message.header, "Subject"), row.subject);
+        EXPECT_NE(message.parts[0].body.find(row.text), std::string::npos) << row.text << " in\n"
+                                                                           << message.parts[0].body;
+        const auto groups = groups_of(message.parts[1].body);
+        ASSERT_EQ(groups.size(), 1 + row.actions.size());
+        EXPECT_EQ(field(groups[1], "Action"), row.action);
+        EXPECT_EQ(field(groups[1], "Status"), "2.1.5");
+        EXPECT_EQ(field(groups[1], "Remote-MTA"), "dns; mx.dest.example");
+        EXPECT_EQ(field(groups[1], "Diagnostic-Code"), "smtp; 250 2.1.5 queued as 7");
+    }
+}
+
+TEST(DeliveryStatus, WhatExpiredMayBeSentAgain) {
+    DeliveryStatusRecipient expired = failed("a@b");
+    expired.status = status::delivery_time_expired;
+    std::string text = take_apart(write_delivery_status(report_of({expired}))).parts[0].body;
+    EXPECT_NE(text.find("You may send the message again"), std::string::npos) << text;
+    EXPECT_EQ(text.find("Check the addresses"), std::string::npos);
+    text = take_apart(write_delivery_status(report_of({expired, failed("c@d")}))).parts[0].body;
+    EXPECT_NE(text.find("Check the addresses"), std::string::npos);
+}
+
 TEST(DeliveryStatus, Delay) {
     const Message message =
         take_apart(write_delivery_status(report_of({delayed("user@dest.example")})));
@@ -239,6 +345,8 @@ TEST(DeliveryStatus, StatusFitsTheAction) {
         {DeliveryAction::delayed, status::none, "4.0.0"},
         {DeliveryAction::delayed, status::no_answer, "4.4.1"},
         {DeliveryAction::delayed, status::bad_mailbox, "4.1.1"},
+        {DeliveryAction::delivered, status::none, "2.0.0"},
+        {DeliveryAction::relayed, status::bad_mailbox, "2.1.1"},
     };
     for (const Row& row : rows) {
         DeliveryStatusRecipient recipient = failed("a@b");
@@ -295,6 +403,7 @@ TEST(DeliveryStatus, NobodyCanInjectAnything) {
         DeliveryStatusRecipient recipient = failed(text);
         recipient.remote_mta = text;
         recipient.diagnostic = text;
+        recipient.original_recipient = text;
         DeliveryStatusReport report = report_of({recipient, failed("good@dest.example")});
         report.reporting_mta = report.to = report.unique = text;
         report.original_id = report.original_envelope_id = text;
