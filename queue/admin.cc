@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/ipc/channel.h"
+#include "queue/lifetime.h"
 
 namespace postern {
 
@@ -64,8 +65,8 @@ ipc::EnvelopeEntry Admin::entry(const QueuedMessage& message, const StoredMessag
     entry.reverse_path = stored.envelope.reverse_path;
     entry.recipient = stored.envelope.recipients[index];
     entry.accepted_at = stored.envelope.accepted_at;
-    entry.expires_at = job && job->expires_at ? job->expires_at
-                                              : stored.envelope.accepted_at + queue_.ttl().count();
+    entry.expires_at =
+        job && job->expires_at ? job->expires_at : expires_at(stored.envelope, queue_.ttl());
     entry.attempts = recipient.attempts;
     entry.size = message.size;
     entry.last_error = describe(queue_.table().errors.get(recipient.error));
@@ -224,10 +225,13 @@ ipc::Answer Admin::schedule(const ipc::Schedule& query) {
 
 uint32_t Admin::schedule_message(QueuedMessage& message, std::optional<uint32_t> index,
                                  bool urgent) {
+    const WallTime now = queue_.executor().wall_seconds();
     uint32_t affected = 0;
     for (uint32_t i = index.value_or(0); i < message.count && i <= index.value_or(i); ++i) {
         QueuedRecipient& recipient = message.recipients[i];
-        if (recipient.stage != Stage::waiting)
+        // One that was not tried and is not due is held by its sender's wish (RFC 4865).
+        const bool held = !recipient.attempts && recipient.next_attempt > now;
+        if (recipient.stage != Stage::waiting || (held && !urgent))
             continue;
         recipient.next_attempt = 0;
         recipient.urgent = urgent;

@@ -5,7 +5,6 @@
 #include "common/base/crc32c.h"
 #include "common/base/log.h"
 #include "common/ipc/submission.h"
-#include "common/mail/delivery_status.h"
 #include "common/mail/message_id.h"
 
 namespace postern {
@@ -33,42 +32,96 @@ ipc::ContentTraits traits_of(std::string_view content) {
     return traits;
 }
 
+// ORCPT (RFC 3461 4.2): the type as it is, the address out of xtext.
+std::string decode_original_recipient(const std::string& sent) {
+    const size_t address = std::min(sent.find(';'), sent.size() - 1) + 1;
+    const auto decoded = decode_xtext(std::string_view(sent).substr(address));
+    return decoded ? sent.substr(0, address) + *decoded : sent;
+}
+
+DeliveryStatusRecipient status_of(const ipc::Envelope& envelope, const RecipientReport& report) {
+    DeliveryStatusRecipient recipient;
+    recipient.final_recipient = envelope.recipients[report.index];
+    if (const auto& sent = envelope.parameters_of(report.index).original_recipient; !sent.empty())
+        recipient.original_recipient = decode_original_recipient(sent);
+    recipient.action = report.action;
+    recipient.status = parse_enhanced_status(report.error.enhanced).value_or(status::undefined);
+    recipient.is_smtp_reply = report.error.from_remote;
+    recipient.remote_mta = report.error.from_remote ? host_of(report.error.remote) : "";
+    recipient.diagnostic = report.error.diagnostic;
+    if (report.when)
+        recipient.last_attempt = to_time(report.when);
+    if (report.retry_until)
+        recipient.will_retry_until = to_time(report.retry_until);
+    return recipient;
+}
+
+ipc::Envelope envelope_to(const ipc::Envelope& original, const std::string& hostname) {
+    ipc::Envelope envelope;
+    envelope.origin.internal = true;
+    envelope.origin.local_hostname = hostname;
+    envelope.recipients.push_back(original.reverse_path);
+    envelope.parameters.priority = original.parameters.priority;
+    envelope.parameters.require_tls = original.parameters.require_tls; // RFC 8689 5
+    return envelope;
+}
+
+bool is_failure(const RecipientReport& report) { return report.action == DeliveryAction::failed; }
+
+bool any_failed(const std::vector<RecipientReport>& reports) {
+    return std::any_of(reports.begin(), reports.end(), is_failure);
+}
+
+// Whether the recipient has gone on since the report was made.
+bool is_outdated(const QueuedMessage& message, const RecipientReport& report) {
+    const Stage stage = message.recipients[report.index].stage;
+    return report.action == DeliveryAction::delayed
+               ? stage == Stage::reporting || stage == Stage::finished
+               : stage != Stage::reporting;
+}
+
 } // namespace
 
-Bounce write_bounce(uint64_t id, uint64_t original_id, const StoredMessage& original,
-                    std::string_view header, const std::vector<Failure>& failures,
-                    const std::string& hostname, WallTime now) {
+bool returns_whole(const StoredMessage& original, uint64_t size,
+                   const std::vector<RecipientReport>& reports) {
+    const MailParameters& parameters = original.envelope.parameters;
+    return parameters.returned == Returned::all && any_failed(reports) &&
+           size <= returned_content_limit && parameters.body != Body::binary_mime &&
+           !parameters.require_tls;
+}
+
+Bounce write_bounce(uint64_t id, const Reported& original,
+                    const std::vector<RecipientReport>& reports, const std::string& hostname,
+                    WallTime now) {
+    const ipc::Envelope& envelope = original.message.envelope;
     DeliveryStatusReport report;
     report.reporting_mta = hostname;
-    report.to = original.envelope.reverse_path;
+    report.to = envelope.reverse_path;
     report.unique = to_string(MessageId{id});
-    report.original_id = to_string(MessageId{original_id});
+    report.original_id = to_string(MessageId{original.id});
+    report.original_envelope_id =
+        decode_xtext(envelope.parameters.envelope_id).value_or(envelope.parameters.envelope_id);
     report.now = to_time(now);
-    report.arrival = to_time(original.envelope.accepted_at);
-    report.original_content = header;
+    report.arrival = to_time(envelope.accepted_at);
+    report.original_content = original.content;
+    report.return_content = original.whole;
 
     Bounce bounce;
     BounceCause& cause = bounce.message.cause.emplace();
-    cause.message = original_id;
-    for (const Failure& failure : failures) {
-        DeliveryStatusRecipient recipient;
-        recipient.final_recipient = failure.recipient;
-        recipient.status =
-            parse_enhanced_status(failure.error.enhanced).value_or(status::undefined);
-        recipient.is_smtp_reply = failure.error.from_remote;
-        recipient.remote_mta = failure.error.from_remote ? host_of(failure.error.remote) : "";
-        recipient.diagnostic = failure.error.diagnostic;
-        recipient.last_attempt = to_time(failure.when);
-        report.recipients.push_back(std::move(recipient));
-        cause.recipients.push_back(failure.index);
+    cause.message = original.id;
+    for (const RecipientReport& one : reports) {
+        report.recipients.push_back(status_of(envelope, one));
+        if (one.action == DeliveryAction::delayed)
+            cause.delayed.push_back({one.index, one.told});
+        else
+            cause.recipients.push_back(one.index);
     }
     bounce.content = write_delivery_status(report);
     bounce.message.traits = traits_of(bounce.content);
-    ipc::Envelope& envelope = bounce.message.envelope;
-    envelope.origin.internal = true;
-    envelope.origin.local_hostname = hostname;
-    envelope.recipients.push_back(original.envelope.reverse_path);
-    envelope.accepted_at = now;
+    bounce.message.envelope = envelope_to(envelope, hostname);
+    bounce.message.envelope.accepted_at = now;
+    if (bounce.message.traits.eight_bit)
+        bounce.message.envelope.parameters.body = Body::eight_bit_mime;
     return bounce;
 }
 
@@ -77,71 +130,99 @@ Bouncer::Bouncer(Executor& executor, Spool& spool, MailTable& table, Recorder& r
     : executor_(executor), spool_(spool), table_(table), recorder_(recorder),
       accept_(std::move(accept)) {}
 
-bool Bouncer::report(QueuedMessage& message, const StoredMessage& original, Failure failure) {
-    QueuedRecipient& recipient = message.recipients[failure.index];
-    if (original.envelope.reverse_path.empty()) {
+void Bouncer::report(QueuedMessage& message, const StoredMessage& original,
+                     RecipientReport report) {
+    QueuedRecipient& recipient = message.recipients[report.index];
+    const ipc::Envelope& envelope = original.envelope;
+    const bool from_nobody = envelope.reverse_path.empty();
+    if (from_nobody && is_failure(report))
         log::warning("a notification cannot be delivered and is dropped",
                      {{"message", to_string(MessageId{message.id})},
-                      {"to", failure.recipient},
-                      {"reason", failure.error.diagnostic}});
-        table_.finish(message, failure.index);
+                      {"to", envelope.recipients[report.index]},
+                      {"reason", report.error.diagnostic}});
+    const bool wanted = !is_failure(report) || envelope.parameters_of(report.index).wants_failure();
+    if (from_nobody || !wanted) {
+        if (report.action != DeliveryAction::delayed)
+            table_.finish(message, report.index);
         recorder_.changed(message);
-        return false;
+        return;
     }
-    table_.set_stage(recipient, Stage::reporting);
-    table_.set_error(recipient, failure.error);
-    pending_[message.id].push_back(std::move(failure));
+    if (report.action != DeliveryAction::delayed) {
+        table_.set_stage(recipient, Stage::reporting);
+        table_.set_error(recipient, report.error);
+        recipient.delivered = !is_failure(report);
+        recipient.relayed = report.action == DeliveryAction::relayed;
+        if (recipient.delivered)
+            recorder_.changed(message);
+    }
+    pending_[message.id].push_back(std::move(report));
     recorder_.commit_soon();
-    return true;
+}
+
+void Bouncer::resume(QueuedMessage& message) {
+    for (uint32_t index = 0; index < message.count; ++index) {
+        const QueuedRecipient& recipient = message.recipients[index];
+        if (recipient.stage != Stage::reporting || !recipient.delivered)
+            continue;
+        RecipientReport report;
+        report.index = index;
+        report.action = recipient.relayed ? DeliveryAction::relayed : DeliveryAction::delivered;
+        report.error = table_.errors.get(recipient.error);
+        pending_[message.id].push_back(std::move(report));
+        recorder_.commit_soon();
+    }
 }
 
 void Bouncer::write_pending() {
     if (!refused_.empty() && !retry_.armed())
-        for (auto& [cause, failures] : std::exchange(refused_, {}))
-            pending_[cause].insert(pending_[cause].end(), failures.begin(), failures.end());
+        for (auto& [cause, reports] : std::exchange(refused_, {}))
+            pending_[cause].insert(pending_[cause].end(), reports.begin(), reports.end());
     for (size_t i = 0; i < bounces_per_turn && !pending_.empty(); ++i) {
-        auto [cause, failures] = std::move(*pending_.begin());
+        auto [cause, reports] = std::move(*pending_.begin());
         pending_.erase(pending_.begin());
         QueuedMessage* message = table_.find(cause);
         if (!message)
-            continue; // removed by an operator
-        std::erase_if(failures, [message](const Failure& failure) {
-            return message->recipients[failure.index].stage != Stage::reporting;
+            continue; // delivered meanwhile, or removed by an operator
+        std::erase_if(reports, [message](const RecipientReport& report) {
+            return is_outdated(*message, report);
         });
-        if (!failures.empty())
-            write(*message, std::move(failures));
+        if (!reports.empty())
+            write(*message, std::move(reports));
     }
     if (!pending_.empty())
         recorder_.commit_soon();
 }
 
-void Bouncer::write(QueuedMessage& message, Failures failures) {
-    const StoredMessage original = message.read();
-    const size_t wanted = std::min<uint64_t>(message.size, returned_header_limit);
-    std::string header;
-    if (Result<std::string> read = spool_.read_content(message.id, 0, wanted))
-        header = std::move(*read);
-    else
-        log::error(
-            "a bounce goes without the header of its cause",
-            {{"message", to_string(MessageId{message.id})}, {"reason", read.error().message}});
+std::string Bouncer::content_for(const QueuedMessage& message, uint64_t wanted) {
+    Result<std::string> read = spool_.read_content(message.id, 0, wanted);
+    if (read)
+        return std::move(*read);
+    log::error("a report goes without the header of its cause",
+               {{"message", to_string(MessageId{message.id})}, {"reason", read.error().message}});
+    return {};
+}
 
+void Bouncer::write(QueuedMessage& message, Reports reports) {
+    const StoredMessage original = message.read();
+    const bool whole = returns_whole(original, message.size, reports);
+    const std::string content = content_for(
+        message, whole ? message.size : std::min<uint64_t>(message.size, returned_header_limit));
+    const Reported reported{message.id, original, content, whole && content.size() == message.size};
     const uint64_t id = spool_.next_id();
-    Bounce bounce = write_bounce(id, message.id, original, header, failures, hostname_,
-                                 executor_.wall_seconds());
+    Bounce bounce = write_bounce(id, reported, reports, hostname_, executor_.wall_seconds());
     std::string payload = encode(bounce.message);
     const uint64_t cause = message.id;
     const uint64_t size = bounce.content.size();
     Result<Ticket> ticket = append(id, payload, bounce.content);
     if (!ticket)
-        return again_later(cause, std::move(failures), ticket.error());
-    recorder_.await(*ticket, [this, cause, id, size, failures = std::move(failures),
+        return again_later(cause, std::move(reports), ticket.error());
+    recorder_.await(*ticket, [this, cause, id, size, reports = std::move(reports),
                               payload = std::move(payload),
                               stored = std::move(bounce.message)](const Result<void>& result) {
         if (result)
-            written(cause, failures, id, payload, stored, size);
+            written(cause, reports, id, payload, stored, size);
         else
-            again_later(cause, failures, result.error());
+            again_later(cause, reports, result.error());
     });
 }
 
@@ -157,28 +238,31 @@ Result<Ticket> Bouncer::append(uint64_t id, std::string_view payload, const std:
     return spool_.append_message(id, payload, std::move(*file), content.size(), crc32c(content));
 }
 
-// The bounce is safe: only now is its cause done with.
-void Bouncer::written(uint64_t cause, Failures failures, uint64_t id, std::string payload,
+// The report is safe: only now is its cause done with.
+void Bouncer::written(uint64_t cause, const Reports& reports, uint64_t id, std::string payload,
                       StoredMessage bounce, uint64_t size) {
-    ++written_;
-    log::info("bounce", {{"message", to_string(MessageId{cause})},
-                         {"bounce", to_string(MessageId{id})},
-                         {"to", bounce.envelope.recipients.front()},
-                         {"recipients", failures.size()}});
+    const bool failed = any_failed(reports);
+    ++(failed ? bounces_ : notices_);
+    log::info(failed ? "bounce" : "notice",
+              {{"message", to_string(MessageId{cause})},
+               {failed ? "bounce" : "notice", to_string(MessageId{id})},
+               {"to", bounce.envelope.recipients.front()},
+               {"recipients", reports.size()}});
     accept_(id, std::move(payload), std::move(bounce), size);
     QueuedMessage* message = table_.find(cause);
     if (!message)
         return;
-    for (const Failure& failure : failures)
-        table_.finish(*message, failure.index);
+    for (const RecipientReport& report : reports)
+        if (report.action != DeliveryAction::delayed)
+            table_.finish(*message, report.index);
     recorder_.changed(*message);
 }
 
-void Bouncer::again_later(uint64_t cause, Failures failures, const Error& error) {
-    log::error("a bounce cannot be stored, trying again",
+void Bouncer::again_later(uint64_t cause, Reports reports, const Error& error) {
+    log::error("a report cannot be stored, trying again",
                {{"message", to_string(MessageId{cause})}, {"reason", error.message}});
-    Failures& waiting = refused_[cause];
-    waiting.insert(waiting.end(), failures.begin(), failures.end());
+    Reports& waiting = refused_[cause];
+    waiting.insert(waiting.end(), reports.begin(), reports.end());
     if (!retry_.armed())
         retry_.arm(executor_, executor_.now() + retry_interval);
 }

@@ -1,10 +1,13 @@
-// Reports of failure (RFC 5321 6.1, RFC 3464): what tells a sender that recipients were not
-// reached.
+// Reports to senders (RFC 5321 6.1, RFC 3461, RFC 3464): of recipients that were not reached, that
+// are not reached yet, and, when asked for, of those that were.
 //
 // Owner: the queue. Promises: a recipient that failed is marked as finished only after the bounce
 // is on disk; until then it is `reporting`, and after a crash it is tried again or found to be
-// reported (BounceCause). While the disk refuses the bounce, it is written again every minute. A
-// message from the null reverse-path is never answered: its failure is logged, that is all.
+// reported (BounceCause). One that was delivered and is to be reported is recorded as such, and not
+// delivered again while its report is written; if the machine stops before that record is synced it
+// is delivered again, like any other (DESIGN: "after a crash mail may be sent twice"), and so
+// reported again. While the disk refuses a report, it is written again every minute. A message from
+// the null reverse-path is never answered: its failure is logged, that is all.
 #pragma once
 
 #include <functional>
@@ -13,28 +16,42 @@
 #include <vector>
 
 #include "common/loop/executor.h"
+#include "common/mail/delivery_status.h"
 #include "queue/mail_table.h"
 #include "queue/recorder.h"
 #include "queue/spool/spool.h"
 
 namespace postern {
 
-struct Failure {
+// What the sender is told of one recipient.
+struct RecipientReport {
     uint32_t index = 0;
-    std::string recipient;
-    AttemptError error; // `enhanced` of class 5
-    WallTime when = 0;
+    DeliveryAction action = DeliveryAction::failed;
+    AttemptError error; // of a failure `enhanced` is of class 5; of a success it is what was said
+    WallTime when = 0;  // of the attempt; 0: not known
+    WallTime retry_until = 0; // delayed
+    Told told = 0;            // delayed: what the sender was told with this
 };
 
 struct Bounce {
     StoredMessage message;
     std::string content;
 };
-// The bounce for `failures` of `original`. Pure. `header`: the content of the original, or its
-// beginning; `id`: of the bounce.
-Bounce write_bounce(uint64_t id, uint64_t original_id, const StoredMessage& original,
-                    std::string_view header, const std::vector<Failure>& failures,
-                    const std::string& hostname, WallTime now);
+
+// The message that a report is about.
+struct Reported {
+    uint64_t id = 0;
+    const StoredMessage& message;
+    std::string_view content; // all of it, or its beginning
+    bool whole = false;       // and all of it is to be returned; see returns_whole()
+};
+// The report to its sender. Pure. `id`: of the report.
+Bounce write_bounce(uint64_t id, const Reported& original,
+                    const std::vector<RecipientReport>& reports, const std::string& hostname,
+                    WallTime now);
+// Whether a report returns the whole original, of `size` octets (RFC 3461 4.3, RFC 8689 5).
+bool returns_whole(const StoredMessage& original, uint64_t size,
+                   const std::vector<RecipientReport>& reports);
 
 class Bouncer {
   public:
@@ -46,13 +63,17 @@ class Bouncer {
 
     void set_hostname(std::string hostname) { hostname_ = std::move(hostname); }
 
-    // Those of one message that fail in one turn of the loop share a bounce. `original` is
-    // `message` decoded. True: a bounce will be written; false: there is nobody to be told.
-    bool report(QueuedMessage& message, const StoredMessage& original, Failure failure);
+    // Those of one message in one turn of the loop share a report. `original` is `message` decoded.
+    // Failures are reported only if NOTIFY lets (RFC 3461 4.1), and delays and successes are to be
+    // brought here only then. Where nobody is to be told, what failed or was delivered is finished.
+    void report(QueuedMessage& message, const StoredMessage& original, RecipientReport report);
+    // Successes that were recorded, and perhaps not reported, before the process started.
+    void resume(QueuedMessage& message);
     // At the end of the turn.
     void write_pending();
 
-    uint64_t written() const { return written_; }
+    uint64_t bounces() const { return bounces_; } // reports of failure
+    uint64_t notices() const { return notices_; } // others
 
   private:
     struct Retry final : Timer {
@@ -60,13 +81,14 @@ class Bouncer {
         void expired() override { bouncer_.recorder_.commit_soon(); }
         Bouncer& bouncer_;
     };
-    using Failures = std::vector<Failure>;
+    using Reports = std::vector<RecipientReport>;
 
-    void write(QueuedMessage& message, Failures failures);
+    void write(QueuedMessage& message, Reports reports);
+    std::string content_for(const QueuedMessage& message, uint64_t wanted);
     Result<Ticket> append(uint64_t id, std::string_view payload, const std::string& content);
-    void written(uint64_t cause, Failures failures, uint64_t id, std::string payload,
+    void written(uint64_t cause, const Reports& reports, uint64_t id, std::string payload,
                  StoredMessage bounce, uint64_t size);
-    void again_later(uint64_t cause, Failures failures, const Error& error);
+    void again_later(uint64_t cause, Reports reports, const Error& error);
 
     Executor& executor_;
     Spool& spool_;
@@ -74,9 +96,10 @@ class Bouncer {
     Recorder& recorder_;
     Accept accept_;
     std::string hostname_;
-    std::map<uint64_t, Failures> pending_; // by the message that failed
-    std::map<uint64_t, Failures> refused_; // by the disk; to be written when the timer expires
-    uint64_t written_ = 0;
+    std::map<uint64_t, Reports> pending_; // by the message that is reported
+    std::map<uint64_t, Reports> refused_; // by the disk; to be written when the timer expires
+    uint64_t bounces_ = 0;
+    uint64_t notices_ = 0;
     Retry retry_{*this};
 };
 

@@ -4,6 +4,7 @@
 
 #include "common/ipc/submission.h"
 #include "common/smtp/enhanced_status.h"
+#include "queue/lifetime.h"
 
 namespace postern {
 
@@ -92,7 +93,7 @@ bool Dispatch::connected(uint16_t deliverer) const {
     return deliverer < deliverers_.size() && deliverers_[deliverer];
 }
 
-Result<void> Dispatch::deliver(Job& job) {
+Result<void> Dispatch::deliver(Job& job, WallTime now) {
     const StoredMessage message = job.message->read();
     ipc::Deliver deliver;
     if (Result<void> added = add_content(*job.message, deliver); !added)
@@ -102,6 +103,8 @@ Result<void> Dispatch::deliver(Job& job) {
     deliver.route = table_.routes.get(job.route);
     deliver.reverse_path = message.envelope.reverse_path;
     deliver.parameters = message.envelope.parameters;
+    if (const auto deadline = wanted_by(message.envelope))
+        deliver.parameters.deliver_by->seconds = *deadline - now;
     deliver.traits = message.traits;
     for_each_recipient(job, [&](uint32_t index) {
         ipc::DeliveryRecipient recipient;

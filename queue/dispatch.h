@@ -31,7 +31,7 @@ class Dispatch {
     bool connected(uint16_t deliverer) const;
 
     // Hands the job, which names its deliverer, over. Fails when the content cannot be read.
-    Result<void> deliver(Job& job);
+    Result<void> deliver(Job& job, WallTime now);
     // False: the deliverer says what it cannot know, and is not to be talked to any more.
     bool outcome(uint16_t deliverer, ipc::Outcome outcome);
 

@@ -11,6 +11,9 @@ namespace {
 
 // RFC 5321 4.5.3.1 has 256 for a path; quoting cannot make one longer than this.
 constexpr size_t path_limit = 1024;
+// Seconds that a message can be held for (RFC 4865): ten years, as the configuration allows at
+// most.
+constexpr WallTime longest_release = WallTime{10} * 366 * 86400;
 
 bool plain(const std::string& path) {
     return path.size() <= path_limit && std::none_of(path.begin(), path.end(), [](char c) {
@@ -32,14 +35,15 @@ bool sane_parameters(const ipc::Envelope& envelope) {
 }
 
 // What a listener checks before it submits: if it is not so, the listener is broken or taken over.
-bool sane(const ipc::Submit& submit, bool has_file) {
+bool sane(const ipc::Submit& submit, bool has_file, WallTime now) {
     const ipc::Envelope& envelope = submit.envelope;
     if (envelope.recipients.empty() || !plain(envelope.reverse_path) || envelope.origin.internal)
         return false;
     for (const std::string& recipient : envelope.recipients)
         if (recipient.empty() || !plain(recipient))
             return false;
-    if (!sane_parameters(envelope))
+    if (!sane_parameters(envelope) || envelope.release_at < 0 ||
+        envelope.release_at > now + longest_release)
         return false;
     const uint64_t size = has_file ? submit.file_length : submit.content.bytes.size();
     if (submit.traits.header_length > size)
@@ -109,7 +113,8 @@ bool Intake::submit(uint32_t index, Listener& listener, ipc::Submit submit) {
         file = std::move(found->second);
         listener.files.erase(found);
     }
-    if (!sane(submit, static_cast<bool>(file)) || listener.open() >= ipc::submission_credit ||
+    if (!sane(submit, static_cast<bool>(file), executor_.wall_seconds()) ||
+        listener.open() >= ipc::submission_credit ||
         !listener.submitted.insert(submit.request).second)
         return false;
     const uint32_t request = submit.request;

@@ -92,33 +92,47 @@ void Loader::forget(uint64_t id) {
 
 void Loader::take(RecoveredMessage&& found, const StoredMessage& message) {
     QueuedMessage& queued = table_.add(found.id, found.envelope, message, found.content_length);
-    if (found.has_progress)
-        take_progress(queued, found.progress);
+    const bool reported = !found.has_progress || take_progress(queued, found.progress);
+    handlers_.found(queued, message);
     if (message.cause)
         causes_.emplace(message.cause->message, *message.cause);
-    if (!loaded_)
+    if (!loaded_) {
+        if (!reported)
+            unreported_.push_back(queued.id);
         return;
+    }
     handlers_.found_later(queued);
     if (message.cause)
         apply_cause(*message.cause);
     auto [first, last] = causes_.equal_range(found.id);
     for (auto cause = first; cause != last; ++cause)
         apply_cause(cause->second);
+    if (!reported)
+        handlers_.unreported(queued);
 }
 
-void Loader::take_progress(QueuedMessage& queued, const std::string& bytes) {
+bool Loader::take_progress(QueuedMessage& queued, const std::string& bytes) {
     Result<StoredProgress> progress = decode_progress(bytes, queued.count);
     if (!progress) {
         log::error(
             "what happened to a message is unreadable: it is sent to all its recipients",
             {{"message", to_string(MessageId{queued.id})}, {"reason", progress.error().message}});
-        return;
+        return true;
     }
+    bool reported = true;
     for (const RecipientProgress& one : progress->recipients) {
         QueuedRecipient& recipient = queued.recipients[one.index];
         recipient.attempts = static_cast<uint16_t>(std::min<uint32_t>(one.attempts, UINT16_MAX));
-        recipient.next_attempt = to_seconds(
-            std::min<WallTime>(one.next_attempt, executor_.wall_seconds() + longest_wait_.count()));
+        if (one.attempts) // else it waits for its release, if for anything
+            recipient.next_attempt = to_seconds(std::min<WallTime>(
+                one.next_attempt, executor_.wall_seconds() + longest_wait_.count()));
+        recipient.told = one.told & told::all;
+        if (one.handover) {
+            table_.set_stage(recipient, Stage::reporting);
+            reported = false;
+            recipient.delivered = true;
+            recipient.relayed = *one.handover == ipc::Handover::relayed;
+        }
         if (one.error)
             table_.set_error(recipient, progress->errors[one.error - 1]);
     }
@@ -127,6 +141,7 @@ void Loader::take_progress(QueuedMessage& queued, const std::string& bytes) {
             table_.finish(queued, index);
     if (!queued.unfinished)
         recorder_.changed(queued);
+    return reported;
 }
 
 void Loader::apply_cause(const BounceCause& cause) {
@@ -136,6 +151,11 @@ void Loader::apply_cause(const BounceCause& cause) {
     for (uint32_t index : cause.recipients)
         if (index < message->count)
             handlers_.reported(*message, index);
+    for (const RecipientTold& one : cause.delayed)
+        if (one.index < message->count) {
+            note_told(message->recipients[one.index], one.told);
+            recorder_.changed(*message);
+        }
 }
 
 void Loader::finish_pass() {
@@ -157,6 +177,9 @@ void Loader::finish_loading() {
     loaded_ = true;
     for (const auto& [id, cause] : causes_)
         apply_cause(cause);
+    for (uint64_t id : std::exchange(unreported_, {}))
+        if (QueuedMessage* message = table_.find(id))
+            handlers_.unreported(*message);
     // What is still to be read may be the cause of one of these.
     std::erase_if(causes_, [this](const auto& cause) { return !unread_.contains(cause.first); });
     log::info("the spool is loaded", {{"messages", table_.messages()},

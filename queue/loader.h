@@ -21,12 +21,16 @@ namespace postern {
 class Loader {
   public:
     struct Handlers {
-        // All messages that can be read are in the table, with what is known of their recipients.
+        // One is in the table, with what is known of its recipients.
+        std::function<void(QueuedMessage&, const StoredMessage&)> found;
+        // All messages that can be read are.
         std::function<void()> loaded;
         // One more is, after that.
         std::function<void(QueuedMessage&)> found_later;
         // A recipient was reported already: nothing more is to be done for it.
         std::function<void(QueuedMessage&, uint32_t index)> reported;
+        // Recipients were delivered (QueuedRecipient::delivered), and no report of it was found.
+        std::function<void(QueuedMessage&)> unreported;
     };
     struct Unread {
         uint32_t error = 0; // in MailTable::errors, held by this
@@ -62,7 +66,8 @@ class Loader {
     void read_some();
     void read(uint64_t id);
     void take(RecoveredMessage&& found, const StoredMessage& message);
-    void take_progress(QueuedMessage& queued, const std::string& bytes);
+    // False: there is a success that is perhaps not reported.
+    bool take_progress(QueuedMessage& queued, const std::string& bytes);
     void hold(uint64_t id, const std::string& reason, bool lasting);
     void apply_cause(const BounceCause& cause);
     void finish_pass();
@@ -82,6 +87,7 @@ class Loader {
     WallTime next_attempt_ = 0;
     std::map<uint64_t, Unread> unread_;
     std::multimap<uint64_t, BounceCause> causes_; // by the message that was reported
+    std::vector<uint64_t> unreported_;            // perhaps
     bool loaded_ = false;
     Reading reading_{*this};
 };

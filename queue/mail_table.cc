@@ -37,6 +37,9 @@ QueuedMessage& MailTable::add(uint64_t id, std::string_view payload, const Store
     queued.unfinished = queued.count;
     queued.recipients = std::make_unique<QueuedRecipient[]>(queued.count);
     queued.accepted_at = to_seconds(message.envelope.accepted_at);
+    // RFC 4865: it is not to be delivered before.
+    for (uint32_t index = 0; message.envelope.release_at > 0 && index < queued.count; ++index)
+        queued.recipients[index].next_attempt = to_seconds(message.envelope.release_at);
     unfinished_ += queued.count;
     by_stage_[static_cast<size_t>(Stage::waiting)] += queued.count;
     return queued;
@@ -96,7 +99,7 @@ void MailTable::add_to(Job& job, uint32_t index) {
     QueuedRecipient& recipient = job.message->recipients[index];
     recipient.next = job.first;
     job.first = index;
-    job.urgent |= recipient.urgent;
+    job.urgent = job.urgent || recipient.urgent;
 }
 
 uint32_t MailTable::prune(Job& job) {

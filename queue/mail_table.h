@@ -8,6 +8,7 @@
 // stays encoded as it was stored, and is decoded when it is routed or shown.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -31,7 +32,7 @@ enum class Stage : uint8_t {
     routing,   // in a job that the router has, or will have
     ready,     // in a job that waits at its destination
     in_flight, // in a job that a deliverer has
-    reporting, // failed for good; the bounce is not durable yet
+    reporting, // failed for good, or delivered; the report of it is not durable yet
     finished,  // delivered, reported, or removed
 };
 
@@ -43,8 +44,18 @@ struct QueuedRecipient {
     uint32_t next = none;      // recipient of the same job
     uint16_t attempts = 0;     // stays at its maximum
     Stage stage = Stage::waiting;
-    bool urgent = false; // an operator asked: its destination's hold is lifted
+    bool urgent : 1 = false;    // an operator asked: its destination's hold is lifted
+    bool delivered : 1 = false; // reporting: success, by a relay or not
+    bool relayed : 1 = false;
+    Told told : 4 = 0; // of what the sender was told already
 };
+static_assert(sizeof(QueuedRecipient) == 16, "there are millions of them on a bad day");
+
+// The sender was told this too, perhaps.
+inline void note_told(QueuedRecipient& recipient, Told told) {
+    const Told warnings = std::max<Told>(recipient.told & told::warnings, told & told::warnings);
+    recipient.told = static_cast<Told>((warnings | ((recipient.told | told) & told::late)) & 15);
+}
 
 struct Job;
 
@@ -60,13 +71,22 @@ struct QueuedMessage {
     uint32_t due = 0;        // earliest next_attempt of those that wait
     uint32_t heap_position = UINT32_MAX;
     uint32_t accepted_at = 0;
-    bool changed = false; // since its last record; see Recorder
-    bool checked = false; // its content was compared with its checksum; see ContentCheck
+    uint32_t notice_at = UINT32_MAX; // seconds since the epoch; see Notices
+    bool changed = false;            // since its last record; see Recorder
+    bool checked = false;            // its content was compared with its checksum; see ContentCheck
+    // When its notice was due, attempts were under way: it is when they are over.
+    bool notice_missed = false;
 
     std::string_view payload() const { return {stored.get(), stored_size}; }
     // The stored envelope, whole.
     StoredMessage read() const;
+    // To be called when an attempt is over, or given up, before the scheduler's update().
+    void attempt_over() {
+        if (notice_missed)
+            notice_at = 0;
+    }
 };
+static_assert(sizeof(QueuedMessage) <= 72);
 
 // Recipients of one message that travel together: to the router, then, with the same route, to
 // their destination and in one delivery.
@@ -79,14 +99,17 @@ struct Job {
     uint32_t first = QueuedRecipient::none;
     uint32_t route = 0; // in MailTable::routes
     uint32_t expires_at = 0;
-    uint32_t destination = 0; // the scheduler's number; 0: none
-    uint16_t deliverer = 0;   // who has it
-    uint8_t losses = 0;       // deliverers that died while they had it
-    bool has_slot = false;    // counts against its destination
-    bool has_credit = false;  // counts against its deliverer
-    bool listed = false;      // waits at its destination
-    bool urgent = false;      // see QueuedRecipient
+    uint32_t destination = 0;    // the scheduler's number; 0: none
+    uint16_t deliverer = 0;      // who has it
+    uint8_t losses = 0;          // deliverers that died while they had it
+    uint8_t rank = 1;            // 0 goes out before 1, 1 before 2; see rank_of()
+    bool has_slot : 1 = false;   // counts against its destination
+    bool has_credit : 1 = false; // counts against its deliverer
+    bool listed : 1 = false;     // waits at its destination
+    bool urgent : 1 = false;     // see QueuedRecipient
+    bool gives_up : 1 = false;   // no attempt is begun when it has expired (RFC 2852, mode R)
 };
+static_assert(sizeof(Job) <= 64);
 
 class MailTable {
   public:
@@ -96,7 +119,7 @@ class MailTable {
     ~MailTable();
 
     // `payload` is the encoded StoredMessage that `message` was decoded from. Recipients are
-    // waiting, due at once. `id` must be new.
+    // waiting, due at once, or when the message is to be released. `id` must be new.
     QueuedMessage& add(uint64_t id, std::string_view payload, const StoredMessage& message,
                        uint64_t content_size);
     QueuedMessage* find(uint64_t id);

@@ -39,15 +39,6 @@ AttemptError own_error(const char* enhanced, std::string diagnostic) {
     return error;
 }
 
-AttemptError error_of(ipc::RecipientOutcome& outcome) {
-    AttemptError error;
-    error.enhanced = std::move(outcome.enhanced);
-    error.diagnostic = std::move(outcome.diagnostic);
-    error.from_remote = outcome.from_remote;
-    error.remote = std::move(outcome.remote);
-    return error;
-}
-
 } // namespace
 
 Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
@@ -61,10 +52,16 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
                    accept(id, payload, message, size);
                }),
       settlement_(executor, table_, recorder_, bouncer_, counters),
+      notices_(executor, table_, scheduler_, settlement_, bouncer_),
       loader_(executor, spool, table_, recorder_,
-              {[this] { schedule_all(); }, [this](QueuedMessage& message) { reschedule(message); },
-               [this](QueuedMessage& message, uint32_t index) { remove(message, index); }}),
-      routing_(executor, table_, scheduler_, settlement_, random_, [this] { wake(); }),
+              {[this](QueuedMessage& message, const StoredMessage& stored) {
+                   notices_.begin(message, stored, true);
+               },
+               [this] { schedule_all(); }, [this](QueuedMessage& message) { reschedule(message); },
+               [this](QueuedMessage& message, uint32_t index) { remove(message, index); },
+               [this](QueuedMessage& message) { bouncer_.resume(message); }}),
+      routing_(executor, table_, scheduler_, settlement_, random_,
+               {[this] { wake(); }, [this](QueuedMessage& message) { notices_.look(message); }}),
       content_check_(
           executor, spool,
           [this](Job& job, const Result<void>& result) { content_checked(job, result); }),
@@ -89,7 +86,16 @@ void Queue::configure(const ipc::QueueSettings& settings) {
     intake_.set_size_limit(settings.max_message_size);
     loader_.set_longest_wait(settings.retry_max);
     routing_.set_ttl(settings.ttl);
+    if (notices_.configure(settings.warn_delays, settings.ttl))
+        for (QueuedMessage* message = table_.after(0); message; message = table_.after(message->id))
+            reconsider(*message);
     routing_.changed();
+}
+
+void Queue::reconsider(QueuedMessage& message) {
+    notices_.reconsider(message);
+    if (loaded() || message.heap_position != UINT32_MAX)
+        scheduler_.update(message);
 }
 
 void Queue::schedule_all() {
@@ -100,7 +106,9 @@ void Queue::schedule_all() {
 
 void Queue::accept(uint64_t id, const std::string& payload, const StoredMessage& message,
                    uint64_t size) {
-    scheduler_.update(table_.add(id, payload, message, size));
+    QueuedMessage& queued = table_.add(id, payload, message, size);
+    notices_.begin(queued, message, false);
+    scheduler_.update(queued);
     wake();
 }
 
@@ -148,8 +156,9 @@ void Queue::follow_clock(WallTime now) {
     log::warning("the clock was set back, waiting mail follows it", {{"seconds", back}});
     for (QueuedMessage* message = table_.after(0); message; message = table_.after(message->id)) {
         for (uint32_t index = 0; index < message->count; ++index) {
-            uint32_t& next = message->recipients[index].next_attempt;
-            next = to_seconds(next - back);
+            QueuedRecipient& recipient = message->recipients[index];
+            if (recipient.attempts) // what waits for its release does so by the clock
+                recipient.next_attempt = to_seconds(recipient.next_attempt - back);
         }
         if (message->heap_position != UINT32_MAX)
             scheduler_.update(*message);
@@ -179,6 +188,9 @@ bool Queue::drop_if_removed(Job& job) {
 void Queue::hand_over(Job& job) {
     if (drop_if_removed(job))
         return;
+    const WallTime now = executor_.wall_seconds();
+    if (job.gives_up && job.expires_at <= now)
+        return give_up(job, now);
     if (!routing_.fresh(job))
         return routing_.again(job);
     if (ContentCheck::needed(*job.message)) {
@@ -187,7 +199,7 @@ void Queue::hand_over(Job& job) {
         });
         return content_check_.check(job);
     }
-    if (Result<void> handed = dispatch_.deliver(job); !handed)
+    if (Result<void> handed = dispatch_.deliver(job, now); !handed)
         content_unreadable(job, handed.error());
 }
 
@@ -227,6 +239,7 @@ void Queue::defer(Job& job, const AttemptError& error) {
     const Settlement::Attempted attempted{message, stored, job.expires_at, random_()};
     MailTable::prune(job);
     for_each_recipient(job, [&](uint32_t index) { settlement_.deferred(attempted, index, error); });
+    message.attempt_over();
     scheduler_.update(message);
     scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
     table_.drop(job);
@@ -238,7 +251,21 @@ void Queue::fail(Job& job, const AttemptError& error) {
     const Settlement::Attempted attempted{*job.message, stored, job.expires_at, 0};
     MailTable::prune(job);
     for_each_recipient(job, [&](uint32_t index) { settlement_.failed(attempted, index, error); });
+    scheduler_.update(*job.message);
     scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
+    table_.drop(job);
+}
+
+// The job has expired before it could be tried.
+void Queue::give_up(Job& job, WallTime now) {
+    QueuedMessage& message = *job.message;
+    const StoredMessage stored = message.read();
+    const Settlement::Attempted attempted{message, stored, job.expires_at, 0};
+    for_each_recipient(job, [&](uint32_t index) {
+        settlement_.expired(attempted, index, table_.errors.get(message.recipients[index].error));
+    });
+    scheduler_.update(message);
+    scheduler_.settle(job, Attempt::none, {}, now, 0);
     table_.drop(job);
 }
 
@@ -260,10 +287,11 @@ void Queue::job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> 
         if (outcome.status == ipc::RecipientStatus::delivered)
             settlement_.delivered(attempted, outcome.index, outcome);
         else if (outcome.status == ipc::RecipientStatus::temporary)
-            settlement_.deferred(attempted, outcome.index, error_of(outcome));
+            settlement_.deferred(attempted, outcome.index, error_of(std::move(outcome)));
         else
-            settlement_.failed(attempted, outcome.index, error_of(outcome));
+            settlement_.failed(attempted, outcome.index, error_of(std::move(outcome)));
     }
+    message.attempt_over();
     scheduler_.update(message);
     table_.drop(job);
     if (held) {
@@ -282,12 +310,7 @@ void Queue::expire_held(uint32_t destination, WallTime now) {
     for (Job* job : scheduler_.expired(destination, now)) {
         QueuedMessage& message = *job->message;
         const StoredMessage stored = message.read();
-        const Scheduler::Hold* hold = scheduler_.hold(destination);
-        std::string_view reason = hold->reason; // "4.4.1 connection refused"
-        AttemptError error = own_error("4.4.1", {});
-        const size_t space = reason.find(' ');
-        error.enhanced = reason.substr(0, space);
-        error.diagnostic = reason.substr(std::min(reason.size(), space + 1));
+        const AttemptError error = error_of(*scheduler_.hold(destination));
         const Settlement::Attempted attempted{message, stored, job->expires_at, 0};
         MailTable::prune(*job);
         for_each_recipient(*job,
@@ -315,6 +338,8 @@ void Queue::put_back(Job& job) {
     for_each_recipient(job, [&](uint32_t index) {
         table_.set_stage(job.message->recipients[index], Stage::ready);
     });
+    job.message->attempt_over();
+    scheduler_.update(*job.message);
     scheduler_.put_back(job);
 }
 
@@ -400,7 +425,8 @@ void Queue::refresh_counters() {
     counters_["queue.deliveries"] = dispatch_.open();
     counters_["queue.destinations"] = scheduler_.destinations();
     counters_["queue.refused"] = intake_.refused();
-    counters_["queue.bounces"] = bouncer_.written();
+    counters_["queue.bounces"] = bouncer_.bounces();
+    counters_["queue.notices"] = bouncer_.notices();
     counters_["queue.unreadable"] = loader_.unread().size();
     counters_["queue.deferred"] = table_.recipients(Stage::waiting);
     counters_["queue.ready"] = table_.recipients(Stage::ready);

@@ -5,8 +5,8 @@
 // time.
 //
 //     intake → spool → table → routing → scheduler → dispatch → settlement → recorder → spool
-//              loader ───↑                                          │
-//                        └──────────────── bouncer ←────────────────┘
+//              loader ───↑                   └──→ notices ──┐       │
+//                        └──────────────── bouncer ←────────┴───────┘
 //
 // Promises: every message in the spool is in the table exactly once; what is handed out comes back,
 // if only because its deliverer died; nothing waits without a timer or a peer that will wake it.
@@ -25,6 +25,7 @@
 #include "queue/intake.h"
 #include "queue/loader.h"
 #include "queue/mail_table.h"
+#include "queue/notices.h"
 #include "queue/recorder.h"
 #include "queue/routing.h"
 #include "queue/scheduler.h"
@@ -97,6 +98,7 @@ class Queue {
         void (Queue::*member_)();
     };
 
+    void reconsider(QueuedMessage& message);
     void schedule_all();
     void accept(uint64_t id, const std::string& payload, const StoredMessage& message,
                 uint64_t size);
@@ -110,6 +112,7 @@ class Queue {
     void content_checked(Job& job, const Result<void>& result);
     void content_unreadable(Job& job, const Error& error);
     void defer(Job& job, const AttemptError& error);
+    void give_up(Job& job, WallTime now);
     void fail(Job& job, const AttemptError& error);
     void job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes);
     void job_lost(Job& job);
@@ -130,6 +133,7 @@ class Queue {
     Recorder recorder_;
     Bouncer bouncer_;
     Settlement settlement_;
+    Notices notices_;
     Loader loader_;
     Routing routing_;
     ContentCheck content_check_;

@@ -102,12 +102,16 @@ std::string Recorder::progress_of(const QueuedMessage& message) const {
             progress.set_finished(i);
             continue;
         }
-        if (!recipient.attempts)
+        const bool reported = recipient.stage == Stage::reporting && recipient.delivered;
+        if (!recipient.attempts && !recipient.told && !reported)
             continue;
         RecipientProgress one;
         one.index = i;
         one.attempts = recipient.attempts;
         one.next_attempt = recipient.next_attempt;
+        one.told = recipient.told;
+        if (reported)
+            one.handover = recipient.relayed ? ipc::Handover::relayed : ipc::Handover::delivered;
         if (recipient.error) {
             auto [place, added] = errors.try_emplace(recipient.error, 0);
             if (added) {

@@ -4,8 +4,8 @@ namespace postern {
 
 namespace {
 
-constexpr uint8_t message_format = 2;
-constexpr uint8_t progress_format = 1;
+constexpr uint8_t message_format = 3;
+constexpr uint8_t progress_format = 2;
 
 template <class T> Result<T> decode(std::string_view bytes, uint8_t format, const char* what) {
     if (!bytes.empty() && static_cast<uint8_t>(bytes[0]) != format)
@@ -49,7 +49,8 @@ Result<StoredProgress> decode_progress(std::string_view bytes, size_t recipients
     if (progress->finished.bytes.size() > (recipients + 7) / 8)
         return Error{"a progress record for more recipients than there are"};
     for (const RecipientProgress& one : progress->recipients)
-        if (one.index >= recipients || one.error > progress->errors.size())
+        if (one.index >= recipients || one.error > progress->errors.size() ||
+            (one.told & ~told::all) != 0)
             return Error{"a progress record that contradicts itself"};
     return progress;
 }

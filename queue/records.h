@@ -11,21 +11,38 @@
 
 #include "common/base/result.h"
 #include "common/ipc/codec.h"
+#include "common/ipc/delivery.h"
 #include "common/ipc/envelope.h"
 
 namespace postern {
+
+// What the sender was told of a recipient that still waits: the number of warnings (`queue
+// warn-delay`), and whether it was that the time of BY=…;N is over (RFC 2852).
+using Told = uint8_t;
+namespace told {
+inline constexpr Told warnings = 7; // the bits of the number
+inline constexpr Told late = 8;
+inline constexpr Told all = warnings | late;
+} // namespace told
+
+struct RecipientTold {
+    uint32_t index = 0; // among the message's recipients
+    Told told = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.index, m.told); }
+};
 
 // What a bounce was written for. After a crash between "the bounce is on disk" and "its cause is
 // marked", this is how the cause is known to be reported already.
 struct BounceCause {
     uint64_t message = 0;
-    std::vector<uint32_t> recipients; // indexes among the recipients of `message`
-    static constexpr auto fields(auto& m) { return std::tie(m.message, m.recipients); }
+    std::vector<uint32_t> recipients; // indexes of those with whom nothing is left to be done
+    std::vector<RecipientTold> delayed;
+    static constexpr auto fields(auto& m) { return std::tie(m.message, m.recipients, m.delayed); }
 };
 
 // A Message record, besides the content.
 struct StoredMessage {
-    uint8_t format = 2;
+    uint8_t format = 3;
     ipc::Envelope envelope;
     ipc::ContentTraits traits;
     std::optional<BounceCause> cause; // of a bounce that we wrote ourselves
@@ -34,7 +51,7 @@ struct StoredMessage {
     }
 };
 
-// Why an attempt failed.
+// Why an attempt failed; or what was said when it did not, for the sender to be told.
 struct AttemptError {
     std::string enhanced;   // "4.4.1"
     std::string diagnostic; // one line of printable ASCII, at most 1 KiB
@@ -50,17 +67,20 @@ struct RecipientProgress {
     uint32_t attempts = 0;
     int64_t next_attempt = 0; // seconds since the epoch
     uint32_t error = 0;       // 1 + index in `errors`; 0: none
+    Told told = 0;
+    // It is delivered, and a report of that is still to be written.
+    std::optional<ipc::Handover> handover;
     static constexpr auto fields(auto& m) {
-        return std::tie(m.index, m.attempts, m.next_attempt, m.error);
+        return std::tie(m.index, m.attempts, m.next_attempt, m.error, m.told, m.handover);
     }
 };
 
 // A Progress record: the state of all recipients of a message.
 struct StoredProgress {
-    uint8_t format = 1;
+    uint8_t format = 2;
     ipc::Blob finished;                        // bit i: recipient i is finished
     std::vector<AttemptError> errors;          // each once, whoever shares it
-    std::vector<RecipientProgress> recipients; // unfinished, tried at least once
+    std::vector<RecipientProgress> recipients; // unfinished, of which there is something to say
     static constexpr auto fields(auto& m) {
         return std::tie(m.format, m.finished, m.errors, m.recipients);
     }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "queue/lifetime.h"
+
 namespace postern {
 
 namespace {
@@ -12,6 +14,7 @@ constexpr auto route_lifetime = std::chrono::seconds(60);
 // Recipients of one delivery: what every SMTP server takes (RFC 5321 4.5.3.1.8).
 constexpr uint32_t recipients_per_delivery = 100;
 constexpr size_t recalled_per_turn = 1000; // messages
+constexpr size_t notices_per_turn = 1000;  // the same
 
 AttemptError own_error(const char* enhanced, const char* diagnostic) {
     AttemptError error;
@@ -23,9 +26,9 @@ AttemptError own_error(const char* enhanced, const char* diagnostic) {
 } // namespace
 
 Routing::Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
-                 Random random, std::function<void()> wake)
+                 Random random, Handlers handlers)
     : executor_(executor), table_(table), scheduler_(scheduler), settlement_(settlement),
-      random_(std::move(random)), wake_(std::move(wake)),
+      random_(std::move(random)), handlers_(std::move(handlers)),
       router_(executor, table,
               {[this](Job& job, std::vector<RoutedRecipient> recipients) {
                    job_routed(job, std::move(recipients));
@@ -39,7 +42,7 @@ void Routing::connect(Router::Ask ask) {
 
 bool Routing::answer(ipc::RouteAnswer answer) {
     const bool sane = router_.answer(std::move(answer));
-    wake_();
+    wake();
     return sane;
 }
 
@@ -48,7 +51,7 @@ void Routing::changed() {
     // Later than every route found so far, even in this turn of the loop.
     good_since_ = std::max(executor_.now(), good_since_) + Duration(1);
     recalled_ = 0;
-    wake_();
+    wake();
 }
 
 bool Routing::fresh(const Job& job) const {
@@ -61,7 +64,7 @@ void Routing::again(Job& job) {
     });
     scheduler_.return_credit(job);
     ask_again_.push_back(&job);
-    wake_();
+    wake();
 }
 
 void Routing::start(WallTime now) {
@@ -72,22 +75,32 @@ void Routing::start(WallTime now) {
         ask_again_.pop_front();
         ask_again(job);
     }
-    while (size_t room = ask_again_.empty() ? router_.room() : 0) {
-        QueuedMessage* message = scheduler_.due(now);
-        if (!message)
-            break;
-        Job& job = table_.make_job(*message);
-        for (uint32_t i = message->count; i-- > 0 && room > 0;) {
-            QueuedRecipient& recipient = message->recipients[i];
-            if (recipient.stage != Stage::waiting || recipient.next_attempt > now)
-                continue;
-            table_.set_stage(recipient, Stage::routing);
-            MailTable::add_to(job, i);
-            --room;
+    for (size_t notices = 0; QueuedMessage* message = scheduler_.due(now);) {
+        if (message->notice_at <= now) {
+            if (++notices > notices_per_turn)
+                return wake();
+            handlers_.notice(*message);
+            continue;
         }
-        scheduler_.update(*message);
-        router_.route(job);
+        const size_t room = ask_again_.empty() ? router_.room() : 0;
+        if (room == 0)
+            break;
+        route(*message, room, now);
     }
+}
+
+void Routing::route(QueuedMessage& message, size_t room, WallTime now) {
+    Job& job = table_.make_job(message);
+    for (uint32_t i = message.count; i-- > 0 && room > 0;) {
+        QueuedRecipient& recipient = message.recipients[i];
+        if (recipient.stage != Stage::waiting || recipient.next_attempt > now)
+            continue;
+        table_.set_stage(recipient, Stage::routing);
+        MailTable::add_to(job, i);
+        --room;
+    }
+    scheduler_.update(message);
+    router_.route(job);
 }
 
 // What waits at its destination, perhaps for as long as that is held, goes back to be routed.
@@ -104,7 +117,7 @@ void Routing::recall_some() {
                 recall(*job);
         }
     }
-    wake_();
+    wake();
 }
 
 void Routing::recall(Job& job) {
@@ -129,7 +142,7 @@ void Routing::ask_again(Job& job) {
 
 // Lookup has died, or its settings have changed: what was asked is asked again.
 void Routing::job_unrouted(Job& job) {
-    wake_();
+    wake();
     if (job.has_slot)
         return ask_again_.push_back(&job);
     QueuedMessage& message = *job.message;
@@ -137,6 +150,7 @@ void Routing::job_unrouted(Job& job) {
         if (message.recipients[index].stage == Stage::routing)
             table_.set_stage(message.recipients[index], Stage::waiting);
     });
+    message.attempt_over();
     scheduler_.update(message);
     table_.drop(job);
 }
@@ -155,11 +169,12 @@ void Routing::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
             not_routed(message, stored, recipient, random);
     }
     enqueue(message, stored, accepted, job);
+    message.attempt_over();
     scheduler_.update(message);
     // After enqueueing: a destination that has nothing is forgotten, with its hold.
     scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
     table_.drop(job);
-    wake_();
+    wake();
 }
 
 void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
@@ -183,7 +198,9 @@ void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
             job.routed_at = std::max(executor_.now(), good_since_);
             job.losses = from.losses;
             const auto ttl = table_.routes.get(job.route).ttl.value_or(ttl_);
-            job.expires_at = to_seconds(stored.envelope.accepted_at + ttl.count());
+            job.expires_at = to_seconds(expires_at(stored.envelope, ttl));
+            job.gives_up = gives_up(stored.envelope);
+            job.rank = rank_of(stored.envelope);
             groups.push_back({&job, std::move(recipient.place), 0});
         } else {
             table_.routes.release(recipient.route);
@@ -201,8 +218,8 @@ void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
 
 void Routing::not_routed(QueuedMessage& message, const StoredMessage& stored,
                          const RoutedRecipient& recipient, uint64_t random) {
-    const Settlement::Attempted attempted{message, stored,
-                                          stored.envelope.accepted_at + ttl_.count(), random};
+    const Settlement::Attempted attempted{message, stored, expires_at(stored.envelope, ttl_),
+                                          random};
     switch (recipient.verdict) {
     case ipc::RouteVerdict::accepted:
         break; // not here

@@ -24,8 +24,13 @@ class Routing {
     using Random = std::function<uint64_t()>;
 
     // `wake`: something has become possible for start(), or for the scheduler.
+    // `notice`: a message's notice_at has come; it is later when that returns.
+    struct Handlers {
+        std::function<void()> wake;
+        std::function<void(QueuedMessage&)> notice;
+    };
     Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
-            Random random, std::function<void()> wake);
+            Random random, Handlers handlers);
 
     void set_ttl(std::chrono::seconds ttl) { ttl_ = ttl; }
 
@@ -36,7 +41,7 @@ class Routing {
     // The configuration has changed: all that is routed is routed anew, wherever it waits.
     void changed();
 
-    // Routes what is due, as far as lookup takes questions.
+    // Routes what is due, as far as lookup takes questions, and passes on what has a notice.
     void start(WallTime now);
 
     // Whether the job's route may be used.
@@ -45,6 +50,8 @@ class Routing {
     void again(Job& job);
 
   private:
+    void wake() { handlers_.wake(); }
+    void route(QueuedMessage& message, size_t room, WallTime now);
     void recall_some();
     void recall(Job& job);
     void ask_again(Job& job);
@@ -60,7 +67,7 @@ class Routing {
     Scheduler& scheduler_;
     Settlement& settlement_;
     Random random_;
-    std::function<void()> wake_;
+    Handlers handlers_;
     std::chrono::seconds ttl_{0};
     Router router_;
     TimePoint good_since_{};           // routes found before are not to be used

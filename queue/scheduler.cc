@@ -1,6 +1,7 @@
 #include "queue/scheduler.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "common/base/crc32c.h"
@@ -22,11 +23,20 @@ struct Scheduler::Destination {
     uint32_t failures = 0;
     WallTime earliest_expiry = INT64_MAX; // of the waiting jobs; never too late
     WallTime wake = 0;                    // while held: its place in `holds_`
-    Job* first = nullptr;
-    Job* last = nullptr;
-    Hold hold; // meaningful unless open
+    struct List {
+        Job* first = nullptr;
+        Job* last = nullptr;
+    };
+    std::array<List, 3> lists; // by Job::rank
+    Hold hold;                 // meaningful unless open
     Destination* ring_next = nullptr;
     Destination* ring_previous = nullptr;
+
+    bool empty() const { return hold.waiting == 0; }
+    List& first_list() {
+        return *std::find_if(lists.begin(), lists.end(),
+                             [](const List& list) { return list.first != nullptr; });
+    }
 };
 
 Scheduler::Scheduler(SchedulerSettings settings) { configure(settings); }
@@ -78,7 +88,7 @@ Scheduler::Destination& Scheduler::find_or_make(const std::string& key, bool loc
 }
 
 void Scheduler::forget_if_idle(Destination& destination) {
-    if (destination.first || destination.slots || destination.state == Destination::State::held)
+    if (!destination.empty() || destination.slots || destination.state == Destination::State::held)
         return;
     leave_ring(destination);
     uint32_t number = destination.number;
@@ -91,10 +101,11 @@ void Scheduler::link(Destination& destination, Job& job, bool front) {
     assert(!job.listed);
     job.listed = true;
     job.destination = destination.number;
-    job.previous = front ? nullptr : destination.last;
-    job.next = front ? destination.first : nullptr;
-    (job.previous ? job.previous->next : destination.first) = &job;
-    (job.next ? job.next->previous : destination.last) = &job;
+    Destination::List& list = destination.lists[job.rank];
+    job.previous = front ? nullptr : list.last;
+    job.next = front ? list.first : nullptr;
+    (job.previous ? job.previous->next : list.first) = &job;
+    (job.next ? job.next->previous : list.last) = &job;
     ++destination.hold.waiting;
     destination.earliest_expiry = std::min<WallTime>(destination.earliest_expiry, job.expires_at);
     if (destination.state == Destination::State::held && job.expires_at < destination.wake)
@@ -103,8 +114,9 @@ void Scheduler::link(Destination& destination, Job& job, bool front) {
 
 void Scheduler::unlink(Destination& destination, Job& job) {
     assert(job.listed);
-    (job.previous ? job.previous->next : destination.first) = job.next;
-    (job.next ? job.next->previous : destination.last) = job.previous;
+    Destination::List& list = destination.lists[job.rank];
+    (job.previous ? job.previous->next : list.first) = job.next;
+    (job.next ? job.next->previous : list.last) = job.previous;
     job.next = job.previous = nullptr;
     job.listed = false;
     --destination.hold.waiting;
@@ -116,7 +128,7 @@ bool Scheduler::has_work(const Destination& destination) const {
         limit = 0;
     else if (destination.state == Destination::State::probing)
         limit = 1;
-    return destination.first && destination.slots < limit;
+    return !destination.empty() && destination.slots < limit;
 }
 
 void Scheduler::leave_ring(Destination& destination) {
@@ -151,9 +163,11 @@ void Scheduler::update_ring(Destination& destination) {
 
 void Scheduler::enqueue(Job& job, const std::string& key, bool local, bool front) {
     Destination& destination = find_or_make(key, local);
-    link(destination, job, front || job.urgent);
-    if (job.urgent)
+    if (job.urgent) {
+        job.rank = 0;
         end_hold(destination);
+    }
+    link(destination, job, front || job.urgent);
     job.urgent = false;
     update_ring(destination);
 }
@@ -175,7 +189,7 @@ Job* Scheduler::next(uint16_t index) {
         return nullptr;
     Destination& destination = *deliverer.turn;
     deliverer.turn = destination.ring_next;
-    Job& job = *destination.first;
+    Job& job = *destination.first_list().first;
     unlink(destination, job);
     ++destination.slots;
     ++deliverer.open;
@@ -248,22 +262,29 @@ void Scheduler::end_hold(Destination& destination) {
     destination.hold.reason.clear();
 }
 
+// Of one list, from `job` on. The earliest expiry of those that stay is noted.
+void Scheduler::take_expired(Destination& destination, Job* job, WallTime now, size_t limit,
+                             std::vector<Job*>& result) {
+    for (Job* next; job; job = next) {
+        next = job->next;
+        if (job->expires_at <= now && result.size() < limit) {
+            unlink(destination, *job);
+            result.push_back(job);
+        } else {
+            destination.earliest_expiry =
+                std::min<WallTime>(destination.earliest_expiry, job->expires_at);
+        }
+    }
+}
+
 std::vector<Job*> Scheduler::expired(uint32_t number, WallTime now, size_t limit) {
     std::vector<Job*> result;
     Destination& destination = at(number);
     assert(destination.state == Destination::State::held);
     if (destination.earliest_expiry <= now) {
         destination.earliest_expiry = INT64_MAX;
-        for (Job *job = destination.first, *next; job; job = next) {
-            next = job->next;
-            if (job->expires_at <= now && result.size() < limit) {
-                unlink(destination, *job);
-                result.push_back(job);
-            } else {
-                destination.earliest_expiry =
-                    std::min<WallTime>(destination.earliest_expiry, job->expires_at);
-            }
-        }
+        for (Destination::List& list : destination.lists)
+            take_expired(destination, list.first, now, limit, result);
     }
     // Of 100,000 jobs some may expire every second; all are looked at every eleven.
     const WallTime pause = 1 + static_cast<WallTime>(destination.hold.waiting / 10'000);

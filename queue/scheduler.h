@@ -1,9 +1,12 @@
 // What is tried next, and by whom. Pure: the time and randomness are passed in, nothing is sent,
 // and what a destination is stays a string.
 //
-// - Messages with waiting recipients lie in a heap by the time of their next attempt.
-// - Routed jobs wait at their destination, first come, first served. Destinations take turns at
-//   their deliverer, one job each, so that a busy or a dead one does not slow the others.
+// - Messages with waiting recipients lie in a heap by the time of their next attempt, or of what
+//   else is to be done for them.
+// - Routed jobs wait at their destination, in three lists: those of a raised priority go before
+//   ordinary ones, and those before the ones of a lowered priority (RFC 6710); in each, first come,
+//   first served. Destinations take turns at their deliverer, one job each, so that a busy or a
+//   dead one does not slow the others.
 // - A destination has at most max_per_destination jobs out. One that cannot be reached is held:
 //   its mail stays where it is, in one piece, until the hold is over; then one job is tried, and
 //   when the host answers all of it goes out.
@@ -56,8 +59,8 @@ class Scheduler {
     QueuedMessage* due(WallTime now) const { return waiting_.due(now); }
 
     // -- Jobs.
-    // At the end of the destination's list, or at its front: it had its turn already. An urgent job
-    // goes to the front and ends a hold.
+    // At the end of its list (Job::rank) of the destination, or at the front: it had its turn
+    // already. An urgent job goes before all others and ends a hold.
     void enqueue(Job& job, const std::string& destination, bool local, bool front);
     // Takes a job that waits out of its list.
     void withdraw(Job& job);
@@ -117,6 +120,8 @@ class Scheduler {
     Destination& find_or_make(const std::string& key, bool local);
     void link(Destination& destination, Job& job, bool front);
     void unlink(Destination& destination, Job& job);
+    void take_expired(Destination& destination, Job* job, WallTime now, size_t limit,
+                      std::vector<Job*>& result);
     bool has_work(const Destination& destination) const;
     void update_ring(Destination& destination);
     void leave_ring(Destination& destination);

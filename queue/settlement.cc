@@ -33,22 +33,23 @@ void Settlement::delivered(const Attempted& attempted, uint32_t index,
                            const ipc::RecipientOutcome& outcome) {
     log(attempted, index, "sent", outcome.enhanced, outcome.remote, outcome.diagnostic);
     ++delivered_;
+    const auto action = success_to_report(attempted.stored.envelope, index, outcome.handover);
+    if (action) {
+        RecipientReport report;
+        report.index = index;
+        report.action = *action;
+        report.error = error_of(outcome);
+        report.when = executor_.wall_seconds();
+        return bouncer_.report(attempted.message, attempted.stored, std::move(report));
+    }
     table_.finish(attempted.message, index);
     recorder_.changed(attempted.message);
 }
 
 void Settlement::deferred(const Attempted& attempted, uint32_t index, AttemptError error) {
     const WallTime now = executor_.wall_seconds();
-    if (attempted.expires_at <= now) {
-        ++expired_;
-        error.diagnostic =
-            "delivery time expired; the last attempt: " + error.enhanced + " " + error.diagnostic;
-        if (error.from_remote)
-            error.diagnostic += " (" + error.remote + ")";
-        error.from_remote = false;
-        error.enhanced = "5.4.7";
-        return failed(attempted, index, std::move(error));
-    }
+    if (attempted.expires_at <= now)
+        return expired(attempted, index, std::move(error));
     log(attempted, index, "deferred", error.enhanced, error.remote, error.diagnostic);
     ++attempts_deferred_;
     QueuedRecipient& recipient = attempted.message.recipients[index];
@@ -63,15 +64,66 @@ void Settlement::deferred(const Attempted& attempted, uint32_t index, AttemptErr
     recorder_.changed(attempted.message);
 }
 
+void Settlement::expired(const Attempted& attempted, uint32_t index, AttemptError last) {
+    ++expired_;
+    AttemptError error;
+    error.enhanced = "5.4.7";
+    error.diagnostic = "delivery time expired";
+    if (!last.enhanced.empty())
+        error.diagnostic += "; the last attempt: " + last.enhanced + " " + last.diagnostic;
+    if (last.from_remote)
+        error.diagnostic += " (" + last.remote + ")";
+    error.remote = std::move(last.remote);
+    failed(attempted, index, std::move(error));
+}
+
 void Settlement::failed(const Attempted& attempted, uint32_t index, AttemptError error) {
     log(attempted, index, "bounced", error.enhanced, error.remote, error.diagnostic);
     ++failed_;
-    Failure failure;
-    failure.index = index;
-    failure.recipient = attempted.stored.envelope.recipients[index];
-    failure.error = std::move(error);
-    failure.when = executor_.wall_seconds();
-    bouncer_.report(attempted.message, attempted.stored, std::move(failure));
+    RecipientReport report;
+    report.index = index;
+    report.error = std::move(error);
+    report.when = executor_.wall_seconds();
+    bouncer_.report(attempted.message, attempted.stored, std::move(report));
+}
+
+std::optional<DeliveryAction> success_to_report(const ipc::Envelope& envelope, uint32_t index,
+                                                ipc::Handover handover) {
+    const RecipientParameters& wanted = envelope.parameters_of(index);
+    const std::optional<DeliverBy>& by = envelope.parameters.deliver_by;
+    if (envelope.reverse_path.empty())
+        return std::nullopt;
+    switch (handover) {
+    case ipc::Handover::delivered:
+        if (wanted.wants_success())
+            return DeliveryAction::delivered;
+        break;
+    case ipc::Handover::relayed:
+        if (wanted.wants_success() || (by && by->trace && wanted.notify != notify::never))
+            return DeliveryAction::relayed;
+        break;
+    case ipc::Handover::relayed_aware:
+        break; // the report is theirs
+    }
+    return std::nullopt;
+}
+
+AttemptError error_of(ipc::RecipientOutcome outcome) {
+    AttemptError error;
+    error.enhanced = std::move(outcome.enhanced);
+    error.diagnostic = std::move(outcome.diagnostic);
+    error.from_remote = outcome.from_remote;
+    error.remote = std::move(outcome.remote);
+    return error;
+}
+
+AttemptError error_of(const Scheduler::Hold& hold) {
+    const std::string_view reason = hold.reason; // "4.4.1 connection refused"
+    const size_t space = reason.find(' ');
+    AttemptError error;
+    error.enhanced = reason.substr(0, space);
+    error.diagnostic = reason.substr(std::min(reason.size(), space + 1));
+    return error;
 }
 
 std::string describe(const AttemptError& error) {

@@ -2,6 +2,7 @@
 // the sender. One log line for each.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "common/ipc/delivery.h"
@@ -12,6 +13,7 @@
 #include "queue/bounce.h"
 #include "queue/mail_table.h"
 #include "queue/recorder.h"
+#include "queue/scheduler.h"
 
 namespace postern {
 
@@ -34,6 +36,8 @@ class Settlement {
     // For now; or for good, once it has expired.
     void deferred(const Attempted& attempted, uint32_t index, AttemptError error);
     void failed(const Attempted& attempted, uint32_t index, AttemptError error);
+    // Its time is over. `last`: what the last attempt came to; `enhanced` empty: there was none.
+    void expired(const Attempted& attempted, uint32_t index, AttemptError last);
 
   private:
     void log(const Attempted& attempted, uint32_t index, const char* status,
@@ -49,6 +53,15 @@ class Settlement {
     uint64_t& failed_;
     uint64_t& expired_;
 };
+
+// What the sender is to be told of a recipient that was delivered, if anything (RFC 3461 5.2 and 6,
+// RFC 2852 4).
+std::optional<DeliveryAction> success_to_report(const ipc::Envelope& envelope, uint32_t index,
+                                                ipc::Handover handover);
+
+AttemptError error_of(ipc::RecipientOutcome outcome);
+// Of mail that waits for a destination that is held.
+AttemptError error_of(const Scheduler::Hold& hold);
 
 // "4.4.1 connection refused (mx.example[192.0.2.1]:25)", as operators see it; empty for no error.
 std::string describe(const AttemptError& error);

@@ -18,10 +18,12 @@ void WaitingMessages::update(QueuedMessage& message) {
     bool waits = false;
     uint32_t due = UINT32_MAX;
     for (uint32_t i = 0; i < message.count; ++i) {
-        if (message.recipients[i].stage != Stage::waiting)
+        const Stage stage = message.recipients[i].stage;
+        if (stage == Stage::finished || stage == Stage::reporting)
             continue;
-        waits = true;
-        due = std::min(due, message.recipients[i].next_attempt);
+        waits |= stage == Stage::waiting || message.notice_at != UINT32_MAX;
+        due = std::min({due, message.notice_at,
+                        stage == Stage::waiting ? message.recipients[i].next_attempt : UINT32_MAX});
     }
     if (!waits)
         return remove(message);

@@ -1,5 +1,6 @@
-// The messages that have waiting recipients, by the time of their next attempt, and in order of
-// acceptance among those of the same second. A heap; a message knows its place in it.
+// The messages that have something to wait for, by its time: the next attempt for one of their
+// recipients, or their notice (notice_at); and in order of acceptance among those of the same
+// second. A heap; a message knows its place in it.
 #pragma once
 
 #include <vector>
@@ -10,9 +11,10 @@ namespace postern {
 
 class WaitingMessages {
   public:
-    // To be called when stage or next_attempt of a recipient has changed.
+    // To be called when stage or next_attempt of a recipient, or notice_at, has changed. One that
+    // has no recipients left, or none that are not reported already, is in the heap no longer.
     void update(QueuedMessage& message);
-    // The one with the earliest attempt that is due, or nothing. It stays where it is.
+    // The one that is due and has been for longest, or nothing. It stays where it is.
     QueuedMessage* due(WallTime now) const;
     // When one that is not due now will be. INT64_MAX: there is none, or one is due already.
     WallTime next_due(WallTime now) const;

@@ -92,6 +92,7 @@ std::string make_inline_list(Grammar& grammar, const Token& value);
 std::string read_table(Grammar& grammar, TableUse use, std::string criterion);
 
 void parse_smtp(Grammar& grammar);
+void parse_bounce(Grammar& grammar);
 void parse_queue(Grammar& grammar);
 void parse_resolver(Grammar& grammar);
 void parse_user(Grammar& grammar);

@@ -59,6 +59,7 @@ struct Directive {
 
 constexpr Directive directives[] = {
     {"action", parse_action},
+    {"bounce", parse_bounce},
     {"ca", parse_authority},
     {"hostname",
      [](Grammar& g) { g.configuration.hostname = read_value(g.in, "a host name", parse_host_name); }},
@@ -83,7 +84,7 @@ constexpr Directive directives[] = {
 
 void parse_line(Grammar& g) {
     g.in.refuse(
-        {"admd", "bounce", "filter", "mda", "mta", "proc", "scheduler", "srs"});
+        {"admd", "filter", "mda", "mta", "proc", "scheduler", "srs"});
     if (g.in.failed())
         return;
     if (g.in.current().kind == TokenKind::error)

@@ -1,4 +1,6 @@
 // The one-line settings: smtp, queue, resolver, user, listener and relay processes.
+#include <algorithm>
+
 #include "common/config/grammar.h"
 
 namespace postern::config {
@@ -125,6 +127,25 @@ void parse_smtp(Grammar& g) {
     g.in.fail();
 }
 
+// Behind "queue warn-delay", and behind "bounce warn-interval" of OpenSMTPD.
+void parse_warn_delays(Grammar& g) {
+    constexpr size_t most = 4;
+    std::vector<std::chrono::seconds> delays;
+    do {
+        if (delays.size() == most)
+            return g.in.fail(g.in.position(), "no more than four delays are possible");
+        delays.push_back(read_duration(g.in));
+    } while (!g.in.failed() && g.in.accept_punctuation(","));
+    std::sort(delays.begin(), delays.end());
+    g.configuration.queue.warn_delays = std::move(delays);
+}
+
+void parse_bounce(Grammar& g) {
+    g.in.expect("warn-interval");
+    if (!g.in.failed())
+        parse_warn_delays(g);
+}
+
 void parse_queue(Grammar& g) {
     QueueOptions& queue = g.configuration.queue;
     if (g.in.accept("ttl")) {
@@ -135,6 +156,11 @@ void parse_queue(Grammar& g) {
     } else if (g.in.accept("retry-max")) {
         g.retry_position = g.in.position();
         queue.retry_max = read_duration(g.in);
+    } else if (g.in.accept("warn-delay")) {
+        if (g.in.accept("none"))
+            queue.warn_delays.clear();
+        else
+            parse_warn_delays(g);
     } else if (g.in.accept("limit")) {
         g.in.expect("max-per-destination");
         queue.max_per_destination = read_number(g.in, 1, 10000);

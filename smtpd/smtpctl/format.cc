@@ -136,6 +136,8 @@ std::string format_message(const ipc::MessagePart& message, uint64_t id, int64_t
         text += fact("client", origin.internal ? "this server" : origin.client.to_string());
         text += fact("helo", origin.helo);
         text += fact("accepted", date(message.envelope.accepted_at));
+        if (message.envelope.release_at > now)
+            text += fact("held-until", at(message.envelope.release_at, now));
         text += fact("size", std::to_string(message.size));
     }
     for (const ipc::EnvelopeEntry& entry : message.entries)

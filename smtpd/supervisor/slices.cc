@@ -55,6 +55,7 @@ ipc::QueueSettings queue(const Configuration& configuration, const Surroundings&
     settings.ttl = configuration.queue.ttl;
     settings.retry_delay = configuration.queue.retry_delay;
     settings.retry_max = configuration.queue.retry_max;
+    settings.warn_delays = configuration.queue.warn_delays;
     settings.max_per_destination = configuration.queue.max_per_destination;
     settings.max_message_size = configuration.limits.max_message_size;
     settings.relays = process_count(ipc::Role::relay, configuration, found.cores);

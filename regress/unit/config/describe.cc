@@ -156,6 +156,12 @@ void describe_settings(std::ostream& out, const Configuration& c) {
     setting(out, "ttl", c.queue.ttl.count(), preset.queue.ttl.count());
     setting(out, "retry-delay", c.queue.retry_delay.count(), preset.queue.retry_delay.count());
     setting(out, "retry-max", c.queue.retry_max.count(), preset.queue.retry_max.count());
+    if (c.queue.warn_delays != preset.queue.warn_delays) {
+        out << "warn-delay" << (c.queue.warn_delays.empty() ? " none" : "");
+        for (std::chrono::seconds delay : c.queue.warn_delays)
+            out << " " << delay.count();
+        out << "\n";
+    }
     setting(out, "max-per-destination", c.queue.max_per_destination,
             preset.queue.max_per_destination);
     if (c.resolver.mode != preset.resolver.mode)

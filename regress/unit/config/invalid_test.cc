@@ -10,8 +10,8 @@ namespace postern::test {
 namespace {
 
 const std::string a_directive =
-    "expected a directive: action, ca, hostname, include, listen, listener, match, pki, queue, "
-    "relay, resolver, smtp, socket, spool, table, user, or \"name = value\"";
+    "expected a directive: action, bounce, ca, hostname, include, listen, listener, match, pki, "
+    "queue, relay, resolver, smtp, socket, spool, table, user, or \"name = value\"";
 
 struct Snippet {
     std::string text;
@@ -59,8 +59,13 @@ TEST(Invalid, Directives) {
         {"= x", std::string(R"(f:1:1: found "=", )") + a_directive},
         {R"(filter "rspamd" proc-exec "filter-rspamd")",
          R"(f:1:1: "filter" is a known smtpd.conf keyword, but this version does not support it here)"},
-        {"bounce warn-interval 1h",
-         R"(f:1:1: "bounce" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"bounce 1h", R"(f:1:8: found "1h", expected "warn-interval")"},
+        {"bounce warn-interval 1h,",
+         "f:1:25: found end of line, expected a time such as 30s, 5m, 4h or 1d12h"},
+        {"bounce warn-interval 1h, 2h, 3h, 4h, 5h",
+         "f:1:34: no more than four delays are possible"},
+        {"queue warn-delay 0s",
+         R"(f:1:18: found "0s", expected one of: none, a time such as 30s, 5m, 4h or 1d12h)"},
         {"srs key secret",
          R"(f:1:1: "srs" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"mta max-deferred 100",
@@ -105,7 +110,9 @@ TEST(Invalid, Auth) {
         // What may be a password is not shown.
         {pair + "table users { bob = secret, eve = \"$1$x$y\" }\nlisten on lo tls auth <users>",
          R"(f:3:15: the value of "bob" is not what "auth" )" + hash_expected +
-             "\n" R"(f:3:29: the value of "eve" is not what "auth" )" + hash_expected},
+             "\n"
+             R"(f:3:29: the value of "eve" is not what "auth" )" +
+             hash_expected},
         {users + "table s { bob = \"a@x, b c@x\" }\nlisten on lo tls auth <users> senders <s>",
          "f:6:11: the value of \"bob\" is not what \"senders\" needs: addresses set apart by "
          "commas: user, user@domain, @domain or <>"},
@@ -273,7 +280,8 @@ TEST(Invalid, Settings) {
          R"(f:1:21: found "example.org", but "smtp limit exempt" needs an address or a network such as 192.0.2.0/24 or 2001:db8::/32)"},
         {"smtp limit max-rcpt 0", R"(f:1:21: found "0", expected a number from 1 to 100000)"},
         {"smtp limit max-rcpt 3 max-rcpt 4", R"(f:1:23: "max-rcpt" is given twice)"},
-        {"queue foo", R"(f:1:7: found "foo", expected one of: ttl, retry-delay, retry-max, limit)"},
+        {"queue foo",
+         R"(f:1:7: found "foo", expected one of: ttl, retry-delay, retry-max, warn-delay, limit)"},
         {"queue ttl", "f:1:10: found end of line, expected a time such as 30s, 5m, 4h or 1d12h"},
         {"queue ttl 4", R"(f:1:11: found "4", expected a time such as 30s, 5m, 4h or 1d12h)"},
         {"queue ttl 0s", R"(f:1:11: found "0s", expected a time such as 30s, 5m, 4h or 1d12h)"},

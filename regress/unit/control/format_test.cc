@@ -67,6 +67,16 @@ TEST(Format, OfWhatCannotBeReadOnlyWhatIsKnownIsShown) {
               std::string::npos);
 }
 
+TEST(Format, AMessageThatIsHeldSaysUntilWhen) {
+    ipc::MessagePart part;
+    part.envelope.release_at = 2000;
+    EXPECT_NE(
+        format_message(part, 1, 1100).find("\nheld-until: \"1970-01-01T00:33:20Z, in 15m\"\n"),
+        std::string::npos)
+        << format_message(part, 1, 1100);
+    EXPECT_EQ(format_message(part, 1, 2000).find("held-until"), std::string::npos);
+}
+
 TEST(Format, WhatANextHopSaidCannotForgeALine) {
     ipc::EnvelopeEntry entry = example();
     entry.last_error = "x\n0000000000000001.0 delivered\x1b[2J";

@@ -13,10 +13,11 @@ StoredMessage original() {
     return message;
 }
 
-Failure failure(uint32_t index, const std::string& recipient, bool from_remote) {
-    Failure result;
+RecipientReport report(uint32_t index, bool from_remote = true,
+                       DeliveryAction action = DeliveryAction::failed) {
+    RecipientReport result;
     result.index = index;
-    result.recipient = recipient;
+    result.action = action;
     result.error = {"5.1.1", "550 5.1.1 no such user", from_remote,
                     "mx.dest.example[192.0.2.1]:25"};
     result.when = 1795435260;
@@ -25,9 +26,8 @@ Failure failure(uint32_t index, const std::string& recipient, bool from_remote) 
 
 TEST(WriteBounce, IsAReportFromNobodyToTheSender) {
     const Bounce bounce =
-        write_bounce(0x20, 0x10, original(), "Subject: hello\r\n\r\nbody\r\n",
-                     {failure(0, "a@dest.example", true), failure(2, "c@dest.example", false)},
-                     "gateway.example", 1795435300);
+        write_bounce(0x20, {0x10, original(), "Subject: hello\r\n\r\nbody\r\n"},
+                     {report(0), report(2, false)}, "gateway.example", 1795435300);
     const ipc::Envelope& envelope = bounce.message.envelope;
     EXPECT_EQ(envelope.reverse_path, "");
     EXPECT_EQ(envelope.recipients, std::vector<std::string>{"sender@from.example"});
@@ -49,6 +49,45 @@ TEST(WriteBounce, IsAReportFromNobodyToTheSender) {
     EXPECT_EQ(bounce.message.traits.header_length, end + 4);
     EXPECT_FALSE(bounce.message.traits.eight_bit);
     EXPECT_EQ(bounce.message.traits.leading_dot, text.find("\r\n.") != std::string::npos);
+}
+
+TEST(WriteBounce, WhatIsReturnedWhole) {
+    struct Row {
+        const char* what;
+        Returned returned;
+        Body body;
+        bool require_tls;
+        uint64_t size;
+        DeliveryAction action;
+        bool whole;
+    };
+    const auto failed = DeliveryAction::failed;
+    const auto eight = Body::eight_bit_mime;
+    const Row rows[] = {
+        {"FULL", Returned::all, eight, false, 65536, failed, true},
+        {"too large", Returned::all, eight, false, 65537, failed, false},
+        {"HDRS", Returned::header, eight, false, 10, failed, false},
+        {"nothing said", Returned::unspecified, eight, false, 10, failed, false},
+        {"binary", Returned::all, Body::binary_mime, false, 10, failed, false},
+        {"REQUIRETLS", Returned::all, eight, true, 10, failed, false}, // RFC 8689 5
+        // RFC 3461 4.3: of a failure only
+        {"delay", Returned::all, eight, false, 10, DeliveryAction::delayed, false},
+        {"success", Returned::all, eight, false, 10, DeliveryAction::delivered, false},
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.what);
+        StoredMessage message = original();
+        message.envelope.parameters.returned = row.returned;
+        message.envelope.parameters.body = row.body;
+        message.envelope.parameters.require_tls = row.require_tls;
+        EXPECT_EQ(returns_whole(message, row.size, {report(0, true, row.action)}), row.whole);
+        const Bounce bounce =
+            write_bounce(0x20, {0x10, message, "Subject: x\r\n\r\nbody\r\n", row.whole},
+                         {report(0, true, row.action)}, "gateway.example", 1795435300);
+        EXPECT_EQ(bounce.content.find("\r\nbody") != std::string::npos, row.whole);
+        EXPECT_EQ(bounce.message.envelope.parameters.body, Body::seven_bit);
+        EXPECT_EQ(bounce.message.envelope.parameters.require_tls, row.require_tls);
+    }
 }
 
 TEST(Bouncer, AReportOfThousandsTravelsAsAFile) {
@@ -84,7 +123,7 @@ TEST(Bouncer, WhileTheDiskRefusesTheBounceItsCauseStays) {
     ASSERT_EQ(entries.size(), 1u);
     EXPECT_EQ(entries[0].message, id);
     EXPECT_NE(entries[0].last_error.find("who is that"), std::string::npos);
-    EXPECT_GE(lab.times_logged("a bounce cannot be stored"), 1u);
+    EXPECT_GE(lab.times_logged("a report cannot be stored"), 1u);
     lab.files.sync_failure = 0;
     lab.advance(61s);
     ASSERT_EQ(lab.handed_count(), 2u);

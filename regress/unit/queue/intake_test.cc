@@ -31,6 +31,11 @@ TEST(Intake, AListenerThatBreaksTheProtocolIsFoundOut) {
         {"more content than travels inside",
          [](ipc::Submit& s) { s.content.bytes.assign(ipc::inline_content_limit + 1, 'x'); }},
         {"a content file that was not asked for", [](ipc::Submit& s) { s.file_length = 10; }},
+        {"a release in eleven years",
+         [](ipc::Submit& s) {
+             s.envelope.release_at = test::SimulatedTime::default_start + 11LL * 366 * 86400;
+         }},
+        {"a release before time began", [](ipc::Submit& s) { s.envelope.release_at = -1; }},
         {"a header longer than the content", [](ipc::Submit& s) { s.traits.header_length = 1000; }},
     };
     for (const Case& c : cases) {

@@ -32,6 +32,11 @@ ipc::RecipientOutcome outcome(ipc::RecipientStatus status, const std::string& en
 ipc::RecipientOutcome delivered() {
     return outcome(ipc::RecipientStatus::delivered, "2.0.0", "250 2.0.0 queued");
 }
+ipc::RecipientOutcome delivered(ipc::Handover handover) {
+    ipc::RecipientOutcome result = delivered();
+    result.handover = handover;
+    return result;
+}
 ipc::RecipientOutcome temporary(const std::string& diagnostic) {
     return outcome(ipc::RecipientStatus::temporary, "4.3.0", diagnostic);
 }
@@ -210,10 +215,16 @@ void QueueLab::advance(Duration duration) {
 
 uint32_t QueueLab::submit(const std::string& from, const std::vector<std::string>& to,
                           const std::string& content) {
+    ipc::Envelope envelope;
+    envelope.reverse_path = from;
+    envelope.recipients = to;
+    return submit(std::move(envelope), content);
+}
+
+uint32_t QueueLab::submit(ipc::Envelope envelope, const std::string& content) {
     ipc::Submit submit;
     submit.request = next_request_++;
-    submit.envelope.reverse_path = from;
-    submit.envelope.recipients = to;
+    submit.envelope = std::move(envelope);
     submit.envelope.origin.helo = "client.example";
     submit.content.bytes = content;
     const uint32_t request = submit.request;
@@ -225,7 +236,14 @@ uint32_t QueueLab::submit(const std::string& from, const std::vector<std::string
 
 uint64_t QueueLab::accept(const std::string& from, const std::vector<std::string>& to,
                           const std::string& content) {
-    const uint32_t request = submit(from, to, content);
+    ipc::Envelope envelope;
+    envelope.reverse_path = from;
+    envelope.recipients = to;
+    return accept(std::move(envelope), content);
+}
+
+uint64_t QueueLab::accept(ipc::Envelope envelope, const std::string& content) {
+    const uint32_t request = submit(std::move(envelope), content);
     run();
     auto* durable = std::get_if<ipc::Durable>(&answers[request]);
     EXPECT_NE(durable, nullptr);

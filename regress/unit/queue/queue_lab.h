@@ -36,6 +36,7 @@ struct Handed {
 
 // Outcomes, before they are for somebody.
 ipc::RecipientOutcome delivered();
+ipc::RecipientOutcome delivered(ipc::Handover handover);
 ipc::RecipientOutcome temporary(const std::string& diagnostic = "451 4.3.0 try later");
 ipc::RecipientOutcome permanent(const std::string& diagnostic = "550 5.1.1 who is that");
 
@@ -78,6 +79,11 @@ class QueueLab {
 
     // -- Listeners.
     uint32_t submit(const std::string& from, const std::vector<std::string>& to,
+                    const std::string& content = "Subject: x\r\n\r\nhello\r\n");
+    // The same, with more in its envelope. accepted_at is the queue's to set.
+    uint32_t submit(ipc::Envelope envelope,
+                    const std::string& content = "Subject: x\r\n\r\nhello\r\n");
+    uint64_t accept(ipc::Envelope envelope,
                     const std::string& content = "Subject: x\r\n\r\nhello\r\n");
     // The same, and it has to succeed. The id.
     uint64_t accept(const std::string& from, const std::vector<std::string>& to,

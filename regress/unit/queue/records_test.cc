@@ -18,7 +18,7 @@ StoredMessage sample_message() {
     message.envelope.accepted_at = 1795435200;
     message.traits.eight_bit = true;
     message.traits.header_length = 12;
-    message.cause = BounceCause{77, {1, 5}};
+    message.cause = BounceCause{77, {1, 5}, {{2, told::late}}};
     return message;
 }
 
@@ -30,6 +30,7 @@ TEST(Records, AMessageComesBackAsItWas) {
     EXPECT_EQ(after->envelope.recipients, before.envelope.recipients);
     EXPECT_EQ(after->envelope.origin.client, before.envelope.origin.client);
     EXPECT_EQ(after->cause->recipients, before.cause->recipients);
+    EXPECT_EQ(after->cause->delayed.at(0).told, told::late);
 }
 
 TEST(Records, WhatIsNoMessageIsAnError) {
@@ -38,7 +39,7 @@ TEST(Records, WhatIsNoMessageIsAnError) {
         EXPECT_FALSE(decode_message(good.substr(0, length))) << length;
     EXPECT_FALSE(decode_message(good + "x"));
     std::string newer = good;
-    newer[0] = 3;
+    newer[0] = 4;
     Result<StoredMessage> unknown = decode_message(newer);
     ASSERT_FALSE(unknown);
     EXPECT_EQ(unknown.error().message, "an envelope record of an unknown format");
@@ -52,8 +53,8 @@ StoredProgress sample_progress() {
     progress.set_finished(0);
     progress.set_finished(9);
     progress.errors.push_back({"4.4.1", "connection refused", false, "mx.example[192.0.2.1]:25"});
-    progress.recipients.push_back({3, 2, 1795435500, 1});
-    progress.recipients.push_back({4, 1, 1795435501, 0});
+    progress.recipients.push_back({3, 2, 1795435500, 1, told::late | 1, std::nullopt});
+    progress.recipients.push_back({4, 1, 1795435501, 0, 0, ipc::Handover::relayed});
     return progress;
 }
 
@@ -64,6 +65,9 @@ TEST(Records, ProgressComesBackAsItWas) {
         EXPECT_EQ(after->is_finished(i), i == 0 || i == 9) << i;
     ASSERT_EQ(after->recipients.size(), 2u);
     EXPECT_EQ(after->recipients[0].next_attempt, 1795435500);
+    EXPECT_EQ(after->recipients[0].told, told::late | 1);
+    EXPECT_FALSE(after->recipients[0].handover);
+    EXPECT_EQ(after->recipients[1].handover, ipc::Handover::relayed);
     EXPECT_EQ(after->errors.at(after->recipients[0].error - 1).diagnostic, "connection refused");
 }
 
@@ -76,6 +80,9 @@ TEST(Records, ProgressThatCannotBeIsAnError) {
     StoredProgress beyond = sample_progress();
     beyond.recipients[0].index = 10;
     EXPECT_FALSE(decode_progress(encode(beyond), 10));
+    StoredProgress told_too_much = sample_progress();
+    told_too_much.recipients[0].told = 16;
+    EXPECT_FALSE(decode_progress(encode(told_too_much), 10));
     StoredProgress no_such_error = sample_progress();
     no_such_error.recipients[0].error = 2;
     EXPECT_FALSE(decode_progress(encode(no_such_error), 10));

@@ -4,6 +4,14 @@
 namespace postern::test {
 namespace {
 
+// That its first recipient failed, as the queue would write it.
+Bounce bounce_of_first(QueueLab& lab, uint64_t id) {
+    const StoredMessage original = lab.queue->table().find(id)->read();
+    const Reported reported{id, original, "", false};
+    return write_bounce(lab.spool->next_id(), reported, {RecipientReport{}}, "gateway.example",
+                        lab.time.wall_seconds());
+}
+
 TEST(Restart, WhatWasAnsweredForIsInTheQueueExactlyOnce) {
     for (bool power : {false, true}) {
         QueueLab lab;
@@ -74,7 +82,8 @@ TEST(Restart, NoAttemptIsPutOffForEverByAWrongClock) {
     lab.answer(lab.handed(0), temporary());
     lab.run();
     StoredProgress progress; // as recorded by a machine that believed in another year
-    progress.recipients.push_back({0, 1, SimulatedTime::default_start + 86400 * 365 * 10, 0});
+    progress.recipients.push_back(
+        {0, 1, SimulatedTime::default_start + 86400 * 365 * 10, 0, 0, std::nullopt});
     ASSERT_TRUE(lab.spool->append_progress(id, encode(progress), Durability::Durable));
     lab.spool->commit();
     lab.run();
@@ -199,9 +208,7 @@ TEST(Restart, ABounceThatIsReadLateStillReportsItsCause) {
         SCOPED_TRACE(cause_is_late);
         QueueLab lab;
         const uint64_t id = lab.accept("sender@from.example", {"bad@a.example", "good@b.example"});
-        Bounce bounce =
-            write_bounce(lab.spool->next_id(), id, lab.queue->table().find(id)->read(), "",
-                         {{0, "bad@a.example", {}, 0}}, "gateway.example", lab.time.wall_seconds());
+        Bounce bounce = bounce_of_first(lab, id);
         ASSERT_TRUE(lab.spool->append_message(lab.spool->next_id(), encode(bounce.message),
                                               bounce.content));
         lab.spool->commit();
@@ -274,9 +281,7 @@ TEST(Restart, ABounceIsWrittenBeforeItsCauseIsMarked) {
 TEST(Restart, ACauseWhoseBounceIsThereIsNotTriedAgain) {
     QueueLab lab;
     const uint64_t id = lab.accept("sender@from.example", {"bad@a.example", "good@b.example"});
-    Bounce bounce =
-        write_bounce(lab.spool->next_id(), id, lab.queue->table().find(id)->read(), "",
-                     {{0, "bad@a.example", {}, 0}}, "gateway.example", lab.time.wall_seconds());
+    Bounce bounce = bounce_of_first(lab, id);
     ASSERT_TRUE(
         lab.spool->append_message(lab.spool->next_id(), encode(bounce.message), bounce.content));
     lab.spool->commit();

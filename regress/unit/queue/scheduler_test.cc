@@ -2,6 +2,7 @@
 // expected of it.
 //
 //     0 add a one          job a for destination "one" is routed there
+//     0 high a one         the same, of a raised priority; "low"; "urgent"
 //     0 next a             the relay asks for work and gets a ("-": nothing)
 //     5 down a             a comes back: nobody could be reached ("answered", "none": put back)
 //     300 release          holds that are over end; "release a b": a and b have expired
@@ -59,21 +60,25 @@ class Script {
     WallTime now = 0;
 
   private:
-    void add(const std::string& name, const std::string& destination, uint32_t expires,
-             bool urgent) {
+    void add(const std::string& name, const std::string& destination, uint32_t expires, bool urgent,
+             uint8_t rank = 1) {
         StoredMessage message;
         message.envelope.recipients = {name};
         Job& job = table.make_job(table.add(++last_id_, encode(message), message, 1));
         MailTable::add_to(job, 0);
         job.expires_at = expires;
         job.urgent = urgent;
+        job.rank = rank;
         jobs[name] = &job;
         scheduler.enqueue(job, destination, destination == "mailbox", false);
     }
     void step(const std::string& verb, const std::vector<std::string>& words) {
+        const auto expires =
+            words.size() > 2 ? static_cast<uint32_t>(std::stoul(words[2])) : 1'000'000;
         if (verb == "add")
-            add(words[0], words[1],
-                words.size() > 2 ? static_cast<uint32_t>(std::stoul(words[2])) : 1'000'000, false);
+            add(words[0], words[1], expires, false);
+        else if (verb == "high" || verb == "low")
+            add(words[0], words[1], expires, false, verb == "high" ? 0 : 2);
         else if (verb == "urgent")
             add(words[0], words[1], 1'000'000, true);
         else if (verb == "next")
@@ -123,6 +128,21 @@ TEST_P(SchedulerScenario, Plays) { Script().play(GetParam().lines); }
 
 const Scenario scenarios[] = {
     {"FirstComeFirstServed", {"0 add a one", "0 add b one", "0 next a", "0 next b", "0 next -"}},
+    {"PrioritiesGoBeforeOneAnother",
+     {"0 low l1 one", "0 add a one", "0 high h1 one", "0 low l2 one", "0 high h2 one",
+      "0 add b one", "0 next h1", "0 next h2", "0 answered h1", "0 answered h2", "0 next a",
+      "0 next b", "0 answered a", "0 answered b", "0 next l1", "0 next l2", "0 next -"}},
+    {"WhatIsPutBackIsFirstOfItsPriority",
+     {"0 low l1 one", "0 low l2 one", "0 next l1", "0 add a one", "1 none l1", "1 next a",
+      "1 next l1", "1 answered a", "1 next l2"}},
+    {"UrgentMailGoesBeforeAPriority",
+     {"0 high h one", "0 urgent u one", "0 low l one", "0 next u", "0 next h"}},
+    {"PrioritiesAreWithinADestination",
+     {"0 low l one", "0 high h two", "0 high i two", "0 next l", "0 next h", "0 next i"}},
+    {"WithdrawnAndExpiredOfEachPriority",
+     {"0 high h one", "0 low l one", "0 low m one", "0 add x one", "0 next h", "0 withdraw l",
+      "0 down h", "0 low n one 60", "0 add a one 50", "50 release a", "60 release n", "300 release",
+      "300 next x", "301 answered x", "301 next m", "301 next -"}},
     {"NoMoreThanTwoAtOnce",
      {"0 add a one", "0 add b one", "0 add c one", "0 next a", "0 next b", "0 next -",
       "1 answered a", "1 next c", "1 next -"}},

@@ -98,6 +98,7 @@ TEST(Slices, TheQueueKnowsItsTimesAndTheNumberOfRelays) {
     auto queue = settings<ipc::QueueSettings>(ipc::Role::queue, configuration);
     EXPECT_EQ(queue.ttl, std::chrono::hours(24));
     EXPECT_EQ(queue.retry_delay, std::chrono::seconds(7));
+    EXPECT_EQ(queue.warn_delays, std::vector<std::chrono::seconds>{std::chrono::hours(4)});
     EXPECT_EQ(queue.relays, 2u);
     EXPECT_EQ(queue.hostname, "mx.example");
 }
