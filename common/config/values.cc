@@ -7,6 +7,7 @@
 #include "common/base/utf8.h"
 #include "common/smtp/address.h"
 #include "common/smtp/internationalized.h"
+#include "common/smtp/scram_secret.h"
 #include "common/smtp/text.h"
 
 namespace postern::config {
@@ -215,6 +216,8 @@ Result<RelayHost> parse_lmtp_destination(std::string_view text) {
 bool is_password_hash(std::string_view text) {
     if (text.starts_with('*') || text.starts_with('!'))
         return true;
+    if (text.starts_with(scram_secret_prefix))
+        return parse_scram_secret(text).has_value();
     constexpr size_t shortest = 40; // of any hash with its salt
     constexpr std::string_view prefixes[] = {"$y$", "$gy$", "$2b$", "$2y$",      "$2a$",
                                              "$6$", "$5$",  "$7$",  "$argon2id$"};
@@ -251,7 +254,7 @@ std::optional<std::string> check_table_value(TableUse use, std::string_view valu
     case TableUse::credentials:
         if (!is_password_hash(value))
             return "the hash of a password, as \"smtpctl encrypt\" makes it: $y$, $2b$, $6$, "
-                   "$5$, $7$ or $argon2id$";
+                   "$5$, $7$, $argon2id$ or SCRAM-SHA-256$";
         break;
     case TableUse::senders: {
         bool good = true;

@@ -48,8 +48,8 @@ Result<RelayHost> parse_relay_url(std::string_view text);
 // "host:port" or "/path" of `lmtp`.
 Result<RelayHost> parse_lmtp_destination(std::string_view text);
 
-// The hash of a password in a form of crypt(3) that is good enough, or Argon2id; or a locked
-// account, which begins with '*' or '!' as in shadow(5).
+// The hash of a password in a form of crypt(3) that is good enough, Argon2id, or what SCRAM stores
+// (common/smtp/scram_secret.h); or a locked account, which begins with '*' or '!' as in shadow(5).
 bool is_password_hash(std::string_view text);
 
 // What a criterion compares a table with.

@@ -6,6 +6,9 @@
 #include <cstring>
 #include <memory>
 
+#include "common/sasl/saslprep.h"
+#include "common/sasl/scram_keys.h"
+
 namespace postern {
 
 namespace {
@@ -48,6 +51,21 @@ PasswordCheck check_argon2(const Secret& password, const std::string& hash) {
     }
 }
 
+PasswordCheck check_scram(const Secret& password, const std::string& hash) {
+    const std::optional<ScramSecret> stored = parse_scram_secret(hash);
+    if (!stored)
+        return PasswordCheck::failed;
+    const std::optional<Secret> prepared = saslprep(password.view(), Prepared::for_comparison);
+    if (!prepared)
+        return PasswordCheck::differs;
+    const std::optional<ScramSecret> made =
+        scram::make_secret(*prepared, stored->salt, stored->iterations);
+    if (!made)
+        return PasswordCheck::failed;
+    return scram::same_octets(made->stored_key, stored->stored_key) ? PasswordCheck::matches
+                                                                    : PasswordCheck::differs;
+}
+
 } // namespace
 
 bool is_locked(const std::string& hash) {
@@ -57,6 +75,8 @@ bool is_locked(const std::string& hash) {
 PasswordCheck check_password(const Secret& password, const std::string& hash) {
     if (is_locked(hash))
         return PasswordCheck::differs;
+    if (hash.starts_with(scram_secret_prefix))
+        return check_scram(password, hash);
     return hash.starts_with("$argon2id$") ? check_argon2(password, hash)
                                           : check_crypt(password, hash);
 }

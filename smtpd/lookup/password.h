@@ -1,5 +1,6 @@
-// Holding a password against what is stored of it: crypt(3) in its strong forms, or Argon2id.
-// Pure, but slow (2 to 200 ms of processor time): not for an event loop.
+// Holding a password against what is stored of it: crypt(3) in its strong forms, Argon2id,
+// or what SCRAM-SHA-256 stores. Pure, but slow (2 to 200 ms of processor time): not for an event
+// loop.
 #pragma once
 
 #include <string>

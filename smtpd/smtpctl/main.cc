@@ -31,6 +31,7 @@ constexpr const char* usage =
     "  resume mta|mda|smtp     go on with it\n"
     "  log verbose|brief       log more, or as usual\n"
     "  encrypt [PASSWORD]      its hash, for a table of users; from standard input without one\n"
+    "  encrypt --scram [...]   the same, of the kind that SCRAM-SHA-256 needs\n"
     "\n"
     "An ID is that of a message (16 hexadecimal digits) or of an envelope (the same, a dot, a\n"
     "number). Exit status: 0 done, 1 nothing there or refused, 64 wrong usage, 69 no server,\n"
@@ -251,13 +252,18 @@ int run(ControlClient& client, const Words& words) {
 int main(int argc, char** argv) {
     static const option long_options[] = {{"help", no_argument, nullptr, 'h'},
                                           {"version", no_argument, nullptr, 'V'},
+                                          {"scram", no_argument, nullptr, 'S'},
                                           {nullptr, 0, nullptr, 0}};
     std::string socket = default_socket;
+    PasswordForm form = PasswordForm::crypt;
     int letter;
     while ((letter = getopt_long(argc, argv, "hs:V", long_options, nullptr)) != -1) {
         switch (letter) {
         case 's':
             socket = optarg;
+            break;
+        case 'S':
+            form = PasswordForm::scram;
             break;
         case 'h':
             std::fputs(usage, stdout);
@@ -273,7 +279,9 @@ int main(int argc, char** argv) {
     if (words.empty())
         return wrong_usage();
     if (words[0] == "encrypt" && words.size() <= 2)
-        return words.size() == 2 ? encrypt(words[1]) : encrypt_lines();
+        return words.size() == 2 ? encrypt(words[1], form) : encrypt_lines(form);
+    if (form != PasswordForm::crypt)
+        return wrong_usage();
     Result<std::unique_ptr<ControlClient>> client = ControlClient::connect(socket);
     if (!client)
         return away(client.error());

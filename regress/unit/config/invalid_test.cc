@@ -79,7 +79,7 @@ TEST(Invalid, Auth) {
                                      "table owners { bob = \"bob@x.example\" }\n";
     const std::string hash_expected =
         "needs: the hash of a password, as \"smtpctl encrypt\" makes it: $y$, $2b$, $6$, $5$, "
-        "$7$ or $argon2id$";
+        "$7$, $argon2id$ or SCRAM-SHA-256$";
     expect_errors({
         {users + "listen on lo tls auth",
          "f:6:22: \"auth\" needs a <table> of credentials: the passwords of system users are not "

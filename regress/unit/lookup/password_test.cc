@@ -32,6 +32,9 @@ const std::vector<Row>& rows() {
          "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"},
         {"argon2id, two lanes", "password",
          "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"},
+        {"SCRAM, of RFC 7677", "pencil",
+         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+         "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="},
     };
     return rows;
 }
@@ -62,8 +65,9 @@ TEST(Password, NobodyHasThatOfALockedAccount) {
 }
 
 TEST(Password, WhatIsNoHashTellsNothing) {
-    for (const std::string& hash : {"$argon2id$"s, "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$"s,
-                                    "$2b$04$short"s, "$9$x$y"s, "secret:"s, "$y$"s})
+    for (const std::string& hash :
+         {"$argon2id$"s, "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$"s, "$2b$04$short"s, "$9$x$y"s,
+          "secret:"s, "$y$"s, "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$YQ==:YQ=="s})
         EXPECT_EQ(check_password(Secret("secret"), hash), PasswordCheck::failed) << hash;
 }
 
