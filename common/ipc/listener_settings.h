@@ -9,6 +9,7 @@
 #include "common/base/ip_address.h"
 #include "common/config/configuration.h"
 #include "common/ipc/codec.h"
+#include "common/smtp/sasl.h"
 
 namespace postern::ipc {
 
@@ -22,9 +23,10 @@ struct ListenAddress {
     ExtensionOptions extensions{};
     ProxyProtocol proxy = ProxyProtocol::none;
     std::vector<Network> proxies{}; // trusted to say who the client is, besides loopback addresses
+    std::vector<SaslMechanism> mechanisms{}; // that EHLO names, in this order
     static constexpr auto fields(auto& m) {
         return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.auth, m.extensions, m.proxy,
-                        m.proxies);
+                        m.proxies, m.mechanisms);
     }
 };
 

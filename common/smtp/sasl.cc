@@ -8,7 +8,7 @@ namespace postern {
 
 namespace {
 
-constexpr std::string_view names[] = {"PLAIN", "LOGIN"};
+constexpr std::string_view names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
 
 bool has_control(std::string_view text) {
     return std::any_of(text.begin(), text.end(),

@@ -1,5 +1,6 @@
-// The mechanisms by which a client of SMTP AUTH (RFC 4954) says who it is: PLAIN (RFC 4616) and
-// LOGIN (which has no RFC: two questions, two answers). Pure.
+// The mechanisms by which a client of SMTP AUTH (RFC 4954) says who it is, and the server's part of
+// those that send a password: PLAIN (RFC 4616) and LOGIN (which has no RFC: two questions, two
+// answers). Pure.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +12,23 @@
 
 namespace postern {
 
-enum class SaslMechanism : uint8_t { plain, login };
+// The better ones first: EHLO names them in this order.
+enum class SaslMechanism : uint8_t {
+    scram_sha_256_plus, // RFC 7677, bound to the TLS connection
+    scram_sha_256,
+    plain,
+    login,
+};
+constexpr SaslMechanism last_enumerator(SaslMechanism) { return SaslMechanism::login; }
 
 // By its name, in any case.
 std::optional<SaslMechanism> find_sasl_mechanism(std::string_view name);
 std::string_view to_string(SaslMechanism mechanism);
-// What EHLO offers.
-inline constexpr std::string_view sasl_mechanisms = "PLAIN LOGIN";
+// The client sends the password, which SaslExchange takes. All others begin with a message of the
+// client too, and the rest is between it and who knows the secrets.
+constexpr bool sends_password(SaslMechanism mechanism) {
+    return mechanism == SaslMechanism::plain || mechanism == SaslMechanism::login;
+}
 
 // Octets. RFC 4616 2 wants 255 of each accepted; crypt(3) takes passwords of up to 511.
 inline constexpr size_t user_name_limit = 255;
@@ -28,7 +39,7 @@ struct SaslCredentials {
     Secret password;
 };
 
-// What the client is, step by step:
+// Who the client is, by PLAIN or LOGIN, step by step:
 //
 //     SaslExchange exchange(SaslMechanism::login);
 //     if there was an initial response: exchange.respond(it)
@@ -45,6 +56,7 @@ class SaslExchange {
         refused,   // well-formed, but cannot be anybody's: too long, or on behalf of somebody else
     };
 
+    // One that sends_password().
     explicit SaslExchange(SaslMechanism mechanism) : mechanism_(mechanism) {}
 
     State state() const { return state_; }

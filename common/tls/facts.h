@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "common/sasl/channel_bindings.h"
+
 namespace postern {
 
 // What was agreed on, for the log and for trace fields.
@@ -12,6 +14,7 @@ struct TlsFacts {
     std::string server_name;    // that the client asked for (RFC 6066 3); empty: none
     std::string client_subject; // of the client's certificate, if it was verified; else empty
     bool resumed = false;
+    ChannelBindings bindings; // of a server
 };
 
 } // namespace postern

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <openssl/err.h>
 
+#include "common/tls/bindings.h"
 #include "common/tls/tls_layer.h"
 
 namespace postern {
@@ -88,6 +89,8 @@ TlsFacts TlsHandshake::facts() const {
     const X509* certificate = SSL_get0_peer_certificate(ssl_.get());
     if (certificate && SSL_get_verify_result(ssl_.get()) == X509_V_OK)
         facts.client_subject = subject_of(certificate);
+    if (SSL_is_server(ssl_.get()))
+        facts.bindings = bindings_of(ssl_.get());
     return facts;
 }
 

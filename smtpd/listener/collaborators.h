@@ -59,6 +59,10 @@ class Accounts {
     // Without an answer: Authentication::temporary.
     virtual Task<ipc::AuthenticateAnswer> authenticate(ipc::Authenticate question,
                                                        Duration limit) = 0;
+    // The steps of an exchange. Without an answer: SaslVerdict::temporary.
+    virtual Task<ipc::SaslAnswer> start(ipc::SaslStart start, Duration limit) = 0;
+    virtual Task<ipc::SaslAnswer> respond(ipc::SaslResponse response, Duration limit) = 0;
+    virtual void cancel(uint64_t exchange) = 0;
     // Without an answer: SenderVerdict::temporary.
     virtual Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) = 0;
 };

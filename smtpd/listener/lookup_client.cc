@@ -16,6 +16,9 @@ void LookupClient::connect(FileDescriptor channel) {
                            [this](ipc::AuthenticateAnswer& answer) {
                                passwords_.answer(answer.request, std::move(answer));
                            },
+                           [this](ipc::SaslAnswer& answer) {
+                               exchanges_.answer(answer.request, std::move(answer));
+                           },
                            [this](ipc::SenderAnswer& answer) {
                                senders_.answer(answer.request, answer.verdict);
                            },
@@ -33,6 +36,7 @@ void LookupClient::connect(FileDescriptor channel) {
 void LookupClient::abandon() {
     routes_.abandon();
     passwords_.abandon();
+    exchanges_.abandon();
     senders_.abandon();
 }
 
@@ -54,6 +58,28 @@ Task<ipc::AuthenticateAnswer> LookupClient::authenticate(ipc::Authenticate quest
         std::move(question), [this](ipc::Authenticate asked) { channel_->send(std::move(asked)); },
         limit);
     co_return answer ? *std::move(answer) : none;
+}
+
+template <class Step> Task<ipc::SaslAnswer> LookupClient::ask_for_step(Step step, Duration limit) {
+    ipc::SaslAnswer none;
+    if (!channel_)
+        co_return none;
+    std::optional<ipc::SaslAnswer> answer = co_await exchanges_.ask(
+        std::move(step), [this](Step asked) { channel_->send(std::move(asked)); }, limit);
+    co_return answer ? *std::move(answer) : none;
+}
+
+Task<ipc::SaslAnswer> LookupClient::start(ipc::SaslStart start, Duration limit) {
+    return ask_for_step(std::move(start), limit);
+}
+
+Task<ipc::SaslAnswer> LookupClient::respond(ipc::SaslResponse response, Duration limit) {
+    return ask_for_step(std::move(response), limit);
+}
+
+void LookupClient::cancel(uint64_t exchange) {
+    if (channel_)
+        channel_->send(ipc::SaslCancel{exchange});
 }
 
 Task<ipc::SenderVerdict> LookupClient::check_sender(ipc::SenderQuery query, Duration limit) {

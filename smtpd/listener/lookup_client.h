@@ -15,20 +15,26 @@ class LookupClient final : public Routing, public Accounts {
   public:
     explicit LookupClient(EventLoop& loop)
         : loop_(loop), routes_(loop, ipc::routing_credit),
-          passwords_(loop, ipc::authentication_credit), senders_(loop, ipc::sender_credit) {}
+          passwords_(loop, ipc::authentication_credit), exchanges_(loop, ipc::exchange_credit),
+          senders_(loop, ipc::sender_credit) {}
 
     // Takes a channel in place of the former; what was asked there gets no answer.
     void connect(FileDescriptor channel);
     Task<ipc::RouteVerdict> route(ipc::RouteQuery query, Duration limit) override;
     Task<ipc::AuthenticateAnswer> authenticate(ipc::Authenticate question, Duration limit) override;
+    Task<ipc::SaslAnswer> start(ipc::SaslStart start, Duration limit) override;
+    Task<ipc::SaslAnswer> respond(ipc::SaslResponse response, Duration limit) override;
+    void cancel(uint64_t exchange) override;
     Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) override;
 
   private:
     void abandon();
+    template <class Step> Task<ipc::SaslAnswer> ask_for_step(Step step, Duration limit);
 
     EventLoop& loop_;
     ipc::Requests<ipc::RouteVerdict> routes_;
     ipc::Requests<ipc::AuthenticateAnswer> passwords_;
+    ipc::Requests<ipc::SaslAnswer> exchanges_;
     ipc::Requests<ipc::SenderVerdict> senders_;
     std::unique_ptr<ipc::Channel<ipc::LookupToListener, ipc::ListenerToLookup>> channel_;
 };

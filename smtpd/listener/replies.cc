@@ -36,13 +36,15 @@ Reply helo(std::string_view hostname, std::string_view client) {
 
 Reply ehlo(std::string_view hostname, std::string_view client,
            const ipc::ListenerSettings& settings, const Extensions& offered, bool starttls,
-           int64_t now) {
+           const std::vector<SaslMechanism>& mechanisms, int64_t now) {
     std::string text = std::string(hostname) + " Hello " + std::string(client);
     text += "\nPIPELINING\nSIZE " + std::to_string(settings.max_message_size);
     if (starttls)
         text += "\nSTARTTLS";
-    if (offered.auth)
-        text += "\nAUTH " + std::string(sasl_mechanisms);
+    if (!mechanisms.empty())
+        text += "\nAUTH";
+    for (SaslMechanism mechanism : mechanisms)
+        text += " " + std::string(to_string(mechanism));
     text += "\n8BITMIME\nCHUNKING";
     for (auto [is_offered, keyword] :
          {std::pair(offered.binary_mime, "\nBINARYMIME"),

@@ -16,10 +16,10 @@ namespace postern::listener::replies {
 Reply greeting(std::string_view hostname);
 Reply helo(std::string_view hostname, std::string_view client);
 // Of `settings`, the limits that are told (RFC 1870, RFC 9422, RFC 4865). `starttls`: it is offered
-// (RFC 3207 4.2). `now` in seconds since the epoch.
+// (RFC 3207 4.2), and AUTH if there are any `mechanisms` (RFC 4954 3). `now` in seconds since the epoch.
 Reply ehlo(std::string_view hostname, std::string_view client,
            const ipc::ListenerSettings& settings, const Extensions& offered, bool starttls,
-           int64_t now);
+           const std::vector<SaslMechanism>& mechanisms, int64_t now);
 Reply ok();
 Reply sender_ok();
 Reply priority_changed(int priority); // RFC 6710 3: of a MAIL that was taken

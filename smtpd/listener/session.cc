@@ -293,7 +293,7 @@ void Session::hello(const std::string& identity, bool extended) {
     helo_ = identity;
     extended_ = extended;
     say(extended ? replies::ehlo(hostname(), identity, settings(), offered(), offers_tls(),
-                                 executor().wall_seconds())
+                                 mechanisms(), executor().wall_seconds())
                  : replies::helo(hostname(), identity));
 }
 

@@ -168,13 +168,19 @@ class Session {
     // session_auth.cc
     // Under TLS only, so that nobody but us sees a password.
     bool offers_auth() const { return tls_ && auth().mode != AuthMode::none; }
+    std::vector<SaslMechanism> mechanisms() const; // empty: no AUTH
     bool lacks_authentication() const;
     bool needs_authentication(const Command& command) const;
     std::optional<Reply> why_no_authentication(const AuthCommand& command) const;
     Task<void> authenticate(AuthCommand& command);
     std::optional<Secret> decode_response(std::string_view text, bool initial);
     Task<std::optional<Secret>> ask_client(std::string_view challenge);
+    Task<void> take_password(SaslMechanism mechanism, std::string method,
+                             std::optional<Secret> response);
     Task<void> check_credentials(SaslExchange& exchange, const std::string& method);
+    Task<void> exchange_with_lookup(SaslMechanism mechanism, std::string method,
+                                    std::optional<Secret> response);
+    Task<void> conclude(ipc::Authentication verdict, std::string user, std::string method);
     Task<void> refuse_credentials(const std::string& user, const std::string& method);
     Task<bool> may_send_as(const Mailbox& reverse_path);
 

@@ -1,5 +1,7 @@
 // AUTH in a session (RFC 4954): the exchange with the client, lookup's verdict, and what it takes
 // to send as somebody.
+#include <algorithm>
+
 #include "common/base/base64.h"
 #include "common/base/log.h"
 #include "common/ipc/channel.h"
@@ -9,6 +11,37 @@
 #include "smtpd/listener/session.h"
 
 namespace postern::listener {
+
+namespace {
+
+// Lookup keeps an exchange until it is told that nobody goes on with it.
+class OpenExchange {
+  public:
+    OpenExchange(Accounts& accounts, uint64_t id) : accounts_(accounts), id_(id) {}
+    ~OpenExchange() {
+        if (open_)
+            accounts_.cancel(id_);
+    }
+    OpenExchange(const OpenExchange&) = delete;
+    void over() { open_ = false; } // lookup knows
+
+  private:
+    Accounts& accounts_;
+    uint64_t id_;
+    bool open_ = true;
+};
+
+} // namespace
+
+// Without channel bindings there is nothing that SCRAM-SHA-256-PLUS could be bound to.
+std::vector<SaslMechanism> Session::mechanisms() const {
+    if (!offers_auth())
+        return {};
+    std::vector<SaslMechanism> offered = address().mechanisms;
+    if (!tls_->bindings.any())
+        std::erase(offered, SaslMechanism::scram_sha_256_plus);
+    return offered;
+}
 
 // It is required here, and has not been done yet.
 bool Session::lacks_authentication() const {
@@ -47,7 +80,9 @@ std::optional<Reply> Session::why_no_authentication(const AuthCommand& command) 
         return replies::authenticated_already();
     if (transaction_)
         return replies::no_authentication_in_transaction();
-    if (!find_sasl_mechanism(command.mechanism))
+    const auto mechanism = find_sasl_mechanism(command.mechanism);
+    const std::vector<SaslMechanism> offered = mechanisms();
+    if (!mechanism || std::find(offered.begin(), offered.end(), *mechanism) == offered.end())
         return replies::unknown_mechanism();
     return std::nullopt;
 }
@@ -57,14 +92,24 @@ Task<void> Session::authenticate(AuthCommand& command) {
         complain(*refusal);
         co_return;
     }
-    SaslExchange exchange(*find_sasl_mechanism(command.mechanism));
+    const SaslMechanism mechanism = *find_sasl_mechanism(command.mechanism);
     std::optional<Secret> response;
     if (command.initial_response) {
         response = decode_response(command.initial_response->view(), true);
         if (!response)
             co_return;
-        exchange.respond(*std::move(response));
     }
+    if (sends_password(mechanism))
+        co_await take_password(mechanism, command.mechanism, std::move(response));
+    else
+        co_await exchange_with_lookup(mechanism, command.mechanism, std::move(response));
+}
+
+Task<void> Session::take_password(SaslMechanism mechanism, std::string method,
+                                  std::optional<Secret> response) {
+    SaslExchange exchange(mechanism);
+    if (response)
+        exchange.respond(*std::move(response));
     while (exchange.state() == SaslExchange::State::asking) {
         response = co_await ask_client(exchange.challenge());
         if (!response)
@@ -74,7 +119,47 @@ Task<void> Session::authenticate(AuthCommand& command) {
     if (exchange.state() == SaslExchange::State::malformed)
         complain(replies::bad_auth_response());
     else
-        co_await check_credentials(exchange, command.mechanism);
+        co_await check_credentials(exchange, method);
+}
+
+// The server's part is lookup's: what the client says is passed on to it, and its challenges back.
+// The client begins in all of these mechanisms (RFC 4422 5, 2a).
+Task<void> Session::exchange_with_lookup(SaslMechanism mechanism, std::string method,
+                                         std::optional<Secret> response) {
+    if (!response)
+        response = co_await ask_client("");
+    if (!response)
+        co_return;
+    OpenExchange open(services_.accounts, id());
+    ipc::SaslStart start;
+    start.exchange = id();
+    start.table = auth().credentials;
+    start.mechanism = mechanism;
+    start.response = *std::move(response);
+    start.bindings = tls_->bindings;
+    start.client = connection_.client;
+    ipc::SaslAnswer answer =
+        co_await services_.accounts.start(std::move(start), patience::authentication);
+    while (answer.verdict == ipc::SaslVerdict::challenge) {
+        response = co_await ask_client(answer.challenge);
+        if (!response)
+            co_return;
+        ipc::SaslResponse next;
+        next.exchange = id();
+        next.response = *std::move(response);
+        answer = co_await services_.accounts.respond(std::move(next), patience::authentication);
+    }
+    if (answer.verdict == ipc::SaslVerdict::temporary) {
+        co_await conclude(ipc::Authentication::temporary, answer.user, method);
+        co_return;
+    }
+    open.over();
+    if (answer.verdict == ipc::SaslVerdict::malformed)
+        complain(replies::bad_auth_response());
+    else
+        co_await conclude(answer.verdict == ipc::SaslVerdict::ok ? ipc::Authentication::ok
+                                                                 : ipc::Authentication::failed,
+                          answer.user, method);
 }
 
 // RFC 4954 4: "=" is an initial response of no length. Nothing: the client has been told.
@@ -130,10 +215,16 @@ Task<void> Session::check_credentials(SaslExchange& exchange, const std::string&
         answer =
             co_await services_.accounts.authenticate(std::move(question), patience::authentication);
     }
-    switch (answer.verdict) {
+    // The name that rules know; or else the client's word.
+    co_await conclude(answer.verdict,
+                      answer.verdict == ipc::Authentication::ok ? answer.user : user, method);
+}
+
+Task<void> Session::conclude(ipc::Authentication verdict, std::string user, std::string method) {
+    switch (verdict) {
     case ipc::Authentication::ok:
         ++services_.counters.auth_successes;
-        user_ = answer.user;
+        user_ = std::move(user);
         log::info("authenticated", {{"session", to_string(MessageId{id()})},
                                     {"user", user_},
                                     {"client", connection_.client.to_string()},

@@ -1,9 +1,9 @@
 #include "smtpd/lookup/accounts.h"
 
-#include <functional>
-#include <sys/random.h>
+#include <cstring>
 
 #include "common/mail/domain.h"
+#include "common/sasl/scram_keys.h"
 #include "common/smtp/address.h"
 #include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
@@ -12,17 +12,6 @@
 namespace postern {
 
 namespace {
-
-// Which of `count` stands in for a user who does not exist: the same one each time, and nobody
-// outside can tell which.
-size_t stand_in(const std::string& user, size_t count) {
-    static const std::string key = [] {
-        std::string bytes(16, '\0');
-        [[maybe_unused]] ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
-        return bytes;
-    }();
-    return std::hash<std::string>()(key + user) % count;
-}
 
 Result<const Table*> mapping(const ipc::LookupSettings& settings, const std::string& name) {
     const auto table = settings.tables.find(name);
@@ -44,6 +33,7 @@ MailboxSet parse_addresses(std::string_view text) {
 
 Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
     Accounts accounts;
+    accounts.decoy_key_ = settings.decoy_key;
     for (const std::string& name : settings.credentials) {
         const Result<const Table*> table = mapping(settings, name);
         if (!table)
@@ -52,6 +42,8 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
         for (const auto& [user, hash] : (*table)->pairs) {
             if (!is_locked(hash))
                 credentials.usable.push_back(hash);
+            if (const auto secret = parse_scram_secret(hash))
+                credentials.scram.push_back(*secret);
             credentials.hashes[comparable_name(user)] = hash;
         }
     }
@@ -64,6 +56,15 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
             senders[comparable_name(user)] = parse_addresses(addresses);
     }
     return accounts;
+}
+
+// Which of `count` stands in for a user who does not exist: the same one each time, and nobody
+// outside can tell which.
+size_t Accounts::stand_in(const std::string& user, size_t count) const {
+    const std::string digest = scram::hmac(decoy_key_, "stand-in " + user);
+    uint64_t number = 0;
+    std::memcpy(&number, digest.data(), std::min(sizeof number, digest.size()));
+    return number % count;
 }
 
 std::optional<Accounts::Candidate> Accounts::find(const std::string& table,
@@ -81,6 +82,40 @@ std::optional<Accounts::Candidate> Accounts::find(const std::string& table,
     else if (!credentials.usable.empty())
         candidate.hash = credentials.usable[stand_in(candidate.user, credentials.usable.size())];
     return candidate;
+}
+
+bool Accounts::has_scram(const std::string& table) const {
+    const auto found = credentials_.find(table);
+    return found != credentials_.end() && !found->second.scram.empty();
+}
+
+std::optional<ScramExchange::Account> Accounts::find_scram(const std::string& table,
+                                                           std::string_view user) const {
+    const auto found = credentials_.find(table);
+    if (found == credentials_.end() || found->second.scram.empty())
+        return std::nullopt;
+    const Credentials& credentials = found->second;
+    ScramExchange::Account account;
+    account.user = comparable_name(user);
+    const auto entry = credentials.hashes.find(account.user);
+    const auto secret =
+        entry == credentials.hashes.end() ? std::nullopt : parse_scram_secret(entry->second);
+    account.exists = secret.has_value();
+    account.secret = secret ? *secret : decoy(table, account.user, credentials);
+    return account;
+}
+
+ScramSecret Accounts::decoy(const std::string& table, const std::string& user,
+                            const Credentials& credentials) const {
+    const std::string who = table + " " + user;
+    ScramSecret secret = credentials.scram[stand_in(who, credentials.scram.size())];
+    const size_t length = secret.salt.size();
+    secret.salt =
+        scram::hmac(decoy_key_, "salt " + who) + scram::hmac(decoy_key_, "more salt " + who);
+    secret.salt.resize(std::min(length, secret.salt.size()));
+    secret.stored_key = scram::hmac(decoy_key_, "stored key " + who);
+    secret.server_key = scram::hmac(decoy_key_, "server key " + who);
+    return secret;
 }
 
 ipc::SenderVerdict Accounts::may_send(const ipc::SenderQuery& query) const {

@@ -12,6 +12,7 @@
 #include "common/base/result.h"
 #include "common/ipc/authentication.h"
 #include "common/ipc/lookup_settings.h"
+#include "common/sasl/scram_exchange.h"
 #include "smtpd/lookup/mailbox_set.h"
 
 namespace postern {
@@ -34,6 +35,14 @@ class Accounts {
     // Nothing: there is no such table of credentials. User names are the same in any case.
     std::optional<Candidate> find(const std::string& table, std::string_view user) const;
 
+    // What SCRAM holds a client's proof against. Whoever has no secret for SCRAM in the table gets
+    // one that nobody has proof for: with a salt that is his as long as lookup_settings.h
+    // decoy_key is the same, and the iterations of somebody else. Nothing: there is no such table
+    // of credentials, or nobody in it has a secret for SCRAM. `user` has been through SASLprep.
+    std::optional<ScramExchange::Account> find_scram(const std::string& table,
+                                                     std::string_view user) const;
+    bool has_scram(const std::string& table) const;
+
     // `user` as in Candidate.
     ipc::SenderVerdict may_send(const ipc::SenderQuery& query) const;
 
@@ -41,10 +50,16 @@ class Accounts {
     struct Credentials {
         std::unordered_map<std::string, std::string> hashes; // by user, as comparable_name() has it
         std::vector<std::string> usable;                     // hashes that are not locked
+        std::vector<ScramSecret> scram;                      // of these those of SCRAM
     };
     using Senders =
         std::unordered_map<std::string, MailboxSet>; // by user, as comparable_name() has it
 
+    size_t stand_in(const std::string& user, size_t count) const;
+    ScramSecret decoy(const std::string& table, const std::string& user,
+                      const Credentials& credentials) const;
+
+    std::string decoy_key_;
     std::map<std::string, Credentials> credentials_;
     std::map<std::string, Senders> senders_;
 };

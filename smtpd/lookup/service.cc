@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "common/base/log.h"
+#include "smtpd/lookup/scram_server.h"
 #include "smtpd/lookup/users.h"
 
 namespace postern {
@@ -41,6 +42,23 @@ const char* counter_name(ipc::Authentication verdict) {
         break;
     }
     return "lookup.passwords.temporary";
+}
+
+// None for a challenge.
+const char* counter_name(ipc::SaslVerdict verdict) {
+    switch (verdict) {
+    case ipc::SaslVerdict::challenge:
+        return nullptr;
+    case ipc::SaslVerdict::ok:
+        return "lookup.exchanges.ok";
+    case ipc::SaslVerdict::failed:
+        return "lookup.exchanges.failed";
+    case ipc::SaslVerdict::malformed:
+        return "lookup.exchanges.malformed";
+    case ipc::SaslVerdict::temporary:
+        break;
+    }
+    return "lookup.exchanges.temporary";
 }
 
 // A part of the processors: mail goes on while somebody tries out passwords.
@@ -92,6 +110,9 @@ void LookupService::connect(ipc::Connect connect) {
             [this, key](ipc::ListenerToLookup&& message) { dispatch(key, std::move(message)); },
             on_closed);
         peer.listener->wipe_packets();
+        peer.exchanges = std::make_unique<Exchanges>(loop_, [this, key](ipc::SaslAnswer answer) {
+            answer_exchange(key, std::move(answer));
+        });
     } else {
         peer.other = std::make_unique<OtherChannel>(
             loop_, std::move(connect.channel),
@@ -108,10 +129,14 @@ void LookupService::connect(ipc::Connect connect) {
 
 void LookupService::dispatch(PeerKey key, ipc::ListenerToLookup&& message) {
     ListenerChannel& channel = *peers_.at(key).listener;
+    Exchanges& exchanges = *peers_.at(key).exchanges;
     std::visit(ipc::Overloaded{
                    [&](ipc::RouteQuery& query) { send(key, channel, route(query)); },
                    [&](ipc::Authenticate& question) { authenticate(key, std::move(question)); },
                    [&](ipc::SenderQuery& query) { send(key, channel, check_sender(query)); },
+                   [&](ipc::SaslStart& start) { start_exchange(key, std::move(start)); },
+                   [&](ipc::SaslResponse& response) { exchanges.respond(std::move(response)); },
+                   [&](ipc::SaslCancel& cancel) { exchanges.cancel(cancel); },
                },
                message);
 }
@@ -166,6 +191,26 @@ void LookupService::authenticated(PeerKey key, uint64_t life, ipc::AuthenticateA
         answer.user.clear();
     ++counters_[counter_name(answer.verdict)];
     send(key, *peer->second.listener, std::move(answer));
+}
+
+void LookupService::start_exchange(PeerKey key, ipc::SaslStart&& start) {
+    ++counters_["lookup.exchanges"];
+    std::unique_ptr<SaslServer> server;
+    if (accounts_.has_scram(start.table))
+        // Asked for within start(): a reload does not come between.
+        server = ScramServer::make(start, [this, table = start.table](std::string_view user) {
+            return *accounts_.find_scram(table, user);
+        });
+    else
+        log::warning("nobody in this table of credentials has a secret for SCRAM",
+                     {{"table", start.table}});
+    peers_.at(key).exchanges->start(std::move(start), std::move(server));
+}
+
+void LookupService::answer_exchange(PeerKey key, ipc::SaslAnswer answer) {
+    if (const char* name = counter_name(answer.verdict))
+        ++counters_[name];
+    send(key, *peers_.at(key).listener, std::move(answer));
 }
 
 ipc::SenderAnswer LookupService::check_sender(const ipc::SenderQuery& query) {

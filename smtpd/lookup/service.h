@@ -15,6 +15,7 @@
 #include "common/loop/event_loop.h"
 #include "common/process/operator_port.h"
 #include "smtpd/lookup/accounts.h"
+#include "smtpd/lookup/exchanges.h"
 #include "smtpd/lookup/password_workers.h"
 #include "smtpd/lookup/route.h"
 
@@ -46,12 +47,15 @@ class LookupService : Timer {
     struct Peer {
         uint64_t life = 0; // unlike that of a peer before it, or after it, in the same place
         std::unique_ptr<ListenerChannel> listener; // one of the two
+        std::unique_ptr<Exchanges> exchanges;      // of the listener
         std::unique_ptr<OtherChannel> other;
     };
 
     ipc::RouteAnswer route(const ipc::RouteQuery& query);
     void dispatch(PeerKey key, ipc::ListenerToLookup&& message);
     void authenticate(PeerKey key, ipc::Authenticate&& question);
+    void start_exchange(PeerKey key, ipc::SaslStart&& start);
+    void answer_exchange(PeerKey key, ipc::SaslAnswer answer);
     void authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer);
     ipc::SenderAnswer check_sender(const ipc::SenderQuery& query);
     template <class Channel, class Answer> void send(PeerKey key, Channel& channel, Answer answer);

@@ -131,6 +131,7 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             entry.tls = listen.tls;
             entry.auth = listen.auth;
             entry.extensions = listen.extensions;
+            entry.mechanisms = mechanisms_of(configuration, listen.auth);
             entry.proxy = listen.proxy;
             entry.proxies = networks_of(configuration, listen.proxy_from);
             all.push_back(std::move(entry));

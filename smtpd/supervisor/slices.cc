@@ -10,6 +10,7 @@
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
 #include "common/ipc/resolver_settings.h"
+#include "common/smtp/scram_secret.h"
 #include "smtpd/supervisor/wiring.h"
 
 namespace postern {
@@ -95,6 +96,7 @@ ipc::LookupSettings lookup(const Configuration& configuration, const Surrounding
         add_table(settings.credentials, listen.auth.credentials);
         add_table(settings.senders, listen.auth.senders);
     }
+    settings.decoy_key = found.decoy_key;
     settings.local_names = own_names(found);
     settings.local_names.push_back("localhost");
     settings.local_addresses = found.local_addresses;
@@ -123,6 +125,22 @@ std::vector<Network> networks_of(const Configuration& configuration, const std::
         if (const auto network = Network::parse(value))
             result.push_back(*network);
     return result;
+}
+
+// SCRAM only where somebody can use it.
+std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
+                                         const AuthOptions& auth) {
+    std::vector<SaslMechanism> mechanisms;
+    const auto table = configuration.tables.find(auth.credentials);
+    if (auth.mode == AuthMode::none || table == configuration.tables.end())
+        return mechanisms;
+    const auto& pairs = table->second.pairs;
+    if (std::any_of(pairs.begin(), pairs.end(),
+                    [](const auto& pair) { return pair.second.starts_with(scram_secret_prefix); }))
+        mechanisms = {SaslMechanism::scram_sha_256_plus, SaslMechanism::scram_sha_256};
+    mechanisms.push_back(SaslMechanism::plain);
+    mechanisms.push_back(SaslMechanism::login);
+    return mechanisms;
 }
 
 std::string settings_for(ipc::Role role, const Configuration& configuration,

@@ -20,6 +20,7 @@ struct Surroundings {
     std::string trust_anchor;               // text
     std::string hosts;                      // text of /etc/hosts
     Credentials credentials;
+    std::string decoy_key;                  // LookupSettings has it
     bool root = false;                      // users can be switched
     uint32_t user_id = 0;                   // who runs us
     uint32_t cores = 1;
@@ -27,6 +28,10 @@ struct Surroundings {
 
 // The networks of a table, none if there is no such table. The value "local" is no network.
 std::vector<Network> networks_of(const Configuration& configuration, const std::string& table);
+
+// What a listener with these options offers in EHLO.
+std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
+                                         const AuthOptions& auth);
 
 // The settings of one role, encoded for Configure.
 std::string settings_for(ipc::Role role, const Configuration& configuration,

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
@@ -65,6 +66,8 @@ Supervisor::Supervisor(EventLoop& loop, SupervisorOptions options, Configuration
               local->send(std::move(exited));
       }) {
     orders_.verbose = options_.verbose;
+    // Without randomness, which Linux always has, it would be known, and no more than that.
+    [[maybe_unused]] const ssize_t got = getrandom(decoy_key_.data(), decoy_key_.size(), 0);
 }
 
 Supervisor::~Supervisor() = default;
@@ -80,6 +83,7 @@ Result<Surroundings> Supervisor::survey(const Configuration& configuration) cons
     if (!anchor)
         return anchor.error();
     found.trust_anchor = std::move(*anchor);
+    found.decoy_key = decoy_key_;
     if (Result<std::string> hosts = read_configuration_file("/etc/hosts"); hosts)
         found.hosts = std::move(*hosts);
     Result<std::vector<ipc::ListenAddress>> listen = addresses_of(configuration, found.hostname);

@@ -69,6 +69,7 @@ class Supervisor {
     bool draining_ = false;
     bool hurried_ = false;
     ipc::Orders orders_; // of operators
+    std::string decoy_key_ = std::string(32, '\0');
     std::vector<BoundSocket> sockets_;
     FileDescriptor control_socket_;
     FileDescriptor spool_;

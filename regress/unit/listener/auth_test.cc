@@ -20,6 +20,7 @@ class Auth : public Dialogue {
         settings->addresses[0].tls.mode = TlsMode::implicit;
         settings->addresses[0].auth.mode = AuthMode::optional;
         settings->addresses[0].auth.credentials = "users";
+        settings->addresses[0].mechanisms = {SaslMechanism::plain, SaslMechanism::login};
         settings->max_errors = 20;
         accounts.passwords["bob"] = "secret";
     }

@@ -86,6 +86,55 @@ Task<ipc::AuthenticateAnswer> FakeAccounts::authenticate(ipc::Authenticate quest
     co_return answer;
 }
 
+Task<ipc::SaslAnswer> FakeAccounts::start(ipc::SaslStart start, Duration limit) {
+    started.push_back(start.table + " " + std::string(to_string(start.mechanism)) + " " +
+                      start.client.to_string());
+    const auto find = [this](std::string_view name) {
+        ScramExchange::Account account;
+        account.user = ascii_lower(name);
+        const auto found = scram_secrets.find(account.user);
+        account.exists = found != scram_secrets.end();
+        account.secret =
+            *parse_scram_secret(account.exists ? found->second : scram_secrets.begin()->second);
+        return account;
+    };
+    exchanges.erase(start.exchange);
+    exchanges.emplace(start.exchange,
+                      ScramExchange(start.mechanism == SaslMechanism::scram_sha_256_plus,
+                                    start.bindings, nonce, find));
+    return step(start.exchange, std::move(start.response), limit);
+}
+
+Task<ipc::SaslAnswer> FakeAccounts::respond(ipc::SaslResponse response, Duration limit) {
+    return step(response.exchange, std::move(response.response), limit);
+}
+
+Task<ipc::SaslAnswer> FakeAccounts::step(uint64_t id, Secret message, Duration limit) {
+    ipc::SaslAnswer answer;
+    if (silent)
+        co_await executor_.sleep(limit);
+    if (forgetful)
+        exchanges.erase(id);
+    const auto exchange = exchanges.find(id);
+    if (silent || away || exchange == exchanges.end())
+        co_return answer;
+    const ScramExchange::State state = exchange->second.respond(message.view());
+    answer.challenge = exchange->second.challenge();
+    answer.user = exchange->second.user();
+    answer.verdict = state == ScramExchange::State::asking     ? ipc::SaslVerdict::challenge
+                     : state == ScramExchange::State::complete ? ipc::SaslVerdict::ok
+                     : state == ScramExchange::State::failed   ? ipc::SaslVerdict::failed
+                                                               : ipc::SaslVerdict::malformed;
+    if (answer.verdict != ipc::SaslVerdict::challenge)
+        exchanges.erase(exchange);
+    co_return answer;
+}
+
+void FakeAccounts::cancel(uint64_t exchange) {
+    ++cancelled;
+    exchanges.erase(exchange);
+}
+
 Task<ipc::SenderVerdict> FakeAccounts::check_sender(ipc::SenderQuery query, Duration limit) {
     sender_queries.push_back(query);
     if (silent)
@@ -133,6 +182,7 @@ Task<Result<TlsFacts>> FakeEncryption::begin(std::string go_ahead, Duration limi
     TlsFacts facts;
     facts.protocol = "TLSv1.3";
     facts.cipher = "TLS_AES_128_GCM_SHA256";
+    facts.bindings = behaviour_.bindings;
     co_return facts;
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/base/file_descriptor.h"
 #include "common/net/stream.h"
+#include "common/sasl/scram_exchange.h"
 #include "smtpd/listener/collaborators.h"
 
 namespace postern::listener::test {
@@ -84,19 +85,30 @@ class FakeAccounts final : public Accounts {
 
     std::map<std::string, std::string> passwords;         // by user, in lower case
     std::map<std::string, std::set<std::string>> senders; // reverse-paths
+    std::map<std::string, std::string> scram_secrets;     // by user, in lower case
+    std::string nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"; // for SCRAM
     bool away = false;
     bool silent = false; // no answer within any limit
+    bool forgetful = false; // knows no exchange that has begun
 
     struct Asked {
         std::string table, user, password;
     };
     std::vector<Asked> asked;
     std::vector<ipc::SenderQuery> sender_queries;
+    std::vector<std::string> started;            // "table mechanism client"
+    std::map<uint64_t, ScramExchange> exchanges; // that are open
+    int cancelled = 0;
 
     Task<ipc::AuthenticateAnswer> authenticate(ipc::Authenticate question, Duration limit) override;
+    Task<ipc::SaslAnswer> start(ipc::SaslStart start, Duration limit) override;
+    Task<ipc::SaslAnswer> respond(ipc::SaslResponse response, Duration limit) override;
+    void cancel(uint64_t exchange) override;
     Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) override;
 
   private:
+    Task<ipc::SaslAnswer> step(uint64_t exchange, Secret message, Duration limit);
+
     Executor& executor_;
 };
 
@@ -122,6 +134,7 @@ class FakeEncryption final : public Encryption {
         bool available = true;
         std::string failure; // empty: it succeeds
         Duration delay{0};
+        ChannelBindings bindings;
     };
     FakeEncryption(Stream& stream, const Behaviour& behaviour)
         : stream_(stream), behaviour_(behaviour) {}

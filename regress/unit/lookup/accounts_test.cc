@@ -17,10 +17,19 @@ Table mapping(std::map<std::string, std::string> pairs) {
     return table;
 }
 
+// Salts of 16 octets and of 4.
+const std::string keys = "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+                         "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+const std::string scram_4096 = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$" + keys;
+const std::string scram_5000 = "SCRAM-SHA-256$5000:c2FsdA==$" + keys;
+
 ipc::LookupSettings settings() {
     ipc::LookupSettings settings;
     settings.tables["users"] =
         mapping({{"alice", "$6$alice"}, {"bob@x.example", "$6$bob"}, {"carol", "*"}});
+    settings.tables["scram"] =
+        mapping({{"alice", scram_4096}, {"bob", scram_5000}, {"carol", "*"}, {"dave", "$6$dave"}});
+    settings.decoy_key = "key of this supervisor";
     settings.tables["empty"] = Table();
     settings.tables["domains"] = mapping({{"x.example", "y.example"}});
     settings.tables["senders"] = mapping({
@@ -30,7 +39,7 @@ ipc::LookupSettings settings() {
         {"reports", "<>, reports"},
         {"j\u00fcrgen", "j\u00fcrgen@b\u00fccher.example, kate@x.example"},
     });
-    settings.credentials = {"users", "empty"};
+    settings.credentials = {"users", "empty", "scram"};
     settings.senders = {"senders"};
     return settings;
 }
@@ -82,6 +91,52 @@ TEST(AccountsTest, TablesThatAreNoneOfCredentials) {
     ASSERT_TRUE(nobody);
     EXPECT_FALSE(nobody->exists);
     EXPECT_EQ(nobody->hash, "");
+}
+
+TEST(AccountsTest, SecretsForScram) {
+    const Accounts all = accounts();
+    const auto alice = all.find_scram("scram", "Alice");
+    ASSERT_TRUE(alice);
+    EXPECT_TRUE(alice->exists);
+    EXPECT_EQ(alice->user, "alice");
+    EXPECT_EQ(to_string(alice->secret), scram_4096);
+    EXPECT_EQ(all.find("scram", "alice")->hash, scram_4096) << "it serves PLAIN too";
+    EXPECT_TRUE(all.has_scram("scram"));
+    for (const char* table : {"users", "empty", "senders", "nothing"}) {
+        EXPECT_FALSE(all.has_scram(table));
+        EXPECT_FALSE(all.find_scram(table, "alice"));
+    }
+}
+
+// Who has no secret for SCRAM looks as if he had one: salt and iterations are of the usual kind,
+// and the same each time, also for the next lookup, but not for another supervisor.
+TEST(AccountsTest, ASecretForWhoHasNone) {
+    const Accounts all = accounts();
+    const Accounts later = accounts();
+    ipc::LookupSettings others = settings();
+    others.decoy_key = "key of another supervisor";
+    const Accounts other = *Accounts::prepare(others);
+    std::set<uint32_t> iterations;
+    std::set<std::string> salts;
+    std::vector<std::string> names = {"carol", "dave", ""};
+    for (int i = 0; i < 50; ++i)
+        names.push_back("nobody" + std::to_string(i));
+    for (const std::string& name : names) {
+        const auto account = all.find_scram("scram", name);
+        ASSERT_TRUE(account);
+        EXPECT_FALSE(account->exists);
+        EXPECT_EQ(account->secret.salt.size(), account->secret.iterations == 4096 ? 16u : 4u);
+        EXPECT_EQ(account->secret.stored_key.size(), ScramSecret::key_size);
+        EXPECT_EQ(account->secret.server_key.size(), ScramSecret::key_size);
+        EXPECT_EQ(to_string(account->secret), to_string(later.find_scram("scram", name)->secret));
+        EXPECT_NE(account->secret.salt, other.find_scram("scram", name)->secret.salt);
+        iterations.insert(account->secret.iterations);
+        salts.insert(account->secret.salt);
+    }
+    EXPECT_EQ(iterations, (std::set<uint32_t>{4096, 5000}));
+    EXPECT_EQ(salts.size(), names.size());
+    EXPECT_EQ(to_string(all.find_scram("scram", "NOBODY1")->secret),
+              to_string(all.find_scram("scram", "nobody1")->secret));
 }
 
 TEST(AccountsTest, WhoMaySendAsWhom) {

@@ -6,10 +6,14 @@
 
 #include <vector>
 
+#include "regress/unit/sasl/scram_client.h"
+
 namespace postern {
 namespace {
 
 using ipc::Authentication;
+using ipc::SaslVerdict;
+using test::ScramClient;
 
 class AuthenticationTest : public testing::Test {
   protected:
@@ -28,6 +32,12 @@ class AuthenticationTest : public testing::Test {
         slow.is_mapping = true;
         slow.pairs["alice"] = "$y$j8T$saltsaltsalt$vGGeOJE/nVevASGnPchg9NCQ8K5tvRRlhXaRnBm80g9";
         settings.tables["slow"] = slow;
+        Table scram;
+        scram.is_mapping = true;
+        scram.pairs["user"] = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
+                              "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+                              "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+        settings.tables["scram"] = scram;
         Table broken;
         broken.is_mapping = true;
         broken.pairs["alice"] = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$";
@@ -36,7 +46,7 @@ class AuthenticationTest : public testing::Test {
         senders.is_mapping = true;
         senders.pairs["alice"] = "alice@x.example";
         settings.tables["senders"] = senders;
-        settings.credentials = {"users", "empty", "slow", "broken"};
+        settings.credentials = {"users", "empty", "slow", "broken", "scram"};
         settings.senders = {"senders"};
         EXPECT_TRUE(service_->configure(settings).ok());
     }
@@ -83,6 +93,44 @@ class AuthenticationTest : public testing::Test {
         EXPECT_EQ(answer.request, 77u);
         EXPECT_EQ(answer.user, answer.verdict == Authentication::ok ? "alice" : "");
         return answer.verdict;
+    }
+
+    static ipc::ListenerToLookup start(uint64_t exchange, const char* table,
+                                       const ScramClient& client,
+                                       SaslMechanism mechanism = SaslMechanism::scram_sha_256) {
+        ipc::SaslStart start;
+        start.request = static_cast<uint32_t>(exchange);
+        start.exchange = exchange;
+        start.table = table;
+        start.mechanism = mechanism;
+        start.response = Secret(client.first());
+        return start;
+    }
+    static ipc::ListenerToLookup response(uint64_t exchange, const std::string& message) {
+        ipc::SaslResponse response;
+        response.request = static_cast<uint32_t>(exchange);
+        response.exchange = exchange;
+        response.response = Secret(message);
+        return response;
+    }
+    // The last answer to a client that tries to come to the end.
+    ipc::SaslAnswer exchange(const char* table, const ScramClient& scram,
+                             SaslMechanism mechanism = SaslMechanism::scram_sha_256) {
+        std::vector<ipc::LookupToListener> answers;
+        auto client = connect(answers);
+        client->send(start(5, table, scram, mechanism));
+        run_until(1);
+        ipc::SaslAnswer answer = std::get<ipc::SaslAnswer>(answers.at(0));
+        if (answer.verdict != SaslVerdict::challenge)
+            return answer;
+        client->send(response(5, scram.final(answer.challenge)));
+        run_until(2);
+        answer = std::get<ipc::SaslAnswer>(answers.at(1));
+        if (answer.verdict != SaslVerdict::challenge)
+            return answer;
+        client->send(response(5, ""));
+        run_until(3);
+        return std::get<ipc::SaslAnswer>(answers.at(2));
     }
 
     EventLoop loop_;
@@ -160,6 +208,57 @@ TEST_F(AuthenticationTest, AnAnswerDoesNotReachAnotherPeerInTheSamePlace) {
     EXPECT_EQ(before.size(), 1u);
     ASSERT_EQ(after.size(), 1u);
     EXPECT_EQ(std::get<ipc::AuthenticateAnswer>(after[0]).verdict, Authentication::failed);
+}
+
+TEST_F(AuthenticationTest, Scram) {
+    const ScramClient client;
+    EXPECT_EQ(exchange("scram", client).verdict, SaslVerdict::ok);
+    EXPECT_EQ(exchange("scram", client).user, "user");
+    ScramClient other;
+    other.password = "pen";
+    EXPECT_EQ(exchange("scram", other).verdict, SaslVerdict::failed);
+    EXPECT_EQ(exchange("scram", other).user, "user") << "for the log";
+    other.password = client.password;
+    other.bare = "n=nobody,r=rOprNGfwEbeRWgbNEkqO";
+    EXPECT_EQ(exchange("scram", other).verdict, SaslVerdict::failed);
+    other.gs2_header = "x,,";
+    EXPECT_EQ(exchange("scram", other).verdict, SaslVerdict::malformed);
+    EXPECT_EQ(exchange("users", client).verdict, SaslVerdict::temporary) << "not for SCRAM";
+    EXPECT_EQ(exchange("nothing", client).verdict, SaslVerdict::temporary);
+    EXPECT_EQ(exchange("scram", client, SaslMechanism::plain).verdict, SaslVerdict::temporary);
+}
+
+// The nonces of two exchanges differ, and a reload between the messages of one does not matter.
+TEST_F(AuthenticationTest, ScramAcrossAReload) {
+    const ScramClient scram;
+    std::vector<ipc::LookupToListener> answers;
+    auto client = connect(answers);
+    client->send(start(1, "scram", scram));
+    client->send(start(2, "scram", scram));
+    run_until(2);
+    const std::string first = std::get<ipc::SaslAnswer>(answers[0]).challenge;
+    const std::string second = std::get<ipc::SaslAnswer>(answers[1]).challenge;
+    EXPECT_NE(first, second);
+    ASSERT_TRUE(service_->configure(ipc::LookupSettings()).ok());
+    client->send(response(1, scram.final(first)));
+    client->send(response(2, scram.final(first)));
+    run_until(4);
+    EXPECT_EQ(std::get<ipc::SaslAnswer>(answers[2]).verdict, SaslVerdict::challenge);
+    EXPECT_EQ(std::get<ipc::SaslAnswer>(answers[3]).verdict, SaslVerdict::failed) << "overheard";
+}
+
+// A listener that was started anew cannot go on with what the former one has begun.
+TEST_F(AuthenticationTest, ExchangesEndWithTheirListener) {
+    const ScramClient scram;
+    std::vector<ipc::LookupToListener> before, after;
+    auto first = connect(before);
+    first->send(start(1, "scram", scram));
+    run_until(1);
+    first.reset();
+    auto second = connect(after);
+    second->send(response(1, scram.final(std::get<ipc::SaslAnswer>(before[0]).challenge)));
+    run_until(1);
+    EXPECT_EQ(std::get<ipc::SaslAnswer>(after[0]).verdict, SaslVerdict::temporary);
 }
 
 TEST_F(AuthenticationTest, NobodyButAListenerCanAsk) {

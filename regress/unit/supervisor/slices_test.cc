@@ -103,5 +103,25 @@ TEST(Slices, TheQueueKnowsItsTimesAndTheNumberOfRelays) {
     EXPECT_EQ(queue.hostname, "mx.example");
 }
 
+TEST(Slices, WhatListenersOffer) {
+    Configuration configuration;
+    Table users;
+    users.is_mapping = true;
+    users.pairs["alice"] = "$6$hash";
+    configuration.tables["users"] = users;
+    users.pairs["bob"] = "SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5";
+    configuration.tables["with scram"] = users;
+    AuthOptions auth;
+    EXPECT_TRUE(mechanisms_of(configuration, auth).empty());
+    auth.mode = AuthMode::optional;
+    auth.credentials = "users";
+    EXPECT_EQ(mechanisms_of(configuration, auth),
+              (std::vector{SaslMechanism::plain, SaslMechanism::login}));
+    auth.credentials = "with scram";
+    EXPECT_EQ(mechanisms_of(configuration, auth),
+              (std::vector{SaslMechanism::scram_sha_256_plus, SaslMechanism::scram_sha_256,
+                           SaslMechanism::plain, SaslMechanism::login}));
+}
+
 } // namespace
 } // namespace postern
