@@ -1,6 +1,7 @@
 // The options of `listen on` by which clients say who they are: auth, auth-optional, senders,
 // received-auth.
 #include "common/config/grammar.h"
+#include "common/smtp/sasl.h"
 
 namespace postern::config {
 
@@ -22,6 +23,21 @@ std::string read_table_name(Grammar& g, std::string_view option, TableUse use,
     return name;
 }
 
+// "<table>" or "dovecot:/path".
+std::string read_credentials_source(Grammar& g, std::string_view keyword) {
+    const Token here = g.in.current();
+    if (!g.in.failed() && here.kind != TokenKind::punctuation && dovecot_socket(here.text)) {
+        const Token source = g.in.value("a source of credentials");
+        if (!is_socket_path(*dovecot_socket(source.text)))
+            g.in.fail(source, "\"dovecot:\" and the absolute path of a socket");
+        return source.text;
+    }
+    return read_table_name(g, keyword, TableUse::credentials,
+                           quoted(keyword) + " needs a <table> of credentials, or "
+                                             "\"dovecot:/path\": the passwords of system users "
+                                             "are not supported by this version");
+}
+
 } // namespace
 
 bool parse_auth_option(Grammar& g, Options& options, AuthOptions& auth) {
@@ -36,10 +52,7 @@ bool parse_auth_option(Grammar& g, Options& options, AuthOptions& auth) {
             return true;
         }
         auth.mode = mode;
-        auth.credentials =
-            read_table_name(g, keyword, TableUse::credentials,
-                            quoted(keyword) + " needs a <table> of credentials: the passwords of "
-                                              "system users are not supported by this version");
+        auth.credentials = read_credentials_source(g, keyword);
         return true;
     }
     if (options.accept("senders")) {

@@ -3,6 +3,7 @@
 
 #include "common/config/table_file.h"
 #include "common/smtp/internationalized.h"
+#include "common/smtp/sasl.h"
 #include "common/smtp/text.h"
 
 namespace postern::config {
@@ -97,9 +98,10 @@ std::string store_inline(Grammar& g, Draft draft) {
     return name;
 }
 
-// Names of that form are those of inline lists.
+// Names of the one form are those of inline lists, and of the other those of credentials that are
+// not in a table.
 bool is_table_name(std::string_view text) {
-    return text.find_first_of("<>") == std::string_view::npos;
+    return text.find_first_of("<>") == std::string_view::npos && !dovecot_socket(text);
 }
 
 } // namespace

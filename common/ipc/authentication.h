@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 #include <variant>
+#include <vector>
 
 #include "common/base/ip_address.h"
 #include "common/base/secret.h"
@@ -23,7 +24,7 @@ inline constexpr uint32_t sender_credit = 4096;
 // Is this the password of this user?
 struct Authenticate {
     uint32_t request = 0;
-    std::string table; // of credentials: the listener's
+    std::string table; // of credentials: the listener's, or a Dovecot (common/smtp/sasl.h)
     std::string user;  // as the client says it
     Secret password;
     IpAddress client;
@@ -54,7 +55,7 @@ struct AuthenticateAnswer {
 struct SaslStart {
     uint32_t request = 0;
     uint64_t exchange = 0; // the session's ID; one that it has begun before is dropped
-    std::string table;     // of credentials: the listener's
+    std::string table;     // as in Authenticate
     SaslMechanism mechanism = SaslMechanism::scram_sha_256;
     Secret response; // the client's first message
     ChannelBindings bindings;
@@ -97,6 +98,14 @@ struct SaslAnswer {
     }
 };
 
+// What a Dovecot has announced, of what we offer. It is told at the beginning, if it is known, and
+// whenever it has changed.
+struct DovecotMechanisms {
+    std::string credentials; // common/smtp/sasl.h
+    std::vector<SaslMechanism> mechanisms;
+    static constexpr auto fields(auto& m) { return std::tie(m.credentials, m.mechanisms); }
+};
+
 // May this user send with this reverse-path?
 struct SenderQuery {
     uint32_t request = 0;
@@ -119,6 +128,6 @@ struct SenderAnswer {
 
 using ListenerToLookup =
     std::variant<RouteQuery, Authenticate, SenderQuery, SaslStart, SaslResponse, SaslCancel>;
-using LookupToListener = std::variant<RouteAnswer, AuthenticateAnswer, SenderAnswer, SaslAnswer>;
+using LookupToListener = std::variant<RouteAnswer, AuthenticateAnswer, SenderAnswer, SaslAnswer, DovecotMechanisms>;
 
 } // namespace postern::ipc

@@ -209,7 +209,7 @@ Command parse_command(std::string_view line, const Extensions& offered) {
     if (equal_ignoring_case(line.substr(0, bdat.size()), bdat))
         return parse_bdat(line.substr(bdat.size()), length);
     const bool is_auth = equal_ignoring_case(verb, "AUTH");
-    if (length > (is_auth ? limits::any_command_line : limits::command_line))
+    if (length > (is_auth ? limits::auth_response_line : limits::command_line))
         return line_too_long();
     for (const Verb& known : verbs) {
         if (!equal_ignoring_case(verb, known.name))

@@ -8,7 +8,8 @@ namespace postern {
 
 namespace {
 
-constexpr std::string_view names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
+constexpr std::string_view names[] = {
+    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN"};
 
 bool has_control(std::string_view text) {
     return std::any_of(text.begin(), text.end(),
@@ -26,6 +27,13 @@ std::optional<SaslMechanism> find_sasl_mechanism(std::string_view name) {
 
 std::string_view to_string(SaslMechanism mechanism) {
     return names[static_cast<size_t>(mechanism)];
+}
+
+std::optional<std::string> dovecot_socket(std::string_view credentials) {
+    constexpr std::string_view prefix = "dovecot:";
+    if (!credentials.starts_with(prefix))
+        return std::nullopt;
+    return std::string(credentials.substr(prefix.size()));
 }
 
 std::string_view SaslExchange::challenge() const {

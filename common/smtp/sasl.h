@@ -16,6 +16,8 @@ namespace postern {
 enum class SaslMechanism : uint8_t {
     scram_sha_256_plus, // RFC 7677, bound to the TLS connection
     scram_sha_256,
+    oauthbearer, // RFC 7628
+    xoauth2,     // the same before it had an RFC
     plain,
     login,
 };
@@ -29,6 +31,10 @@ std::string_view to_string(SaslMechanism mechanism);
 constexpr bool sends_password(SaslMechanism mechanism) {
     return mechanism == SaslMechanism::plain || mechanism == SaslMechanism::login;
 }
+
+// Credentials are those of a table, which is given by name, or those that a Dovecot knows: then they
+// are called "dovecot:" and the path of its authentication socket, which is what this returns.
+std::optional<std::string> dovecot_socket(std::string_view credentials);
 
 // Octets. RFC 4616 2 wants 255 of each accepted; crypt(3) takes passwords of up to 511.
 inline constexpr size_t user_name_limit = 255;

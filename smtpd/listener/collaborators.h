@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/ipc/authentication.h"
@@ -63,6 +64,9 @@ class Accounts {
     virtual Task<ipc::SaslAnswer> start(ipc::SaslStart start, Duration limit) = 0;
     virtual Task<ipc::SaslAnswer> respond(ipc::SaslResponse response, Duration limit) = 0;
     virtual void cancel(uint64_t exchange) = 0;
+    // What a Dovecot has announced last. Nothing: it never has.
+    virtual std::optional<std::vector<SaslMechanism>>
+    announced(const std::string& credentials) const = 0;
     // Without an answer: SenderVerdict::temporary.
     virtual Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) = 0;
 };

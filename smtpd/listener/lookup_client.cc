@@ -19,6 +19,9 @@ void LookupClient::connect(FileDescriptor channel) {
                            [this](ipc::SaslAnswer& answer) {
                                exchanges_.answer(answer.request, std::move(answer));
                            },
+                           [this](ipc::DovecotMechanisms& news) {
+                               announced_[news.credentials] = std::move(news.mechanisms);
+                           },
                            [this](ipc::SenderAnswer& answer) {
                                senders_.answer(answer.request, answer.verdict);
                            },
@@ -80,6 +83,14 @@ Task<ipc::SaslAnswer> LookupClient::respond(ipc::SaslResponse response, Duration
 void LookupClient::cancel(uint64_t exchange) {
     if (channel_)
         channel_->send(ipc::SaslCancel{exchange});
+}
+
+std::optional<std::vector<SaslMechanism>>
+LookupClient::announced(const std::string& credentials) const {
+    const auto found = announced_.find(credentials);
+    if (found == announced_.end())
+        return std::nullopt;
+    return found->second;
 }
 
 Task<ipc::SenderVerdict> LookupClient::check_sender(ipc::SenderQuery query, Duration limit) {

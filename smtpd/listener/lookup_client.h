@@ -2,6 +2,7 @@
 // in time, the answer is "temporary": nobody is refused for our own trouble, and nobody let in.
 #pragma once
 
+#include <map>
 #include <memory>
 
 #include "common/ipc/channel.h"
@@ -25,6 +26,8 @@ class LookupClient final : public Routing, public Accounts {
     Task<ipc::SaslAnswer> start(ipc::SaslStart start, Duration limit) override;
     Task<ipc::SaslAnswer> respond(ipc::SaslResponse response, Duration limit) override;
     void cancel(uint64_t exchange) override;
+    std::optional<std::vector<SaslMechanism>>
+    announced(const std::string& credentials) const override;
     Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) override;
 
   private:
@@ -36,6 +39,8 @@ class LookupClient final : public Routing, public Accounts {
     ipc::Requests<ipc::AuthenticateAnswer> passwords_;
     ipc::Requests<ipc::SaslAnswer> exchanges_;
     ipc::Requests<ipc::SenderVerdict> senders_;
+    // By credentials. It outlives a lookup: the next one has to connect to Dovecot first.
+    std::map<std::string, std::vector<SaslMechanism>> announced_;
     std::unique_ptr<ipc::Channel<ipc::LookupToListener, ipc::ListenerToLookup>> channel_;
 };
 

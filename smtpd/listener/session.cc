@@ -145,12 +145,15 @@ Task<void> Session::converse() {
         if (!talking())
             co_return;
 
-        stream_->limit_input(command_input);
+        // A token in the initial response of AUTH makes a line as long as that of a response.
+        const bool long_lines = offers_auth() && user_.empty();
+        stream_->limit_input(long_lines ? Stream::input_limit : command_input);
         note_memory();
         idle_ = true;
         wait_since(executor().now(), patience::pressed_command);
         Line line = co_await stream_->read_line(
-            limits::any_command_line, pressed() ? patience::pressed_command : patience::command);
+            long_lines ? limits::auth_response_line : limits::any_command_line,
+            pressed() ? patience::pressed_command : patience::command);
         idle_ = false;
         wait_no_more();
         if (line.status == StreamStatus::closed || line.status == StreamStatus::timed_out) {

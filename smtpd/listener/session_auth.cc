@@ -37,7 +37,8 @@ class OpenExchange {
 std::vector<SaslMechanism> Session::mechanisms() const {
     if (!offers_auth())
         return {};
-    std::vector<SaslMechanism> offered = address().mechanisms;
+    std::vector<SaslMechanism> offered =
+        services_.accounts.announced(auth().credentials).value_or(address().mechanisms);
     if (!tls_->bindings.any())
         std::erase(offered, SaslMechanism::scram_sha_256_plus);
     return offered;

@@ -6,6 +6,7 @@
 #include "common/sasl/scram_keys.h"
 #include "common/smtp/address.h"
 #include "common/smtp/internationalized.h"
+#include "common/smtp/sasl.h"
 #include "common/smtp/text.h"
 #include "smtpd/lookup/password.h"
 
@@ -35,6 +36,8 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
     Accounts accounts;
     accounts.decoy_key_ = settings.decoy_key;
     for (const std::string& name : settings.credentials) {
+        if (dovecot_socket(name))
+            continue;
         const Result<const Table*> table = mapping(settings, name);
         if (!table)
             return table.error();

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "common/base/log.h"
+#include "common/net/socket.h"
 #include "smtpd/lookup/scram_server.h"
 #include "smtpd/lookup/users.h"
 
@@ -64,6 +65,15 @@ const char* counter_name(ipc::SaslVerdict verdict) {
 // A part of the processors: mail goes on while somebody tries out passwords.
 unsigned password_threads() { return std::clamp(std::thread::hardware_concurrency() / 2, 1u, 4u); }
 
+Task<DovecotClient::Connected> connect_to_dovecot(EventLoop& loop, std::string path) {
+    Result<FileDescriptor> socket =
+        co_await connect_to_unix(loop, std::move(path), std::chrono::seconds(10));
+    if (!socket)
+        co_return socket.error();
+    std::unique_ptr<Stream> stream = std::make_unique<SocketStream>(loop, std::move(*socket));
+    co_return stream;
+}
+
 Result<bool> user_exists(const std::string& name) {
     Result<bool> exists = system_user_exists(name);
     if (!exists)
@@ -77,7 +87,11 @@ LookupService::LookupService(EventLoop& loop, std::function<void()> on_drained)
     : loop_(loop), on_drained_(std::move(on_drained)), operator_port_(loop, counters_),
       workers_(loop, password_threads(), max_password_checks) {}
 
-LookupService::~LookupService() = default;
+// Nobody is there any more for the last answers.
+LookupService::~LookupService() {
+    peers_.clear();
+    dovecots_.clear();
+}
 
 Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
     Result<Router> router = Router::prepare(settings);
@@ -88,6 +102,7 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
         return accounts.error();
     router_.emplace(std::move(*router));
     accounts_ = *std::move(accounts);
+    keep_dovecots(settings);
     for (auto& [key, peer] : peers_)
         if (peer.other) // listeners ask anew for each recipient
             peer.other->send(ipc::RoutesChanged());
@@ -113,6 +128,7 @@ void LookupService::connect(ipc::Connect connect) {
         peer.exchanges = std::make_unique<Exchanges>(loop_, [this, key](ipc::SaslAnswer answer) {
             answer_exchange(key, std::move(answer));
         });
+        announce(peer);
     } else {
         peer.other = std::make_unique<OtherChannel>(
             loop_, std::move(connect.channel),
@@ -152,6 +168,8 @@ void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
     ++counters_["lookup.passwords"];
     ipc::AuthenticateAnswer answer;
     answer.request = question.request;
+    if (DovecotClient* source = dovecot(question.table))
+        return ask_dovecot(key, *source, std::move(question));
     const uint64_t life = peers_.at(key).life;
     const auto candidate = accounts_.find(question.table, question.user);
     if (!candidate) {
@@ -193,10 +211,65 @@ void LookupService::authenticated(PeerKey key, uint64_t life, ipc::AuthenticateA
     send(key, *peer->second.listener, std::move(answer));
 }
 
+// Those that are wanted still keep their connection.
+void LookupService::keep_dovecots(const ipc::LookupSettings& settings) {
+    std::map<std::string, std::shared_ptr<DovecotClient>> kept;
+    for (const std::string& name : settings.credentials) {
+        const auto path = dovecot_socket(name);
+        if (!path)
+            continue;
+        auto& client = kept[name] = dovecots_[name];
+        if (!client)
+            client = std::make_shared<DovecotClient>(
+                loop_, *path, [this, path = *path] { return connect_to_dovecot(loop_, path); },
+                [this] {
+                    for (auto& [key, peer] : peers_)
+                        if (peer.listener)
+                            announce(peer);
+                });
+    }
+    dovecots_ = std::move(kept);
+}
+
+DovecotClient* LookupService::dovecot(const std::string& credentials) const {
+    const auto found = dovecots_.find(credentials);
+    return found == dovecots_.end() ? nullptr : found->second.get();
+}
+
+void LookupService::announce(Peer& listener) const {
+    for (const auto& [name, client] : dovecots_) {
+        if (client->mechanisms().empty())
+            continue;
+        ipc::DovecotMechanisms news;
+        news.credentials = name;
+        news.mechanisms = client->mechanisms();
+        listener.listener->send(std::move(news));
+    }
+}
+
+void LookupService::ask_dovecot(PeerKey key, DovecotClient& dovecot,
+                                ipc::Authenticate&& question) {
+    const auto done = [this, key, life = peers_.at(key).life,
+                       request = question.request](DovecotClient::Outcome end) {
+        ipc::AuthenticateAnswer answer;
+        answer.request = request;
+        if (end.verdict == ipc::SaslVerdict::ok) {
+            answer.verdict = ipc::Authentication::ok;
+            answer.user = std::move(end.user);
+        } else if (end.verdict == ipc::SaslVerdict::failed) {
+            answer.verdict = ipc::Authentication::failed;
+        }
+        authenticated(key, life, std::move(answer));
+    };
+    check_password_with(dovecot, question.user, question.password, question.client, done);
+}
+
 void LookupService::start_exchange(PeerKey key, ipc::SaslStart&& start) {
     ++counters_["lookup.exchanges"];
     std::unique_ptr<SaslServer> server;
-    if (accounts_.has_scram(start.table))
+    if (const auto source = dovecots_.find(start.table); source != dovecots_.end())
+        server = std::make_unique<DovecotExchange>(source->second, start.mechanism, start.client);
+    else if (accounts_.has_scram(start.table))
         // Asked for within start(): a reload does not come between.
         server = ScramServer::make(start, [this, table = start.table](std::string_view user) {
             return *accounts_.find_scram(table, user);

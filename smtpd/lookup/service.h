@@ -15,6 +15,7 @@
 #include "common/loop/event_loop.h"
 #include "common/process/operator_port.h"
 #include "smtpd/lookup/accounts.h"
+#include "smtpd/lookup/dovecot_client.h"
 #include "smtpd/lookup/exchanges.h"
 #include "smtpd/lookup/password_workers.h"
 #include "smtpd/lookup/route.h"
@@ -54,6 +55,10 @@ class LookupService : Timer {
     ipc::RouteAnswer route(const ipc::RouteQuery& query);
     void dispatch(PeerKey key, ipc::ListenerToLookup&& message);
     void authenticate(PeerKey key, ipc::Authenticate&& question);
+    void keep_dovecots(const ipc::LookupSettings& settings);
+    DovecotClient* dovecot(const std::string& credentials) const;
+    void announce(Peer& listener) const;
+    void ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authenticate&& question);
     void start_exchange(PeerKey key, ipc::SaslStart&& start);
     void answer_exchange(PeerKey key, ipc::SaslAnswer answer);
     void authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer);
@@ -72,6 +77,7 @@ class LookupService : Timer {
     PasswordWorkers workers_;
     uint64_t next_life_ = 1;
     std::map<PeerKey, Peer> peers_;
+    std::map<std::string, std::shared_ptr<DovecotClient>> dovecots_; // by credentials
     bool draining_ = false;
 };
 

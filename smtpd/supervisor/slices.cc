@@ -127,11 +127,14 @@ std::vector<Network> networks_of(const Configuration& configuration, const std::
     return result;
 }
 
-// SCRAM only where somebody can use it.
+// SCRAM only where somebody can use it. For a Dovecot, what every one of them has, until it has
+// announced what else there is.
 std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
                                          const AuthOptions& auth) {
     std::vector<SaslMechanism> mechanisms;
     const auto table = configuration.tables.find(auth.credentials);
+    if (auth.mode != AuthMode::none && dovecot_socket(auth.credentials))
+        return {SaslMechanism::plain, SaslMechanism::login};
     if (auth.mode == AuthMode::none || table == configuration.tables.end())
         return mechanisms;
     const auto& pairs = table->second.pairs;

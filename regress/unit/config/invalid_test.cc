@@ -77,19 +77,21 @@ TEST(Invalid, Auth) {
     const std::string pair = "pki m1 cert /c\npki m1 key /k\n";
     const std::string users = pair + "table users { bob = \"*\" }\ntable list { bob, eve }\n"
                                      "table owners { bob = \"bob@x.example\" }\n";
+    const std::string system_users = ", or \"dovecot:/path\": the passwords of system users are "
+                                     "not supported by this version";
     const std::string hash_expected =
         "needs: the hash of a password, as \"smtpctl encrypt\" makes it: $y$, $2b$, $6$, $5$, "
         "$7$, $argon2id$ or SCRAM-SHA-256$";
     expect_errors({
         {users + "listen on lo tls auth",
-         "f:6:22: \"auth\" needs a <table> of credentials: the passwords of system users are not "
-         "supported by this version"},
+         "f:6:22: \"auth\" needs a <table> of credentials" + system_users},
         {users + "listen on lo tls auth-optional received-auth",
-         "f:6:32: \"auth-optional\" needs a <table> of credentials: the passwords of system users "
-         "are not supported by this version"},
+         "f:6:32: \"auth-optional\" needs a <table> of credentials" + system_users},
         {users + "listen on lo tls auth users",
-         "f:6:23: \"auth\" needs a <table> of credentials: the passwords of system users are not "
-         "supported by this version"},
+         "f:6:23: \"auth\" needs a <table> of credentials" + system_users},
+        {users + "listen on lo tls auth dovecot:run/auth",
+         "f:6:23: found \"dovecot:run/auth\", expected \"dovecot:\" and the absolute path of a "
+         "socket"},
         {users + "listen on lo tls auth <users> auth-optional <users>",
          R"(f:6:31: only one of "auth" and "auth-optional" is possible)"},
         {users + "listen on lo auth <users>",

@@ -135,6 +135,11 @@ void FakeAccounts::cancel(uint64_t exchange) {
     exchanges.erase(exchange);
 }
 
+std::optional<std::vector<SaslMechanism>>
+FakeAccounts::announced(const std::string& credentials) const {
+    return dovecot_socket(credentials) ? dovecot : std::nullopt;
+}
+
 Task<ipc::SenderVerdict> FakeAccounts::check_sender(ipc::SenderQuery query, Duration limit) {
     sender_queries.push_back(query);
     if (silent)

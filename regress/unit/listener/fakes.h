@@ -89,6 +89,7 @@ class FakeAccounts final : public Accounts {
     std::string nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"; // for SCRAM
     bool away = false;
     bool silent = false; // no answer within any limit
+    std::optional<std::vector<SaslMechanism>> dovecot; // what it has announced
     bool forgetful = false; // knows no exchange that has begun
 
     struct Asked {
@@ -104,6 +105,8 @@ class FakeAccounts final : public Accounts {
     Task<ipc::SaslAnswer> start(ipc::SaslStart start, Duration limit) override;
     Task<ipc::SaslAnswer> respond(ipc::SaslResponse response, Duration limit) override;
     void cancel(uint64_t exchange) override;
+    std::optional<std::vector<SaslMechanism>>
+    announced(const std::string& credentials) const override;
     Task<ipc::SenderVerdict> check_sender(ipc::SenderQuery query, Duration limit) override;
 
   private:
