@@ -5,7 +5,7 @@
 // is on disk; until then it is `reporting`, and after a crash it is tried again or found to be
 // reported (BounceCause). One that was delivered and is to be reported is recorded as such, and not
 // delivered again while its report is written; if the machine stops before that record is synced it
-// is delivered again, like any other (DESIGN: "after a crash mail may be sent twice"), and so
+// is delivered again, like any other mail that was delivered just before a crash, and so
 // reported again. While the disk refuses a report, it is written again every minute. A message from
 // the null reverse-path is never answered: its failure is logged, that is all.
 #pragma once
