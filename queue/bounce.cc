@@ -4,8 +4,10 @@
 
 #include "common/base/crc32c.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "common/ipc/submission.h"
 #include "common/mail/message_id.h"
+#include "common/smtp/text.h"
 
 namespace postern {
 
@@ -32,9 +34,11 @@ ipc::ContentTraits traits_of(std::string_view content) {
     return traits;
 }
 
-// ORCPT (RFC 3461 4.2): the type as it is, the address out of xtext.
+// ORCPT (RFC 3461 4.2): the type as it is, the address out of xtext; that of RFC 6533 as it is.
 std::string decode_original_recipient(const std::string& sent) {
     const size_t address = std::min(sent.find(';'), sent.size() - 1) + 1;
+    if (equal_ignoring_case(sent.substr(0, address), "utf-8;"))
+        return sent;
     const auto decoded = decode_xtext(std::string_view(sent).substr(address));
     return decoded ? sent.substr(0, address) + *decoded : sent;
 }
@@ -61,6 +65,7 @@ ipc::Envelope envelope_to(const ipc::Envelope& original, const std::string& host
     envelope.origin.internal = true;
     envelope.origin.local_hostname = hostname;
     envelope.recipients.push_back(original.reverse_path);
+    envelope.parameters.smtp_utf8 = !is_ascii(original.reverse_path);
     envelope.parameters.priority = original.parameters.priority;
     envelope.parameters.require_tls = original.parameters.require_tls; // RFC 8689 5
     return envelope;

@@ -2,9 +2,11 @@
 // that occurs in none of them.
 #include "common/mail/delivery_status.h"
 
+#include "common/base/utf8.h"
 #include "common/mail/date.h"
 #include "common/mail/delivery_status_parts.h"
 #include "common/smtp/text.h"
+#include "common/smtp/utf8_address.h"
 
 #include <algorithm>
 
@@ -39,19 +41,23 @@ const char* action_name(DeliveryAction action) {
 }
 
 // "rfc822;a@b.example" → "rfc822; a@b.example"
-std::string typed_address(std::string_view text) {
+std::string original_address(std::string_view text) {
     const std::size_t semicolon = std::min(text.find(';'), text.size());
+    const std::string_view type = text.substr(0, semicolon);
     const std::string_view address = text.substr(std::min(semicolon + 1, text.size()));
-    return printable(text.substr(0, semicolon)) + "; " +
-           printable(address, longest_original_recipient);
+    const auto utf8 = equal_ignoring_case(type, "utf-8") ? parse_utf8_addr(address) : std::nullopt;
+    return printable(type) + "; " +
+           printable(utf8 ? to_utf8_addr_xtext(*utf8) : address, longest_original_recipient);
 }
 
 void append_recipient(std::string& out, const DeliveryStatusRecipient& recipient,
                       std::chrono::minutes utc_offset) {
     out += "\r\n";
     if (!recipient.original_recipient.empty())
-        append_field(out, "Original-Recipient", typed_address(recipient.original_recipient));
-    append_field(out, "Final-Recipient", "rfc822; " + printable(recipient.final_recipient));
+        append_field(out, "Original-Recipient", original_address(recipient.original_recipient));
+    append_field(
+        out, "Final-Recipient",
+        printable(typed_address(recipient.final_recipient, false), longest_original_recipient));
     append_field(out, "Action", action_name(recipient.action));
     append_field(out, "Status", to_string(status_of(recipient)));
     if (!recipient.remote_mta.empty())
@@ -171,13 +177,22 @@ const char* subject(const DeliveryStatusReport& report) {
                                                          : "Your mail was passed on";
 }
 
+// In UTF-8 if it is so (RFC 6532): the report travels by SMTPUTF8 then.
+std::string address_of_sender(std::string_view to) {
+    std::string out;
+    to = cut_utf8(to, limits::path);
+    while (!to.empty())
+        take_displayable(to, out);
+    return out;
+}
+
 std::string report_header(const DeliveryStatusReport& report, std::string_view boundary,
                           bool eight_bit) {
     const std::string host = host_name(report.reporting_mta);
     std::string out;
     append_field(out, "Date", format_date(report.now, report.utc_offset));
     append_field(out, "From", "Mail Delivery System <MAILER-DAEMON@" + host + '>');
-    append_field(out, "To", '<' + printable(report.to) + '>');
+    append_field(out, "To", '<' + address_of_sender(report.to) + '>');
     append_field(out, "Subject", subject(report));
     append_field(out, "Message-ID", '<' + unique_token(report) + ".report@" + host + '>');
     append_field(out, "Auto-Submitted", "auto-replied"); // RFC 3834 3.1.7

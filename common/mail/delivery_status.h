@@ -1,7 +1,8 @@
 // Delivery status notifications (RFC 3464 in the multipart/report of RFC 6522): the message that
 // tells a sender what became of a message. Pure: time and identity are given, text comes out. All
-// that a next hop or the original message contributed is made harmless: the result is 7-bit, in
-// CRLF form, its lines are short, and no contribution can end a part or begin a field.
+// that a next hop or the original message contributed is made harmless: the result is 7-bit (but
+// for a sender in UTF-8, whom a report reaches by SMTPUTF8, and an original that is returned
+// whole), in CRLF form, its lines are short, and no contribution can end a part or begin a field.
 #pragma once
 
 #include "common/smtp/enhanced_status.h"

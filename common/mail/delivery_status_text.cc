@@ -1,7 +1,9 @@
 // The first part of the notification: what happened, why, and what is to be done, in words.
 #include "common/mail/delivery_status_parts.h"
 
+#include "common/base/utf8.h"
 #include "common/mail/date.h"
+#include "common/smtp/utf8_address.h"
 
 #include <algorithm>
 
@@ -37,7 +39,8 @@ constexpr const char* after_expiry =
     "made. You may send the message again, or reach them in another way.\r\n\r\n";
 
 void append_reason(std::string& out, const DeliveryStatusRecipient& recipient) {
-    out += "  <" + printable(recipient.final_recipient) + ">\r\n";
+    const std::string& address = recipient.final_recipient;
+    out += "  <" + printable(is_ascii(address) ? address : to_utf8_addr_xtext(address)) + ">\r\n";
     std::string reason;
     if (recipient.is_smtp_reply)
         reason = recipient.remote_mta.empty() ? "The next host answered: "

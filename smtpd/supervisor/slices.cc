@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/utf8.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/control_settings.h"
 #include "common/ipc/keyholder_settings.h"

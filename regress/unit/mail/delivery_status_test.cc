@@ -1,5 +1,6 @@
 // The notification as a reader of RFC 3464 and RFC 6522 takes it apart, with tame and with hostile
 // contributions.
+#include "common/base/utf8.h"
 #include "common/mail/delivery_status.h"
 #include "common/mail/header.h"
 
@@ -365,6 +366,22 @@ TEST(DeliveryStatus, QuotedAddressesStayWhatTheyAre) {
     EXPECT_EQ(field(message.header, "To"), '<' + address + '>');
     EXPECT_EQ(field(groups_of(message.parts[1].body).at(1), "Final-Recipient"),
               "rfc822; " + address);
+}
+
+// RFC 6533 3: other recipients' addresses stay 7-bit; the sender's own is what it is.
+TEST(DeliveryStatus, InternationalizedAddresses) {
+    DeliveryStatusRecipient recipient = failed("\xc3\xa5sa@dest.example");
+    recipient.original_recipient = "utf-8;b\xc3\xb6@old.example";
+    DeliveryStatusReport report = report_of({recipient});
+    const std::string plain = write_delivery_status(report);
+    EXPECT_TRUE(is_ascii(plain));
+    const Message message = take_apart(plain);
+    const auto group = groups_of(message.parts[1].body).at(1);
+    EXPECT_EQ(field(group, "Final-Recipient"), "utf-8; \\x{E5}sa@dest.example");
+    EXPECT_EQ(field(group, "Original-Recipient"), "utf-8; b\\x{F6}@old.example");
+    report.to = "j\xc3\xbcrgen@orig.example";
+    EXPECT_EQ(field(take_apart(write_delivery_status(report)).header, "To"),
+              "<j\xc3\xbcrgen@orig.example>");
 }
 
 TEST(DeliveryStatus, LongDiagnosticsAreFolded) {

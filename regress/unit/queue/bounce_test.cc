@@ -51,6 +51,19 @@ TEST(WriteBounce, IsAReportFromNobodyToTheSender) {
     EXPECT_EQ(bounce.message.traits.leading_dot, text.find("\r\n.") != std::string::npos);
 }
 
+TEST(WriteBounce, ASenderInUtf8IsReachedBySmtpUtf8) {
+    StoredMessage message = original();
+    EXPECT_FALSE(write_bounce(1, {2, message, "\r\n"}, {report(0)}, "gateway.example", 0)
+                     .message.envelope.parameters.smtp_utf8);
+    message.envelope.reverse_path = "j\xc3\xbcrgen@from.example";
+    message.envelope.options.push_back({0, {notify::failure, "utf-8;\xc3\xa5@old.example"}});
+    const Bounce bounce = write_bounce(1, {2, message, "\r\n"}, {report(0)}, "gateway.example", 0);
+    EXPECT_TRUE(bounce.message.envelope.parameters.smtp_utf8);
+    EXPECT_TRUE(bounce.message.traits.eight_bit);
+    EXPECT_NE(bounce.content.find("Original-Recipient: utf-8; \\x{E5}@old.example"),
+              std::string::npos);
+}
+
 TEST(WriteBounce, WhatIsReturnedWhole) {
     struct Row {
         const char* what;
