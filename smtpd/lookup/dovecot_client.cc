@@ -115,6 +115,7 @@ Task<std::string> DovecotClient::serve() {
         if (line.status != StreamStatus::ok)
             co_return to_string(line.status);
         const auto reply = dovecot::parse_reply(line.text);
+        stream_->wipe_line(); // a token may be in it
         if (!reply)
             co_return "a malformed line";
         take(*reply);

@@ -15,9 +15,9 @@
 namespace postern::dovecot {
 
 // Octets with the line's end. What Dovecot takes, and what we take from it.
-inline constexpr size_t line_limit = 8192;
+inline constexpr size_t line_limit = 16384;
 // Of a message that fits into such a line, in base64 and beside everything else.
-inline constexpr size_t message_limit = 5632;
+inline constexpr size_t message_limit = 12000;
 
 struct Version {
     uint32_t major = 0;
