@@ -26,9 +26,10 @@ def obstacle(parsed, lab):
     if "peers" in parsed.needs and not os.path.exists(
             os.path.join(lab.build, "peers/bin/smtp-source")):
         return "needs Postfix's smtp-source and smtp-sink, which could not be downloaded"
-    if "dovecot" in parsed.needs and not os.path.exists(
-            os.path.join(lab.build, "peers/bin/dovecot")):
-        return "needs Dovecot, which could not be downloaded"
+    for need, name in ("dovecot", "Dovecot"), ("exim4", "Exim"):
+        if need in parsed.needs and not os.path.exists(
+                os.path.join(lab.build, "peers/bin", need)):
+            return f"needs {name}, which could not be downloaded"
     if "start dns" in uses and dns.find_nsd(lab.build) is None:
         return "needs nsd"
     if not lab.network.isolated and re.search(r"^start sink \w+(?!.* port)", uses, re.MULTILINE) \

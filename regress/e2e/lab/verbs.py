@@ -431,7 +431,7 @@ def run(lab, step, host, command, wanted=0):
     words = shlex.split(command)
     if words[0] in ("smtpd", "smtpctl"):
         words = lab.gateway.command(*words)
-    elif words[0] in ("smtp-source", "smtp-sink", "dovecot"):
+    elif words[0] in ("smtp-source", "smtp-sink", "dovecot", "exim4"):
         words[0] = os.path.join(lab.build, "peers/bin", words[0])  # unpacked, not installed
     judge(lab, step, lab.host(host or "client").run(words, cwd=lab.directory), wanted)
 
