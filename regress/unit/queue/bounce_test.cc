@@ -64,6 +64,26 @@ TEST(WriteBounce, ASenderInUtf8IsReachedBySmtpUtf8) {
               std::string::npos);
 }
 
+TEST(WriteBounce, NamesTheOriginalRecipient) {
+    const std::pair<const char*, const char*> rows[] = {
+        {"rfc822;a+2Bb@orig.example", "rfc822; a+b@orig.example"},
+        {"x-odd;a;b", "x-odd; a;b"},
+        {"utf-8;gr\\x{FC}n@orig.example", "utf-8; gr\\x{FC}n@orig.example"},
+        {"UTF-8;gr\xc3\xbcn@orig.example", "utf-8; gr\\x{FC}n@orig.example"},
+        {"rfc822;gr+C3+BCn@orig.example", "utf-8; gr\\x{FC}n@orig.example"},
+    };
+    for (const auto& [sent, written] : rows) {
+        StoredMessage message = original();
+        message.envelope.options.push_back({0, {notify::unspecified, sent}});
+        const Bounce bounce = write_bounce(0x20, {0x10, message, "Subject: x\r\n\r\n"}, {report(0)},
+                                           "gateway.example", 1795435300);
+        EXPECT_NE(bounce.content.find("\r\nOriginal-Recipient: " + std::string(written) + "\r\n"),
+                  std::string::npos)
+            << sent << " in\n"
+            << bounce.content;
+    }
+}
+
 TEST(WriteBounce, WhatIsReturnedWhole) {
     struct Row {
         const char* what;
