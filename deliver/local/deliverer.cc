@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "deliver/local/content.h"
 #include "deliver/local/exit_status.h"
+#include "deliver/local/mail_loop.h"
 
 namespace postern {
 
@@ -98,12 +99,17 @@ Task<void> Deliverer::run(uint64_t queue, ipc::Deliver order) {
     ipc::Outcome outcome;
     outcome.delivery = order.delivery;
     Result<FileDescriptor> content = open_content(order);
+    Result<std::string> header = content ? read_header(*content) : Result(std::string());
     for (const ipc::DeliveryRecipient& recipient : order.recipients) {
         ipc::RecipientOutcome one;
         if (order.route.kind != ActionKind::maildir)
             one = outcome_of_exit(EX_CONFIG, "not a local delivery");
         else if (!content)
             one = not_now(content.error());
+        else if (!header)
+            one = not_now(header.error());
+        else if (was_delivered_to(*header, recipient.address))
+            one = outcome_of_loop();
         else
             one = co_await store(order, recipient, *content);
         one.index = recipient.index;

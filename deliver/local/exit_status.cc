@@ -58,4 +58,12 @@ ipc::RecipientOutcome outcome_of_exit(int status, std::string_view said) {
     return outcome;
 }
 
+ipc::RecipientOutcome outcome_of_loop() {
+    ipc::RecipientOutcome outcome;
+    outcome.status = RecipientStatus::permanent;
+    outcome.enhanced = "5.4.6";
+    outcome.diagnostic = "mail forwarding loop: it was delivered to this address before";
+    return outcome;
+}
+
 } // namespace postern

@@ -19,4 +19,7 @@ inline constexpr size_t helper_output_limit = 1024;
 // one harmless line.
 ipc::RecipientOutcome outcome_of_exit(int status, std::string_view said);
 
+// A recipient whose mailbox has had this message before (RFC 3463: 5.4.6).
+ipc::RecipientOutcome outcome_of_loop();
+
 } // namespace postern

@@ -117,6 +117,23 @@ TEST_F(DelivererTest, EachRecipientHasItsOwnCopyAndOutcome) {
     EXPECT_EQ(recipients[2].index, 5u);
 }
 
+// It has been in this mailbox before: somebody sends it back. Others of its recipients have not
+// seen it.
+TEST_F(DelivererTest, AForwardingLoopEndsHere) {
+    ipc::Deliver looping = order(9, {"alice@here.test", "bob@here.test"});
+    looping.content.bytes = "Received: x\r\nDelivered-To: Alice@here.test\r\n\r\nbody\r\n";
+    ASSERT_TRUE(deliverer_.deliver(std::move(looping)));
+    time_.run();
+    ASSERT_EQ(spawned_.size(), 1u);
+    EXPECT_EQ(spawned_[0].recipient, "bob@here.test");
+    end(0, 0);
+    const auto& recipients = outcomes_.at(0).recipients;
+    EXPECT_EQ(recipients.at(0).status, RecipientStatus::permanent);
+    EXPECT_EQ(recipients.at(0).enhanced, "5.4.6");
+    EXPECT_EQ(recipients.at(1).status, RecipientStatus::delivered);
+    EXPECT_EQ(counters_["local.permanent"], 1u);
+}
+
 TEST_F(DelivererTest, SaysWhyAHelperDidNotStart) {
     deliver(1);
     end(0, 75, "", "there is no user alice");
