@@ -11,6 +11,7 @@ namespace {
 
 // RFC 5321 4.5.3.1 has 256 for a path; quoting cannot make one longer than this.
 constexpr size_t path_limit = 1024;
+constexpr size_t domain_limit = 255; // 4.5.3.1.2
 // Seconds that a message can be held for (RFC 4865): ten years, as the configuration allows at
 // most.
 constexpr WallTime longest_release = WallTime{10} * 366 * 86400;
@@ -55,8 +56,9 @@ bool sane(const ipc::Submit& submit, bool has_file, WallTime now) {
 
 } // namespace
 
-Intake::Intake(Executor& executor, Spool& spool, Recorder& recorder, Accept accept)
-    : executor_(executor), spool_(spool), recorder_(recorder), accept_(std::move(accept)) {}
+Intake::Intake(Executor& executor, Spool& spool, Recorder& recorder, Accept accept, Wake wake)
+    : executor_(executor), spool_(spool), recorder_(recorder), accept_(std::move(accept)),
+      wake_(std::move(wake)) {}
 
 void Intake::connect(uint32_t listener, Send send) {
     auto& [life, state] = listeners_[listener];
@@ -80,6 +82,7 @@ bool Intake::handle(uint32_t index, ipc::ListenerToQueue message) {
                 listener.files.erase(abandon.request);
                 return true;
             },
+            [&](ipc::Wake& question) { return wake(index, listener, question); },
         },
         message);
 }
@@ -156,6 +159,27 @@ Result<Ticket> Intake::append(uint64_t id, std::string_view payload, ContentFile
         return spool_.append_message(id, payload, std::move(file), submit.file_length,
                                      submit.file_checksum);
     return spool_.append_message(id, payload, submit.content.bytes);
+}
+
+bool Intake::wake(uint32_t index, Listener& listener, const ipc::Wake& question) {
+    if (question.domain.empty() || question.domain.size() > domain_limit ||
+        listener.open() >= ipc::submission_credit ||
+        !listener.submitted.insert(question.request).second)
+        return false;
+    const uint64_t life = listeners_.at(index).first;
+    const auto reply = [this, index, life, request = question.request](ipc::WakeResult result,
+                                                                       uint32_t messages) {
+        ipc::Woken woken;
+        woken.request = request;
+        woken.result = result;
+        woken.messages = messages;
+        answer(index, life, request, woken);
+    };
+    if (closed_)
+        reply(ipc::WakeResult::too_soon, 0);
+    else
+        wake_(question, reply);
+    return true;
 }
 
 void Intake::answer(uint32_t index, uint64_t life, uint32_t request, ipc::QueueToListener answer) {

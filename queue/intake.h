@@ -26,7 +26,11 @@ class Intake {
     using Accept =
         std::function<void(uint64_t id, std::string payload, StoredMessage message, uint64_t size)>;
 
-    Intake(Executor& executor, Spool& spool, Recorder& recorder, Accept accept);
+    using Wake = std::function<void(const ipc::Wake& question,
+                                    std::function<void(ipc::WakeResult, uint32_t)> answer)>;
+
+    // `wake` is asked to try mail for a domain now.
+    Intake(Executor& executor, Spool& spool, Recorder& recorder, Accept accept, Wake wake);
 
     void set_size_limit(uint64_t bytes) { size_limit_ = bytes; }
     // Nothing is accepted any more: the spool is closed.
@@ -49,6 +53,7 @@ class Intake {
 
     bool open_file(Listener& listener, const ipc::ContentFileRequest& request);
     bool submit(uint32_t index, Listener& listener, ipc::Submit submit);
+    bool wake(uint32_t index, Listener& listener, const ipc::Wake& question);
     Result<Ticket> append(uint64_t id, std::string_view payload, ContentFile file,
                           const ipc::Submit& submit);
     void answer(uint32_t index, uint64_t life, uint32_t request, ipc::QueueToListener answer);
@@ -58,6 +63,7 @@ class Intake {
     Spool& spool_;
     Recorder& recorder_;
     Accept accept_;
+    Wake wake_;
     uint64_t size_limit_ = 0;
     bool closed_ = false;
     std::map<uint32_t, std::pair<uint64_t, Listener>> listeners_; // with a number for each life

@@ -70,11 +70,15 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
                      job_settled(job, down, std::move(outcomes));
                  },
                  [this](Job& job) { job_lost(job); }}),
-      intake_(executor, spool, recorder_,
-              [this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
-                  ++counters_["queue.accepted"];
-                  accept(id, payload, message, size);
-              }) {
+      intake_(
+          executor, spool, recorder_,
+          [this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
+              ++counters_["queue.accepted"];
+              accept(id, payload, message, size);
+          },
+          [this](const ipc::Wake& question, Waker::Answer answer) {
+              waker_.wake(question, std::move(answer));
+          }) {
     configure(settings);
 }
 

@@ -31,6 +31,7 @@
 #include "queue/scheduler.h"
 #include "queue/settlement.h"
 #include "queue/spool/spool.h"
+#include "queue/waker.h"
 
 namespace postern {
 
@@ -139,6 +140,7 @@ class Queue {
     ContentCheck content_check_;
     Dispatch dispatch_;
     Intake intake_;
+    Waker waker_{*this};
     std::function<void()> drained_;
     bool draining_ = false;
     Turn turn_{*this};

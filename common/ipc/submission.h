@@ -1,4 +1,5 @@
-// Between a listener and the queue: a message is handed over, and answered for.
+// Between a listener and the queue: a message is handed over, and answered for; a domain's mail is
+// asked for.
 //
 // The listener has at most `submission_credit` requests open; the queue ends a listener that has
 // more.
@@ -69,7 +70,29 @@ struct Refused {
     }
 };
 
-using ListenerToQueue = std::variant<ContentFileRequest, Submit, Abandon>;
-using QueueToListener = std::variant<ContentFile, Durable, Refused>;
+// Mail for this domain is to be tried now (RFC 1985). Answered by Woken.
+struct Wake {
+    uint32_t request = 0;
+    std::string domain;      // lower case
+    bool subdomains = false; // of those below it as well
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.domain, m.subdomains); }
+};
+
+enum class WakeResult : uint8_t {
+    started,  // `messages` of those that waited are tried now
+    nothing,  // no mail waits for it
+    too_soon, // it was asked for a short while ago, or too much is asked for at once
+};
+constexpr WakeResult last_enumerator(WakeResult) { return WakeResult::too_soon; }
+
+struct Woken {
+    uint32_t request = 0;
+    WakeResult result = WakeResult::too_soon;
+    uint32_t messages = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.result, m.messages); }
+};
+
+using ListenerToQueue = std::variant<ContentFileRequest, Submit, Abandon, Wake>;
+using QueueToListener = std::variant<ContentFile, Durable, Refused, Woken>;
 
 } // namespace postern::ipc

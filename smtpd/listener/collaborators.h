@@ -43,6 +43,8 @@ class Submission {
     // time, or the queue has died; the message may have been kept all the same.
     virtual Task<std::optional<Answer>>
     submit(ipc::Submit message, std::unique_ptr<ContentFile> file, Duration limit) = 0;
+    // Nothing: no answer came in time, or the queue has died.
+    virtual Task<std::optional<ipc::Woken>> wake(ipc::Wake question, Duration limit) = 0;
 };
 
 // Says what a recipient is.

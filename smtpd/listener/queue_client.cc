@@ -160,4 +160,17 @@ QueueClient::submit(ipc::Submit message, std::unique_ptr<ContentFile> file, Dura
     co_return std::nullopt; // a file is no answer to this
 }
 
+Task<std::optional<ipc::Woken>> QueueClient::wake(ipc::Wake question, Duration limit) {
+    const TimePoint end = loop_.now() + limit;
+    std::unique_ptr<Share> share = co_await take_share(loop_, messages_, limit);
+    if (!share || !channel_)
+        co_return std::nullopt;
+    std::optional<Reply> reply = co_await questions_.ask(
+        std::move(question), [this](ipc::Wake asked) { send(std::move(asked)); },
+        end - loop_.now());
+    if (!reply || !std::holds_alternative<ipc::Woken>(*reply))
+        co_return std::nullopt;
+    co_return std::get<ipc::Woken>(*reply);
+}
+
 } // namespace postern::listener

@@ -29,6 +29,7 @@ class QueueClient final : public Submission {
     Task<OpenedFile> open_content_file(Duration limit) override;
     Task<std::optional<Answer>> submit(ipc::Submit message, std::unique_ptr<ContentFile> file,
                                        Duration limit) override;
+    Task<std::optional<ipc::Woken>> wake(ipc::Wake question, Duration limit) override;
 
     uint32_t open_files() const { return files_.used; }
 

@@ -219,6 +219,42 @@ TEST_F(QueueClientTest, NonsenseIsNoAnswer) {
     EXPECT_FALSE(answers[0]);
 }
 
+TEST_F(QueueClientTest, ADomainsMailIsAskedFor) {
+    client.connect(queue.connect());
+    std::vector<std::optional<ipc::Woken>> woken;
+    auto ask = [](QueueClient& client, std::vector<std::optional<ipc::Woken>>& woken,
+                  Duration limit) -> Task<void> {
+        ipc::Wake question;
+        question.domain = "dest.example";
+        woken.push_back(co_await client.wake(std::move(question), limit));
+    };
+    tasks.spawn(ask(client, woken, 1min));
+    ASSERT_TRUE(wait([&] { return queue.inbox.size() == 1; }));
+    EXPECT_EQ(queue.got<ipc::Wake>(0).domain, "dest.example");
+    ipc::Woken answer;
+    answer.request = queue.got<ipc::Wake>(0).request;
+    answer.result = ipc::WakeResult::started;
+    answer.messages = 7;
+    queue.send(answer);
+    ASSERT_TRUE(wait([&] { return woken.size() == 1; }));
+    EXPECT_EQ(woken[0]->messages, 7u);
+    // In vain: it is silent, answers something else, or dies.
+    tasks.spawn(ask(client, woken, 20ms));
+    ASSERT_TRUE(wait([&] { return woken.size() == 2; }));
+    tasks.spawn(ask(client, woken, 1min));
+    ASSERT_TRUE(wait([&] { return queue.inbox.size() == 3; }));
+    ipc::Durable wrong;
+    wrong.request = queue.got<ipc::Wake>(2).request;
+    queue.send(wrong);
+    ASSERT_TRUE(wait([&] { return woken.size() == 3; }));
+    tasks.spawn(ask(client, woken, 1min));
+    ASSERT_TRUE(wait([&] { return queue.inbox.size() == 4; }));
+    queue.channel.reset();
+    ASSERT_TRUE(wait([&] { return woken.size() == 4; }));
+    for (size_t i : {1u, 2u, 3u})
+        EXPECT_FALSE(woken[i]) << i;
+}
+
 TEST(LookupClientTest, VerdictsAndSilence) {
     EventLoop loop;
     LookupClient client(loop);

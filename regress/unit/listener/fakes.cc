@@ -55,6 +55,19 @@ FakeQueue::submit(ipc::Submit submit, std::unique_ptr<ContentFile> file, Duratio
     co_return Answer(durable);
 }
 
+Task<std::optional<ipc::Woken>> FakeQueue::wake(ipc::Wake question, Duration limit) {
+    co_await executor_.sleep(silent ? limit : delay);
+    if (silent || gone)
+        co_return std::nullopt;
+    ipc::Woken woken;
+    woken.messages = waiting[question.domain];
+    woken.result = woken_lately     ? ipc::WakeResult::too_soon
+                   : woken.messages ? ipc::WakeResult::started
+                                    : ipc::WakeResult::nothing;
+    wakes.push_back(std::move(question));
+    co_return woken;
+}
+
 Task<ipc::RouteVerdict> FakeLookup::route(ipc::RouteQuery query, Duration limit) {
     queries.push_back(query);
     most_at_once = std::max(most_at_once, ++now_);

@@ -41,6 +41,8 @@ class FakeQueue final : public Submission {
     bool silent = false;    // no answer within any limit
     bool disk_full = false; // writing to its files fails
     Duration delay{0};
+    std::map<std::string, uint32_t> waiting; // messages, by the domain that may ask for them
+    bool woken_lately = false;
 
     // What it got.
     struct Message {
@@ -51,10 +53,12 @@ class FakeQueue final : public Submission {
     std::vector<Message> messages;
     int files_opened = 0;
     int files_given_back = 0;
+    std::vector<ipc::Wake> wakes;
 
     Task<OpenedFile> open_content_file(Duration limit) override;
     Task<std::optional<Answer>> submit(ipc::Submit message, std::unique_ptr<ContentFile> file,
                                        Duration limit) override;
+    Task<std::optional<ipc::Woken>> wake(ipc::Wake question, Duration limit) override;
 
   private:
     Executor& executor_;
