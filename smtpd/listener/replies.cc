@@ -144,6 +144,8 @@ Reply tls_first() {
     return Reply(530, status::other_security, "Must issue a STARTTLS command first");
 }
 Reply tls_already() { return Reply(503, status::invalid_command, "TLS is in use already"); }
+Reply no_service() { return Reply(503, status::invalid_command, "No service here: QUIT is all"); }
+
 Reply tls_unavailable() {
     return Reply(454, status::other_security.as(4), "TLS not available due to temporary reason");
 }
@@ -263,8 +265,8 @@ Reply too_busy(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Too busy to wait: connect again");
 }
 Reply proxies_only(std::string_view hostname) {
-    return Reply(554, status::not_authorized,
-                 std::string(hostname) + " Only this server's proxies may connect here");
+    return closing(hostname, status::not_authorized.as(4),
+                   "Only this server's proxies may connect here");
 }
 Reply too_many_sessions(std::string_view hostname) {
     return closing(hostname, status::not_accepting_mail, "Too many sessions: connect again later");

@@ -52,6 +52,7 @@ Reply recipient_after_chunk();
 Reply no_valid_recipients();
 Reply tls_first(); // RFC 3207 4
 Reply tls_already();
+Reply no_service(); // RFC 5321 3.1: after a greeting that refuses
 
 // Of AUTH (RFC 4954 4, 6).
 Reply encryption_required();

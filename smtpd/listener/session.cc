@@ -120,11 +120,12 @@ Task<void> Session::run() {
         co_await leave();
         co_return;
     }
-    tasks_.spawn(learn_reverse_name());
     if (connection_.spoke_early) {
         ++services_.counters.early_talkers;
-        close_with(replies::spoke_early(hostname()));
-    } else if (!gone_) {
+        refused_ = true;
+        say(replies::spoke_early(hostname()));
+    } else {
+        tasks_.spawn(learn_reverse_name());
         say(replies::greeting(hostname()));
     }
     co_await converse();
@@ -167,7 +168,9 @@ Task<void> Session::converse() {
             co_await settle_recipients();
         if (!talking())
             co_return;
-        if (needs_tls(command))
+        if (refused_)
+            turn_down(command);
+        else if (needs_tls(command))
             complain(replies::tls_first());
         else if (needs_authentication(command))
             complain(replies::authentication_required());
@@ -186,6 +189,14 @@ Task<void> Session::converse() {
         else
             execute(command);
     }
+}
+
+// RFC 5321 3.1: after a greeting that refuses there is nothing but QUIT.
+void Session::turn_down(const Command& command) {
+    if (std::holds_alternative<QuitCommand>(command))
+        return execute(command);
+    const auto* error = std::get_if<CommandError>(&command);
+    complain(replies::no_service(), error && error->out_of_step);
 }
 
 // A client that sends and sends, without reading our replies or leaving others a turn.

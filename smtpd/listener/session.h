@@ -146,6 +146,7 @@ class Session {
     void wait_since(TimePoint since, Duration pressed_patience);
     void wait_no_more();
     Task<void> learn_reverse_name();
+    void turn_down(const Command& command);
     const AuthOptions& auth() const { return address().auth; }
 
     Extensions offered() const;
@@ -258,6 +259,7 @@ class Session {
     std::unique_ptr<const TlsFacts> tls_; // null: the session is not encrypted
     std::string user_;                    // authenticated as; empty: not
     uint32_t auth_failures_ = 0;
+    bool refused_ = false; // in the greeting: only QUIT is waited for
     bool first_line_ = true;
     bool idle_ = false; // waiting for a command
     bool draining_ = false;

@@ -202,11 +202,41 @@ TEST_F(Commands, WhoTalksBeforeTheGreetingIsSentAway) {
     play(R"(
         S: 554 5.5.1 mx.test.example Wait for the greeting *
         C: EHLO client.example
-        silence
+        C: MAIL FROM:<a@client.example>
+        S: 503 5.5.1 No service here*
+        S: 503 5.5.1 *
+        open
+        C: NOOP
+        S: 503 5.5.1 *
+        C: QUIT
+        S: 221 2.0.0 *
         closed
     )");
     EXPECT_EQ(counters.early_talkers, 1u);
 }
+    EXPECT_EQ(resolver.questions, 0);
+}
+
+TEST_F(Commands, WhoIsSentAwayAndStaysHasNoMorePatienceThanOthers) {
+    spoke_early = true;
+    play(R"(
+        S: 554 5.5.1 *
+        C: NOOP
+        C: NOOP
+        C: NOOP
+        C: NOOP
+        C: NOOP
+        C: NOOP
+        S: 503 5.5.1 *
+        S: 503 5.5.1 *
+        S: 503 5.5.1 *
+        S: 503 5.5.1 *
+        S: 503 5.5.1 *
+        S: 421 4.7.0 *
+        closed
+    )");
+    connect();
+    play("S: 554 5.5.1 *\npass 5m\nS: 421 4.4.2 *\nclosed");
 
 TEST_F(Commands, AWebBrowserIsSentAway) {
     play(R"(

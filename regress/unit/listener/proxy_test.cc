@@ -93,6 +93,9 @@ TEST_F(Proxied, EarlyTalkersAreSeenBehindTheHeader) {
         C: PROXY TCP4 198.51.100.7 192.0.2.1 4711 25
         C: EHLO client.example
         S: 554 5.5.1 *
+        S: 503 5.5.1 *
+        C: QUIT
+        S: 221 *
         closed
     )");
 }
