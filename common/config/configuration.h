@@ -180,6 +180,7 @@ struct Listen {
     std::string proxy_from; // table of the proxies' networks; empty: loopback addresses only
     AuthOptions auth;
     ExtensionOptions extensions;
+    std::string normalise_from; // table of networks whose bare CR and LF are line ends; empty: none
     uint32_t line = 0;
 };
 

@@ -1,5 +1,5 @@
 // `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …] [auth …] [proxy …] [no-dsn]
-// [binarymime]`
+// [binarymime] [normalise-from NETWORKS]`
 #include "common/config/grammar.h"
 
 #include <algorithm>
@@ -71,6 +71,8 @@ void parse_listen(Grammar& g) {
         } else if (options.accept("proxy-from")) {
             proxy_from = g.in.position();
             listen.proxy_from = read_table(g, TableUse::networks, "proxy-from");
+        } else if (options.accept("normalise-from")) {
+            listen.normalise_from = read_table(g, TableUse::networks, "normalise-from");
         } else if (!parse_tls_option(g, options, listen.tls) &&
                    !parse_auth_option(g, options, listen.auth)) {
             g.in.refuse({"filter", "hostnames", "inet4", "inet6", "mask-src"});

@@ -24,9 +24,10 @@ struct ListenAddress {
     ProxyProtocol proxy = ProxyProtocol::none;
     std::vector<Network> proxies{}; // trusted to say who the client is, besides loopback addresses
     std::vector<SaslMechanism> mechanisms{}; // that EHLO names, in this order
+    std::vector<Network> normalise_from{}; // their bare CR and LF become CRLF
     static constexpr auto fields(auto& m) {
         return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.auth, m.extensions, m.proxy,
-                        m.proxies, m.mechanisms);
+                        m.proxies, m.mechanisms, m.normalise_from);
     }
 };
 

@@ -201,7 +201,9 @@ class Session {
     // session_mail.cc
     Task<void> receive_message();
     Task<void> settle(ContentSink& sink);
-    Task<bool> read_content(DataDecoder& decoder, ContentSink& sink);
+    Task<bool> read_content(DataDecoder& decoder, NormalisedContent* normalised,
+                            ContentSink& sink);
+    bool trusted_line_ends() const;
     bool too_slow(TimePoint start, uint64_t size) const;
     Task<bool> more_content(TimePoint start, uint64_t size);
     ContentFacts::Options content_options() const;

@@ -32,7 +32,7 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
     }
     if (!transaction_->chunks) {
         transaction_->chunks = std::make_unique<ChunkedContent>(
-            content_options(), services_.submission, executor().now());
+            content_options(), trusted_line_ends(), services_.submission, executor().now());
         begin_content(transaction_->chunks->sink);
         if (out_of_memory())
             co_return co_await refuse_first_chunk(bdat);
@@ -42,15 +42,15 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
     if (!whole)
         co_return;
     if (bdat.last && !binary())
-        content.decoder.finish([&](std::string_view ending) { content.sink.append(ending); });
+        content.finish();
     if (!bdat.last && bdat.size < Budget::small_chunk)
         budget_.idle_command();
-    if (std::optional<Reply> refusal = judge(content.decoder, content.sink)) {
+    if (std::optional<Reply> refusal = judge(content.facts(), content.sink)) {
         content.sink.discard();
-        refuse_message(*refusal, content.decoder.size());
+        refuse_message(*refusal, content.facts().size());
         content.failure = std::move(refusal);
     } else if (bdat.last) {
-        co_await submit(content.decoder, content.sink);
+        co_await submit(content.facts(), content.sink);
     } else {
         say(replies::chunk_taken(bdat.size));
     }
@@ -96,10 +96,10 @@ Task<bool> Session::read_chunk(ChunkedContent& content, uint64_t octets) {
     while (octets > 0) {
         const std::string_view piece =
             stream_->input().substr(0, std::min<uint64_t>(octets, decode_step));
-        content.decoder.decode(piece, [&](std::string_view part) { content.sink.append(part); });
+        content.append(piece);
         octets -= piece.size();
         stream_->consume(piece.size());
-        if (content.decoder.too_big())
+        if (content.facts().too_big())
             content.sink.discard();
         note_memory();
         if (services_.pressure.memory_full())

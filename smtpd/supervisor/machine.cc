@@ -134,6 +134,7 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             entry.mechanisms = mechanisms_of(configuration, listen.auth);
             entry.proxy = listen.proxy;
             entry.proxies = networks_of(configuration, listen.proxy_from);
+            entry.normalise_from = networks_of(configuration, listen.normalise_from);
             all.push_back(std::move(entry));
         }
     }

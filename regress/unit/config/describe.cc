@@ -193,6 +193,8 @@ std::string describe(const Configuration& configuration) {
             out << (listen.proxy == ProxyProtocol::only_v2 ? " proxy-v2" : " proxy");
         if (!listen.proxy_from.empty())
             out << " proxy-from " << listen.proxy_from;
+        if (!listen.normalise_from.empty())
+            out << " normalise-from " << listen.normalise_from;
         if (!listen.extensions.dsn)
             out << " no-dsn";
         if (!listen.extensions.smtp_utf8)

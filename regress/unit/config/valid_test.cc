@@ -206,6 +206,8 @@ TEST(Valid, Listen) {
         {"listen on lo tag Inside hostname mx.example.org port 26",
          "1: listen lo 26 hostname mx.example.org tag Inside\n"},
         {"listen on lo port 1\nlisten on lo port 65535", "1: listen lo 1\n2: listen lo 65535\n"},
+        {"table n { 192.0.2.0/24, ::1 }\nlisten on lo normalise-from <n>",
+         "2: listen lo 25 normalise-from n\ntable n list [192.0.2.0/24|::1]\n"},
     });
 }
 
