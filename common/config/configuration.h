@@ -180,7 +180,12 @@ struct Listen {
     std::string proxy_from; // table of the proxies' networks; empty: loopback addresses only
     AuthOptions auth;
     ExtensionOptions extensions;
-    std::string normalise_from; // table of networks whose bare CR and LF are line ends; empty: none
+    bool lmtp = false; // LMTP (RFC 2033) rather than SMTP
+    bool vrfy = false; // VRFY says whether there is a mailbox
+    // Names of tables; empty: there are none.
+    std::string xclient_from;   // networks that may say XCLIENT
+    std::string normalise_from; // networks whose bare CR and LF are line ends
+    std::string etrn;           // domains that ETRN (RFC 1985) is for
     uint32_t line = 0;
 };
 

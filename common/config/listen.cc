@@ -1,5 +1,5 @@
 // `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …] [auth …] [proxy …] [no-dsn]
-// [binarymime] [normalise-from NETWORKS]`
+// [binarymime] [lmtp] [vrfy] [etrn DOMAINS] [normalise-from NETWORKS] [xclient-from NETWORKS]`
 #include "common/config/grammar.h"
 
 #include <algorithm>
@@ -13,6 +13,7 @@ namespace {
 constexpr size_t tag_limit = 31; // bytes, as in OpenSMTPD
 constexpr uint16_t smtp_port = 25;
 constexpr uint16_t smtps_port = 465;
+constexpr uint16_t lmtp_port = 24;
 
 bool is_tag(std::string_view text) {
     return text.size() <= tag_limit && !check_table_value(TableUse::tags, text);
@@ -35,6 +36,27 @@ std::optional<std::string> parse_listen_on(std::string_view text) {
     if (!name && is_interface_name(text))
         name = text;
     return name;
+}
+
+uint16_t default_port(const Listen& listen) {
+    if (listen.lmtp)
+        return lmtp_port;
+    return listen.tls.mode == TlsMode::implicit ? smtps_port : smtp_port;
+}
+
+// What is for some clients or domains only.
+bool parse_service_option(Grammar& g, Options& options, Listen& listen) {
+    if (options.accept("vrfy"))
+        listen.vrfy = true;
+    else if (options.accept("etrn"))
+        listen.etrn = read_table(g, TableUse::domains, "etrn");
+    else if (options.accept("normalise-from"))
+        listen.normalise_from = read_table(g, TableUse::networks, "normalise-from");
+    else if (options.accept("xclient-from"))
+        listen.xclient_from = read_table(g, TableUse::networks, "xclient-from");
+    else
+        return false;
+    return true;
 }
 
 } // namespace
@@ -63,6 +85,8 @@ void parse_listen(Grammar& g) {
             listen.extensions.smtp_utf8 = false;
         } else if (options.accept("binarymime")) {
             listen.extensions.binary_mime = true;
+        } else if (options.accept("lmtp")) {
+            listen.lmtp = true;
         } else if (options.accept("proxy")) {
             if (listen.proxy == ProxyProtocol::none)
                 listen.proxy = ProxyProtocol::v1_or_v2;
@@ -71,9 +95,8 @@ void parse_listen(Grammar& g) {
         } else if (options.accept("proxy-from")) {
             proxy_from = g.in.position();
             listen.proxy_from = read_table(g, TableUse::networks, "proxy-from");
-        } else if (options.accept("normalise-from")) {
-            listen.normalise_from = read_table(g, TableUse::networks, "normalise-from");
-        } else if (!parse_tls_option(g, options, listen.tls) &&
+        } else if (!parse_service_option(g, options, listen) &&
+                   !parse_tls_option(g, options, listen.tls) &&
                    !parse_auth_option(g, options, listen.auth)) {
             g.in.refuse({"filter", "hostnames", "inet4", "inet6", "mask-src"});
             g.in.fail();
@@ -83,7 +106,10 @@ void parse_listen(Grammar& g) {
     check_auth_options(g, place, listen.auth, listen.tls);
     if (g.in.failed())
         return;
-    listen.port = port.value_or(listen.tls.mode == TlsMode::implicit ? smtps_port : smtp_port);
+    listen.port = port.value_or(default_port(listen));
+    if (listen.lmtp && listen.port == smtp_port)
+        return g.in.fail(place, "LMTP is not spoken on port 25, where others expect SMTP "
+                                "(RFC 2033 5)");
     if (proxy_from && listen.proxy == ProxyProtocol::none)
         return g.in.fail(*proxy_from, "\"proxy-from\" without \"proxy\" or \"proxy-v2\"");
     if (listen.proxy != ProxyProtocol::none && listen.tls.mode == TlsMode::implicit)

@@ -24,10 +24,15 @@ struct ListenAddress {
     ProxyProtocol proxy = ProxyProtocol::none;
     std::vector<Network> proxies{}; // trusted to say who the client is, besides loopback addresses
     std::vector<SaslMechanism> mechanisms{}; // that EHLO names, in this order
-    std::vector<Network> normalise_from{}; // their bare CR and LF become CRLF
+    bool lmtp = false;                       // RFC 2033
+    bool vrfy = false;                       // it says whether there is a mailbox
+    std::vector<Network> xclient_from{};     // trusted to say XCLIENT
+    std::vector<Network> normalise_from{};   // their bare CR and LF become CRLF
+    std::vector<std::string> etrn{};         // patterns of the domains that ETRN is for
     static constexpr auto fields(auto& m) {
         return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.auth, m.extensions, m.proxy,
-                        m.proxies, m.mechanisms, m.normalise_from);
+                        m.proxies, m.mechanisms, m.lmtp, m.vrfy, m.xclient_from, m.normalise_from,
+                        m.etrn);
     }
 };
 

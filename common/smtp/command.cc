@@ -162,15 +162,34 @@ Command parse_help(std::string_view argument, std::string_view) {
     return is_plain(argument) ? Command(HelpCommand{std::string(argument)}) : not_plain();
 }
 
+// RFC 1985 5: a node, "@" and a domain, or "#" and the name of a queue.
+Command parse_etrn(std::string_view argument, std::string_view) {
+    EtrnCommand etrn{};
+    etrn.is_queue = argument.starts_with('#');
+    etrn.subdomains = argument.starts_with('@');
+    if (etrn.is_queue || etrn.subdomains)
+        argument.remove_prefix(1);
+    if (etrn.is_queue && !argument.empty() && is_plain(argument))
+        return etrn;
+    if (etrn.is_queue || !is_domain(argument))
+        return bad_arguments("Syntax: ETRN domain");
+    etrn.domain = ascii_lower(argument);
+    return etrn;
+}
+
 using Parse = Command (*)(std::string_view argument, std::string_view verb);
+enum class Protocol : std::uint8_t { any, smtp, lmtp };
 struct Verb {
     std::string_view name;
     Parse parse; // null: known, but not implemented (RFC 5321 4.2.4: 502)
+    Protocol protocol = Protocol::any;
+    bool Extensions::*offered = nullptr; // implemented only where this is
 };
 
 constexpr Verb verbs[] = {
-    {"EHLO", parse_hello<EhloCommand>},
-    {"HELO", parse_hello<HeloCommand>},
+    {"EHLO", parse_hello<EhloCommand>, Protocol::smtp},
+    {"HELO", parse_hello<HeloCommand>, Protocol::smtp},
+    {"LHLO", parse_hello<EhloCommand>, Protocol::lmtp}, // RFC 2033 4.1
     {"DATA", parse_bare<DataCommand>},
     {"RSET", parse_bare<RsetCommand>},
     {"QUIT", parse_bare<QuitCommand>},
@@ -180,7 +199,8 @@ constexpr Verb verbs[] = {
     {"VRFY", parse_query<VrfyCommand>},
     {"EXPN", parse_query<ExpnCommand>},
     {"HELP", parse_help},
-    {"ETRN", nullptr},
+    {"ETRN", parse_etrn, Protocol::any, &Extensions::etrn},
+    {"XCLIENT", command_parts::parse_xclient, Protocol::any, &Extensions::xclient},
     {"ATRN", nullptr},
     {"TURN", nullptr},
     {"SEND", nullptr},
@@ -212,9 +232,10 @@ Command parse_command(std::string_view line, const Extensions& offered) {
     if (length > (is_auth ? limits::auth_response_line : limits::command_line))
         return line_too_long();
     for (const Verb& known : verbs) {
-        if (!equal_ignoring_case(verb, known.name))
+        if (!equal_ignoring_case(verb, known.name) ||
+            known.protocol == (offered.lmtp ? Protocol::smtp : Protocol::lmtp))
             continue;
-        if (known.parse == nullptr)
+        if (known.parse == nullptr || (known.offered && !(offered.*known.offered)))
             return refuse(502, status::invalid_command, "Command not implemented");
         return known.parse(argument, known.name);
     }

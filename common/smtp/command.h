@@ -3,6 +3,7 @@
 // Commands own their text: they stay valid when the line's buffer does not.
 #pragma once
 
+#include "common/base/ip_address.h"
 #include "common/base/secret.h"
 #include "common/smtp/address.h"
 #include "common/smtp/parameters.h"
@@ -19,7 +20,7 @@ namespace postern {
 struct HeloCommand {
     std::string identity; // domain or address literal, as sent
 };
-struct EhloCommand {
+struct EhloCommand { // in LMTP: LHLO (RFC 2033 4.1)
     std::string identity;
 };
 struct MailCommand {
@@ -58,6 +59,21 @@ struct AuthCommand {       // RFC 4954 4; likewise
     std::optional<Secret> initial_response;
 };
 
+// Postfix's XCLIENT (https://www.postfix.org/XCLIENT_README.html): who the client is, said by
+// somebody in front of us. What was not said is absent; what is said not to be known is empty.
+struct XclientCommand {
+    std::optional<std::string> name; // of its address, in the DNS
+    std::optional<IpAddress> address;
+    std::optional<std::string> helo;
+    std::optional<bool> extended;     // PROTO: ESMTP
+    std::optional<std::string> login; // who it is authenticated as
+};
+struct EtrnCommand {    // RFC 1985
+    std::string domain; // lower case
+    bool subdomains;    // "@domain": of those below it, too
+    bool is_queue;      // "#name": a queue of that name; `domain` is empty
+};
+
 // Not a command; the session sends `reply` and goes on.
 struct CommandError {
     Reply reply;
@@ -67,9 +83,10 @@ struct CommandError {
     bool out_of_step = false;
 };
 
-using Command = std::variant<CommandError, HeloCommand, EhloCommand, MailCommand, RcptCommand,
-                             DataCommand, BdatCommand, RsetCommand, NoopCommand, QuitCommand,
-                             VrfyCommand, ExpnCommand, HelpCommand, StarttlsCommand, AuthCommand>;
+using Command =
+    std::variant<CommandError, HeloCommand, EhloCommand, MailCommand, RcptCommand, DataCommand,
+                 BdatCommand, RsetCommand, NoopCommand, QuitCommand, VrfyCommand, ExpnCommand,
+                 HelpCommand, StarttlsCommand, AuthCommand, XclientCommand, EtrnCommand>;
 
 // What the session offers now, and so takes in MAIL and RCPT. Parameters of what is not offered are
 // refused with 555 5.5.4 (RFC 5321 4.1.1.11).
@@ -84,10 +101,14 @@ struct Extensions {
     bool deliver_by = false;       // RFC 2852
     bool future_release = false;   // RFC 4865
     bool utf8_transaction = false; // MAIL had SMTPUTF8: RCPT may have UTF-8 in it
+    bool lmtp = false;             // RFC 2033: LHLO, and neither EHLO nor HELO
+    bool vrfy = false;             // RFC 5321 3.5
+    bool xclient = false;          // to this client
+    bool etrn = false;             // RFC 1985
 };
 
 // `line` without its CRLF. The replies of errors:
-//   500 5.5.1  no such command          502 5.5.1  an SMTP command that is not implemented
+//   500 5.5.1  no such command          502 5.5.1  one that is not implemented, or not offered
 //   500 5.5.2  longer than limits.h has it
 //   501 5.5.2  control or non-ASCII octets, or "FROM:"/"TO:" missing
 //   501 5.5.4  arguments missing, bad or too many, a parameter twice

@@ -48,4 +48,7 @@ std::optional<CommandError> take_parameters(std::string_view tail, MailCommand& 
 std::optional<CommandError> take_parameters(std::string_view tail, RcptCommand& rcpt,
                                             const Extensions& offered);
 
+// The arguments of XCLIENT (xclient.cc).
+Command parse_xclient(std::string_view argument, std::string_view verb);
+
 } // namespace postern::command_parts

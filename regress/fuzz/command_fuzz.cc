@@ -26,7 +26,8 @@ void check_mailbox(const Mailbox& mailbox, bool utf8) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view line = fuzz::text_of(data, size);
     for (bool extended : {true, false}) {
-        const Extensions everything{true, true, true, true, true, true, true, true, true, true};
+        Extensions everything{true, true, true, true, true, true, true, true, true, true};
+        everything.xclient = everything.etrn = true;
         Extensions nothing;
         nothing.any = false;
         const Command command = parse_command(line, extended ? everything : nothing);
@@ -42,6 +43,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             expect(!rcpt->forward_path.is_null(), "a forward-path is not null");
             check_mailbox(rcpt->forward_path, extended);
             expect(is_valid(rcpt->parameters), "what was accepted is valid");
+        } else if (const auto* client = std::get_if<XclientCommand>(&command)) {
+            for (const auto& text : {client->name, client->helo, client->login})
+                for (char c : text.value_or(""))
+                    expect(c >= 0x20 && c < 0x7f, "what is said of a client is printable");
         }
         for (char c : line)
             if (c == '\0' || c == '\r' || c == '\n')

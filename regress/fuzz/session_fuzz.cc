@@ -19,6 +19,10 @@ struct Owner final : SessionOwner {
     void ended(Session&) override { over = true; }
 };
 
+bool offers_more(uint8_t choice) { return (choice & 0x60) == 0x40; }
+// With XCLIENT, by which anybody may come in.
+bool is_lmtp(uint8_t choice) { return (choice & 0x70) == 0x50; }
+
 std::shared_ptr<ipc::ListenerSettings> make_settings(uint8_t choice) {
     auto settings = std::make_shared<ipc::ListenerSettings>();
     ipc::ListenAddress& address = settings->addresses.emplace_back();
@@ -28,6 +32,16 @@ std::shared_ptr<ipc::ListenerSettings> make_settings(uint8_t choice) {
     address.auth.mode = (choice & 0x70) == 0x30 ? AuthMode::required : AuthMode::optional;
     address.auth.credentials = "users";
     address.auth.in_received = true;
+    const Network everybody{*IpAddress::parse("192.0.2.0"), 24};
+    if (offers_more(choice)) {
+        address.vrfy = true;
+        address.etrn = {"*.example"};
+        address.normalise_from = {everybody};
+    }
+    if (is_lmtp(choice)) {
+        address.lmtp = true;
+        address.xclient_from = {everybody};
+    }
     settings->max_message_size = choice & 2 ? 100 : 0;
     settings->max_recipients = 3;
     settings->max_mails = 5;
@@ -122,11 +136,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     expect(owner.over, "a silent client's session ends");
     session.reset();
-    expect(check_replies(said) == queue.messages.size(), "what was taken was answered, once");
+    const size_t queued = check_replies(said);
+    expect(is_lmtp(choice) ? queued >= queue.messages.size() : queued == queue.messages.size(),
+           "what was taken was answered, once; in LMTP for each recipient");
     for (const auto& message : queue.messages) {
         check_content(message.content);
         const ipc::Envelope& envelope = message.submit.envelope;
         expect(!envelope.recipients.empty(), "a message has a recipient");
+        if (is_lmtp(choice))
+            continue;
         const std::string& user = envelope.origin.authenticated;
         expect(user == "bob" || (user.empty() && (choice & 0x70) != 0x30),
                "nobody comes in unknown");

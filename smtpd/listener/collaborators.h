@@ -52,7 +52,7 @@ class Routing {
   public:
     virtual ~Routing() = default;
     // Without an answer: RouteVerdict::temporary.
-    virtual Task<ipc::RouteVerdict> route(ipc::RouteQuery query, Duration limit) = 0;
+    virtual Task<ipc::RouteAnswer> route(ipc::RouteQuery query, Duration limit) = 0;
 };
 
 // Knows passwords, and who may send as whom.

@@ -11,7 +11,7 @@ void LookupClient::connect(FileDescriptor channel) {
         [this](ipc::LookupToListener&& message) {
             std::visit(ipc::Overloaded{
                            [this](ipc::RouteAnswer& answer) {
-                               routes_.answer(answer.request, answer.verdict);
+                               routes_.answer(answer.request, std::move(answer));
                            },
                            [this](ipc::AuthenticateAnswer& answer) {
                                passwords_.answer(answer.request, std::move(answer));
@@ -43,13 +43,14 @@ void LookupClient::abandon() {
     senders_.abandon();
 }
 
-Task<ipc::RouteVerdict> LookupClient::route(ipc::RouteQuery query, Duration limit) {
+Task<ipc::RouteAnswer> LookupClient::route(ipc::RouteQuery query, Duration limit) {
+    ipc::RouteAnswer none;
     if (!channel_)
-        co_return ipc::RouteVerdict::temporary;
-    std::optional<ipc::RouteVerdict> verdict = co_await routes_.ask(
+        co_return none;
+    std::optional<ipc::RouteAnswer> answer = co_await routes_.ask(
         std::move(query), [this](ipc::RouteQuery question) { channel_->send(std::move(question)); },
         limit);
-    co_return verdict.value_or(ipc::RouteVerdict::temporary);
+    co_return answer ? *std::move(answer) : none;
 }
 
 Task<ipc::AuthenticateAnswer> LookupClient::authenticate(ipc::Authenticate question,

@@ -21,7 +21,7 @@ class LookupClient final : public Routing, public Accounts {
 
     // Takes a channel in place of the former; what was asked there gets no answer.
     void connect(FileDescriptor channel);
-    Task<ipc::RouteVerdict> route(ipc::RouteQuery query, Duration limit) override;
+    Task<ipc::RouteAnswer> route(ipc::RouteQuery query, Duration limit) override;
     Task<ipc::AuthenticateAnswer> authenticate(ipc::Authenticate question, Duration limit) override;
     Task<ipc::SaslAnswer> start(ipc::SaslStart start, Duration limit) override;
     Task<ipc::SaslAnswer> respond(ipc::SaslResponse response, Duration limit) override;
@@ -35,7 +35,7 @@ class LookupClient final : public Routing, public Accounts {
     template <class Step> Task<ipc::SaslAnswer> ask_for_step(Step step, Duration limit);
 
     EventLoop& loop_;
-    ipc::Requests<ipc::RouteVerdict> routes_;
+    ipc::Requests<ipc::RouteAnswer> routes_;
     ipc::Requests<ipc::AuthenticateAnswer> passwords_;
     ipc::Requests<ipc::SaslAnswer> exchanges_;
     ipc::Requests<ipc::SenderVerdict> senders_;

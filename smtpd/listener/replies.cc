@@ -26,8 +26,8 @@ std::string describe(const Excess& excess) {
 
 } // namespace
 
-Reply greeting(std::string_view hostname) {
-    return Reply(220, std::string(hostname) + " ESMTP Postern");
+Reply greeting(std::string_view hostname, bool lmtp) {
+    return Reply(220, std::string(hostname) + (lmtp ? " LMTP Postern" : " ESMTP Postern"));
 }
 
 Reply helo(std::string_view hostname, std::string_view client) {
@@ -51,7 +51,9 @@ Reply ehlo(std::string_view hostname, std::string_view client,
           std::pair(offered.smtp_utf8, "\nSMTPUTF8"), std::pair(offered.dsn, "\nDSN"),
           std::pair(offered.require_tls, "\nREQUIRETLS"),
           std::pair(offered.priority, "\nMT-PRIORITY"),
-          std::pair(offered.deliver_by, "\nDELIVERBY")})
+          std::pair(offered.deliver_by, "\nDELIVERBY"), std::pair(offered.vrfy, "\nVRFY"),
+          std::pair(offered.etrn, "\nETRN"),
+          std::pair(offered.xclient, "\nXCLIENT NAME ADDR PROTO HELO LOGIN")})
         if (is_offered)
             text += keyword;
     if (offered.future_release)
@@ -93,17 +95,30 @@ Reply cannot_verify() {
     return Reply(252, status::success, "Cannot verify, but will accept mail and try to deliver it");
 }
 
-Reply help() {
-    return Reply(214, status::success,
-                 "This is a Postern mail gateway.\n"
-                 "Commands: HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT "
-                 "VRFY EXPN HELP\n"
-                 "  EHLO host.example\n"
-                 "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME] ...\n"
-                 "  RCPT TO:<recipient@b.example>\n"
-                 "  DATA, the message, and a line with a single dot\n"
-                 "  BDAT octets [LAST], and as many octets of the message\n"
-                 "The protocol is RFC 5321. Ask postmaster about this host.");
+Reply cannot_expand() {
+    return Reply(252, status::success, "Cannot expand, but will take mail for good addresses");
+}
+
+Reply verified(std::string_view address) {
+    return Reply(250, status::recipient_valid, '<' + std::string(address) + '>');
+}
+
+Reply cannot_verify_now() { return Reply(252, status::success, "Cannot verify now"); }
+
+Reply help(const Extensions& offered) {
+    std::string text = "This is a Postern mail gateway.\nCommands: ";
+    text += offered.lmtp ? "LHLO" : "HELO EHLO";
+    text += " STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP";
+    if (offered.etrn)
+        text += " ETRN";
+    text += offered.lmtp ? "\n  LHLO host.example\n" : "\n  EHLO host.example\n";
+    text += "  MAIL FROM:<sender@a.example> [SIZE=octets] [BODY=7BIT|8BITMIME] ...\n"
+            "  RCPT TO:<recipient@b.example>\n"
+            "  DATA, the message, and a line with a single dot\n"
+            "  BDAT octets [LAST], and as many octets of the message\n"
+            "The protocol is RFC ";
+    text += offered.lmtp ? "2033" : "5321";
+    return Reply(214, status::success, text + ". Ask postmaster about this host.");
 }
 
 Reply start_tls() { return Reply(220, status::success, "Ready to start TLS"); }
@@ -116,7 +131,9 @@ Reply line_without_crlf() {
     return Reply(500, status::syntax_error, "A command line must end in CRLF, not in a bare LF");
 }
 Reply not_implemented() { return Reply(502, status::invalid_command, "Command not implemented"); }
-Reply hello_first() { return Reply(503, status::invalid_command, "Say EHLO or HELO first"); }
+Reply hello_first(bool lmtp) {
+    return Reply(503, status::invalid_command, lmtp ? "Say LHLO first" : "Say EHLO or HELO first");
+}
 Reply nested_mail() {
     return Reply(503, status::invalid_command, "There is a transaction already: nested MAIL");
 }
@@ -138,13 +155,51 @@ Reply hold_too_long(int64_t longest) {
     return Reply(501, status::invalid_arguments,
                  "No message is held for longer than " + std::to_string(longest) + " seconds");
 }
-Reply no_valid_recipients() { return Reply(554, status::invalid_command, "No valid recipients"); }
+Reply no_valid_recipients(bool lmtp) {
+    return Reply(lmtp ? 503 : 554, status::invalid_command, "No valid recipients");
+}
 
 Reply tls_first() {
     return Reply(530, status::other_security, "Must issue a STARTTLS command first");
 }
 Reply tls_already() { return Reply(503, status::invalid_command, "TLS is in use already"); }
+Reply tls_after_client() {
+    return Reply(503, status::invalid_command, "No TLS after XCLIENT: STARTTLS comes first");
+}
+Reply not_in_transaction(std::string_view verb) {
+    return Reply(503, status::invalid_command,
+                 std::string(verb) + " is not possible during a transaction");
+}
 Reply no_service() { return Reply(503, status::invalid_command, "No service here: QUIT is all"); }
+
+Reply no_address() {
+    return Reply(553, status::bad_recipient_syntax, "Neither an address nor a user name");
+}
+Reply no_list() { return Reply(550, status::bad_mailbox, "Not a mailing list: there are none"); }
+Reply may_not_give_client() {
+    return Reply(550, status::not_authorized, "Not authorized to speak for others");
+}
+
+Reply node_started(std::string_view domain, uint32_t messages) {
+    return Reply(253, status::success,
+                 std::to_string(messages) + " pending messages for node " + std::string(domain) +
+                     " started");
+}
+Reply nothing_for_node(std::string_view domain) {
+    return Reply(251, status::success, "No messages waiting for node " + std::string(domain));
+}
+Reply node_later(std::string_view domain) {
+    return Reply(458, status::not_accepting_mail.as(4),
+                 "Unable to queue messages for node " + std::string(domain) +
+                     " now: try again later");
+}
+Reply not_a_node(std::string_view domain) {
+    return Reply(459, status::not_authorized.as(4),
+                 "Node " + std::string(domain) + " not allowed: not a domain for ETRN here");
+}
+Reply no_such_queue() {
+    return Reply(459, status::not_authorized.as(4), "No queues have names here: ETRN domain");
+}
 
 Reply tls_unavailable() {
     return Reply(454, status::other_security.as(4), "TLS not available due to temporary reason");

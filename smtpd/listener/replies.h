@@ -13,7 +13,7 @@
 
 namespace postern::listener::replies {
 
-Reply greeting(std::string_view hostname);
+Reply greeting(std::string_view hostname, bool lmtp = false);
 Reply helo(std::string_view hostname, std::string_view client);
 // Of `settings`, the limits that are told (RFC 1870, RFC 9422, RFC 4865). `starttls`: it is offered
 // (RFC 3207 4.2), and AUTH if there are any `mechanisms` (RFC 4954 3). `now` in seconds since the epoch.
@@ -28,10 +28,13 @@ Reply start_data();
 Reply chunk_taken(uint64_t octets);
 Reply queued(std::string_view message_id);
 Reply goodbye(std::string_view hostname);
-// VRFY and EXPN tell nobody which mailboxes exist. RFC 5321 7.3: a server that has them disabled
-// answers 252, which cannot be taken for success or failure.
+// Where VRFY and EXPN tell nobody which mailboxes exist. RFC 5321 7.3: a server that has them
+// disabled answers 252, which cannot be taken for success or failure.
 Reply cannot_verify();
-Reply help();
+Reply cannot_expand();
+Reply verified(std::string_view address); // RFC 5321 3.5.1
+Reply cannot_verify_now();
+Reply help(const Extensions& offered);
 Reply start_tls();
 Reply challenge(std::string_view base64); // RFC 4954 4
 Reply authenticated();
@@ -40,7 +43,7 @@ Reply authenticated();
 Reply line_too_long();
 Reply line_without_crlf();
 Reply not_implemented();
-Reply hello_first();
+Reply hello_first(bool lmtp = false);
 Reply nested_mail();
 Reply mail_first();
 Reply rcpt_first();
@@ -49,9 +52,11 @@ Reply data_after_chunk();
 Reply data_for_binary();
 Reply hold_too_long(int64_t longest); // seconds
 Reply recipient_after_chunk();
-Reply no_valid_recipients();
+Reply no_valid_recipients(bool lmtp); // RFC 2033 4.2
 Reply tls_first(); // RFC 3207 4
 Reply tls_already();
+Reply tls_after_client(); // XCLIENT has named one
+Reply not_in_transaction(std::string_view verb);
 Reply no_service(); // RFC 5321 3.1: after a greeting that refuses
 
 // Of AUTH (RFC 4954 4, 6).
@@ -68,6 +73,18 @@ Reply authentication_failed(); // the same whatever was wrong
 
 Reply tls_unavailable();      // RFC 3207 4: not now
 Reply authentication_later(); // RFC 4954 6
+
+// Of VRFY, EXPN and XCLIENT.
+Reply no_address();
+Reply no_list();
+Reply may_not_give_client();
+
+// Of ETRN (RFC 1985 5.2). `domain` is one.
+Reply node_started(std::string_view domain, uint32_t messages);
+Reply nothing_for_node(std::string_view domain);
+Reply node_later(std::string_view domain);
+Reply not_a_node(std::string_view domain);
+Reply no_such_queue();
 
 // Refusals: the client has done nothing wrong with the protocol.
 Reply message_too_big(uint64_t limit);

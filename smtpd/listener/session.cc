@@ -47,7 +47,8 @@ bool is_http(std::string_view line) {
 Session::Session(const SessionServices& services, SessionOwner& owner, Connection connection,
                  std::unique_ptr<Stream> stream)
     : services_(services), owner_(owner), connection_(std::move(connection)),
-      stream_(std::move(stream)), budget_(*connection_.settings), name_known_(services.executor) {
+      stream_(std::move(stream)), budget_(*connection_.settings),
+      name_known_(std::make_unique<Completion<bool>>(services.executor)) {
     ++services_.counters.sessions;
     ++services_.counters.sessions_total;
     services_.pressure.session_began();
@@ -112,6 +113,7 @@ Task<void> Session::run() {
             co_return;
         }
     }
+    peer_ = connection_.client;
     if (address().tls.mode == TlsMode::implicit)
         co_await secure("");
     if (!connection_.account && talking())
@@ -125,8 +127,8 @@ Task<void> Session::run() {
         refused_ = true;
         say(replies::spoke_early(hostname()));
     } else {
-        tasks_.spawn(learn_reverse_name());
-        say(replies::greeting(hostname()));
+        tasks_.spawn(learn_reverse_name(connection_.client));
+        say(replies::greeting(hostname(), address().lmtp));
     }
     co_await converse();
     co_await leave();
@@ -186,6 +188,10 @@ Task<void> Session::converse() {
             co_await start_tls();
         else if (auto* auth = std::get_if<AuthCommand>(&command))
             co_await authenticate(*auth);
+        else if (auto* vrfy = std::get_if<VrfyCommand>(&command))
+            co_await verify(*vrfy);
+        else if (auto* etrn = std::get_if<EtrnCommand>(&command))
+            co_await start_queue(*etrn);
         else
             execute(command);
     }
@@ -229,6 +235,10 @@ Extensions Session::offered() const {
     offered.priority = true;
     offered.deliver_by = true;
     offered.future_release = offers_auth() && settings().max_hold > 0; // RFC 4865: submission only
+    offered.lmtp = address().lmtp;
+    offered.vrfy = address().vrfy;
+    offered.etrn = !address().etrn.empty();
+    offered.xclient = !address().xclient_from.empty();
     return offered;
 }
 
@@ -274,23 +284,19 @@ void Session::execute(const Command& command) {
                        budget_.idle_command();
                        say(replies::ok());
                    },
-                   [this](const VrfyCommand&) {
-                       budget_.idle_command();
-                       say(replies::cannot_verify());
-                   },
-                   [this](const ExpnCommand&) {
-                       budget_.idle_command();
-                       say(replies::cannot_verify());
-                   },
+                   [this](const ExpnCommand&) { expand(); },
                    [this](const HelpCommand&) {
                        budget_.idle_command();
-                       say(replies::help());
+                       say(replies::help(offered()));
                    },
+                   [this](const XclientCommand& given) { take_given_client(given); },
                    [this](const QuitCommand&) {
                        linger_ = false;
                        close_with(replies::goodbye(hostname()));
                    },
-                   [](const StarttlsCommand&) {}, // these five wait for somebody: converse()
+                   [](const VrfyCommand&) {}, // these eight wait for somebody: converse()
+                   [](const EtrnCommand&) {},
+                   [](const StarttlsCommand&) {},
                    [](const AuthCommand&) {},
                    [](const MailCommand&) {},
                    [](const RcptCommand&) {},
@@ -304,12 +310,23 @@ void Session::execute(const Command& command) {
 void Session::hello(const std::string& identity, bool extended) {
     budget_.idle_command();
     transaction_.reset();
-    helo_ = identity;
+    helo_ = given_.helo.empty() ? identity : given_.helo;
     extended_ = extended;
-    say(extended ? replies::ehlo(hostname(), identity, settings(), offered(), offers_tls(),
+    Extensions told = offered();
+    told.xclient = may_give_client();
+    say(extended ? replies::ehlo(hostname(), identity, settings(), told, offers_tls(),
                                  mechanisms(), executor().wall_seconds())
                  : replies::helo(hostname(), identity));
 }
+
+// As at its beginning, but for what is known of the connection.
+void Session::begin_anew() {
+    helo_.clear();
+    extended_ = false;
+    transaction_.reset();
+}
+
+Reply Session::no_hello() const { return replies::hello_first(address().lmtp); }
 
 // A reply, unless this command was one too many.
 void Session::say(const Reply& reply) {
@@ -334,9 +351,12 @@ void Session::complain(const Reply& reply, bool and_leave) {
     count_error();
 }
 
-Task<void> Session::learn_reverse_name() {
-    reverse_name_ = co_await find_reverse_name(services_.resolver, connection_.client);
-    name_known_.complete(true);
+Task<void> Session::learn_reverse_name(IpAddress client) {
+    std::string name = co_await find_reverse_name(services_.resolver, client);
+    if (name_given_ || client != connection_.client)
+        co_return; // XCLIENT has come meanwhile
+    reverse_name_ = std::move(name);
+    name_known_->complete(true);
 }
 
 // The end: last words, if there are any, and a moment for the client to read them before a

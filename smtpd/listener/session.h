@@ -1,6 +1,8 @@
 // One SMTP session (RFC 5321) from the greeting to the end of the connection, as a coroutine that
 // reads like the dialogue. session.cc has the commands, session_auth.cc AUTH,
-// session_envelope.cc what MAIL and RCPT set going, session_mail.cc DATA, session_chunks.cc BDAT.
+// session_envelope.cc what MAIL and RCPT set going, session_mail.cc DATA, session_chunks.cc BDAT,
+// session_queries.cc VRFY, EXPN and ETRN, session_xclient.cc XCLIENT. LMTP (RFC 2033) is the same
+// but for its LHLO, and for its replies to a message: one for each recipient.
 //
 // A session owns its stream and whatever it waits for; destroying it ends all of that. It takes its
 // settings along: a reload is for later sessions. Nothing that a client sends ends more than its
@@ -23,6 +25,7 @@
 #include "common/smtp/command.h"
 #include "common/smtp/data_decoder.h"
 #include "common/smtp/limits.h"
+#include "common/smtp/received.h"
 #include "common/smtp/sasl.h"
 #include "smtpd/listener/budget.h"
 #include "smtpd/listener/client_limits.h"
@@ -138,6 +141,12 @@ class Session {
         std::optional<Reply> refusal; // then nobody is asked
         Completion<ipc::RouteVerdict> verdict;
     };
+    // What XCLIENT said: it holds whatever EHLO says afterwards.
+    struct GivenClient {
+        std::string helo;             // empty: not given
+        std::optional<bool> extended; // PROTO
+        bool said = false;            // XCLIENT was
+    };
 
     Task<void> run();
     Task<void> converse();
@@ -145,8 +154,7 @@ class Session {
     Task<void> keep_pace();
     void wait_since(TimePoint since, Duration pressed_patience);
     void wait_no_more();
-    Task<void> learn_reverse_name();
-    void turn_down(const Command& command);
+    Task<void> learn_reverse_name(IpAddress client);
     const AuthOptions& auth() const { return address().auth; }
 
     Extensions offered() const;
@@ -154,6 +162,9 @@ class Session {
     void input_ended(StreamStatus status);
     void execute(const Command& command);
     void hello(const std::string& identity, bool extended);
+    void begin_anew();
+    Reply no_hello() const;
+    void turn_down(const Command& command);
     void say(const Reply& reply);
     void complain(const Reply& reply, bool and_leave = false); // a bad command
     void close_with(Reply reply) { last_words_ = std::move(reply); }
@@ -195,15 +206,14 @@ class Session {
     std::string recipient_address(const RcptCommand& rcpt) const;
     bool has_room(const std::string& address, const RecipientParameters& parameters) const;
     Task<void> look_up(std::shared_ptr<PendingRecipient> recipient);
+    Task<void> await_reverse_name();
     Task<void> settle_recipients();
     void settle_recipient(PendingRecipient& recipient, ipc::RouteVerdict verdict);
 
     // session_mail.cc
     Task<void> receive_message();
     Task<void> settle(ContentSink& sink);
-    Task<bool> read_content(DataDecoder& decoder, NormalisedContent* normalised,
-                            ContentSink& sink);
-    bool trusted_line_ends() const;
+    Task<bool> read_content(DataDecoder& decoder, NormalisedContent* normalised, ContentSink& sink);
     bool too_slow(TimePoint start, uint64_t size) const;
     Task<bool> more_content(TimePoint start, uint64_t size);
     ContentFacts::Options content_options() const;
@@ -213,14 +223,31 @@ class Session {
     Task<void> submit(const ContentFacts& content, ContentSink& sink);
     void accepted(uint64_t message, size_t recipients, uint64_t size);
     void refuse_message(const Reply& reply, uint64_t size);
+    void log_refusal(const Reply& reply, uint64_t size);
+    void conclude_message(const Reply& reply);
+    bool trusted_line_ends() const;
+    ProtocolFacts protocol() const;
     void begin_content(ContentSink& sink) const;
     std::string trace_field() const;
     std::string date_field() const;
     std::string message_id_field() const;
     std::string transaction_id() const;
 
+    // session_queries.cc
+    Task<void> verify(const VrfyCommand& vrfy);
+    std::optional<std::string> verifiable_address(std::string_view argument) const;
+    void answer_verification(const std::string& address, const ipc::RouteAnswer& answer);
+    void expand();
+    Task<void> start_queue(const EtrnCommand& etrn);
+    std::optional<Reply> why_no_etrn(const EtrnCommand& etrn) const;
+
     // session_proxy.cc
     Task<bool> learn_client();
+
+    // session_xclient.cc
+    bool may_give_client() const;
+    void take_given_client(const XclientCommand& given);
+    bool change_client(const IpAddress& client);
 
     // session_limits.cc
     bool pressed() const { return services_.pressure.high(executor().now()); }
@@ -238,6 +265,7 @@ class Session {
     // session_chunks.cc
     Task<void> receive_chunk(BdatCommand bdat);
     Task<void> refuse_first_chunk(BdatCommand bdat);
+    void conclude_chunk(const BdatCommand& bdat, const Reply& refusal);
     void end_chunks(const BdatCommand& bdat);
     std::optional<Reply> chunk_out_of_place() const;
     Task<bool> read_chunk(ChunkedContent& content, uint64_t octets);
@@ -254,6 +282,8 @@ class Session {
     Connection connection_;
     std::unique_ptr<Stream> stream_;
     Budget budget_;
+    IpAddress peer_; // who is connected: XCLIENT does not change it
+    GivenClient given_;
     std::string helo_; // as the client said it; empty: not yet
     std::string reverse_name_;
     bool extended_ = false;               // EHLO, not HELO
@@ -268,6 +298,7 @@ class Session {
     bool gone_ = false; // the connection is over
     bool linger_ = true;
     bool name_awaited_ = false;
+    bool name_given_ = false; // by XCLIENT: the DNS is not asked, or its answer does not count
     uint32_t transactions_ = 0;
     uint32_t commands_ = 0; // since others had their turn
     TimePoint waiting_since_ = TimePoint::max();
@@ -279,7 +310,7 @@ class Session {
     uint64_t skipped_octets_ = 0; // of chunks that nobody wanted, since the last message
     std::optional<Reply> last_words_;
     std::unique_ptr<Transaction> transaction_;
-    Completion<bool> name_known_;
+    std::unique_ptr<Completion<bool>> name_known_;
     std::list<std::shared_ptr<PendingRecipient>> pending_;
     TaskGroup tasks_; // last: these use all of the above
 };

@@ -61,6 +61,7 @@ bool Session::needs_authentication(const Command& command) const {
                           [](const QuitCommand&) { return false; },
                           [](const StarttlsCommand&) { return false; },
                           [](const AuthCommand&) { return false; },
+                          [](const XclientCommand&) { return false; },
                           [](const CommandError&) { return false; },
                           // Its octets have to be read all the same: chunk_out_of_place().
                           [](const BdatCommand&) { return false; },
@@ -76,7 +77,7 @@ std::optional<Reply> Session::why_no_authentication(const AuthCommand& command) 
     if (!tls_)
         return replies::encryption_required();
     if (helo_.empty())
-        return replies::hello_first();
+        return no_hello();
     if (!user_.empty())
         return replies::authenticated_already();
     if (transaction_)

@@ -25,8 +25,7 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
         const bool skipped = co_await skip_chunk(bdat.size);
         if (skipped) {
             budget_.surplus_chunk();
-            say(*refusal);
-            end_chunks(bdat);
+            conclude_chunk(bdat, *refusal);
         }
         co_return;
     }
@@ -47,14 +46,15 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
         budget_.idle_command();
     if (std::optional<Reply> refusal = judge(content.facts(), content.sink)) {
         content.sink.discard();
-        refuse_message(*refusal, content.facts().size());
+        log_refusal(*refusal, content.facts().size());
         content.failure = std::move(refusal);
+        conclude_chunk(bdat, *content.failure);
     } else if (bdat.last) {
         co_await submit(content.facts(), content.sink);
+        end_chunks(bdat);
     } else {
         say(replies::chunk_taken(bdat.size));
     }
-    end_chunks(bdat);
 }
 
 Task<void> Session::refuse_first_chunk(BdatCommand bdat) {
@@ -63,7 +63,15 @@ Task<void> Session::refuse_first_chunk(BdatCommand bdat) {
     const bool skipped = co_await skip_chunk(bdat.size);
     if (!skipped)
         co_return;
-    say(replies::memory_full());
+    conclude_chunk(bdat, replies::memory_full());
+}
+
+// The reply to a chunk that was not taken. In LMTP the last one is answered for each recipient.
+void Session::conclude_chunk(const BdatCommand& bdat, const Reply& refusal) {
+    if (bdat.last && transaction_ && transaction_->has_recipients())
+        conclude_message(refusal);
+    else
+        say(refusal);
     end_chunks(bdat);
 }
 
@@ -81,13 +89,14 @@ std::optional<Reply> Session::chunk_out_of_place() const {
     if (lacks_authentication())
         return replies::authentication_required();
     if (helo_.empty())
-        return replies::hello_first();
+        return no_hello();
     if (!extended_)
         return replies::ehlo_first();
     if (!transaction_)
         return replies::mail_first();
     if (!transaction_->has_recipients())
-        return transaction_->rcpt_seen() ? replies::no_valid_recipients() : replies::rcpt_first();
+        return transaction_->rcpt_seen() ? replies::no_valid_recipients(address().lmtp)
+                                         : replies::rcpt_first();
     return transaction_->chunks ? transaction_->chunks->failure : std::nullopt;
 }
 

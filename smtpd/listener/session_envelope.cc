@@ -42,7 +42,7 @@ ipc::Origin Session::origin() const {
 
 Task<void> Session::begin_transaction(const MailCommand& mail) {
     if (helo_.empty()) {
-        complain(replies::hello_first());
+        complain(no_hello());
         co_return;
     }
     if (transaction_) {
@@ -84,8 +84,7 @@ Task<void> Session::begin_transaction(const MailCommand& mail) {
         close_with(replies::too_many_messages(hostname()));
         co_return;
     }
-    if (!std::exchange(name_awaited_, true))
-        co_await name_known_.wait(patience::reverse_name);
+    co_await await_reverse_name();
     transaction_ = std::make_unique<Transaction>(mail, ++transactions_, executor().wall_seconds());
     if (mail.parameters.priority > 0 && !may_raise_priority()) {
         transaction_->parameters().priority = 0;
@@ -132,7 +131,7 @@ bool Session::may_join(const RcptCommand& rcpt) const {
 // Lookup is asked at once, and answered for when it is this command's turn (settle_recipients).
 void Session::begin_recipient(const RcptCommand& rcpt) {
     if (!transaction_)
-        return complain(helo_.empty() ? replies::hello_first() : replies::mail_first());
+        return complain(helo_.empty() ? no_hello() : replies::mail_first());
     if (transaction_->chunks)
         return complain(replies::recipient_after_chunk());
     transaction_->note_rcpt();
@@ -156,8 +155,14 @@ Task<void> Session::look_up(std::shared_ptr<PendingRecipient> recipient) {
     query.origin = origin();
     query.reverse_path = transaction_->reverse_path();
     query.recipient = recipient->address;
-    recipient->verdict.complete(
-        co_await services_.routing.route(std::move(query), patience::routing));
+    ipc::RouteAnswer answer = co_await services_.routing.route(std::move(query), patience::routing);
+    recipient->verdict.complete(answer.verdict);
+}
+
+// Once for a client: not every MAIL waits for a name that does not come.
+Task<void> Session::await_reverse_name() {
+    if (!std::exchange(name_awaited_, true))
+        co_await name_known_->wait(patience::reverse_name);
 }
 
 Task<void> Session::settle_recipients() {

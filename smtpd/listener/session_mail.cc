@@ -31,12 +31,12 @@ std::string Session::transaction_id() const {
 
 Task<void> Session::receive_message() {
     if (!transaction_) {
-        complain(helo_.empty() ? replies::hello_first() : replies::mail_first());
+        complain(helo_.empty() ? no_hello() : replies::mail_first());
         co_return;
     }
     if (!transaction_->has_recipients()) {
         // RFC 5321 3.3; RFC 2920 3.1: a client that sent DATA ahead learns it this way.
-        complain(transaction_->rcpt_seen() ? replies::no_valid_recipients()
+        complain(transaction_->rcpt_seen() ? replies::no_valid_recipients(address().lmtp)
                                            : replies::rcpt_first());
         co_return;
     }
@@ -104,13 +104,8 @@ std::string Session::trace_field() const {
     field.reverse_name = reverse_name_.empty() ? "unknown" : std::string_view(reverse_name_);
     field.address = client;
     field.by = hostname();
-    ProtocolFacts facts;
-    facts.extended = extended_;
-    facts.tls = tls_ != nullptr;
-    facts.authenticated = !user_.empty();
-    facts.smtp_utf8 = transaction_->parameters().smtp_utf8;
-    field.protocol = protocol_keyword(facts);
-    field.smtp_utf8 = facts.smtp_utf8;
+    field.protocol = protocol_keyword(protocol());
+    field.smtp_utf8 = transaction_->parameters().smtp_utf8;
     if (auth().in_received)
         field.authenticated = user_;
     if (tls_) {
@@ -123,6 +118,16 @@ std::string Session::trace_field() const {
     std::string trace;
     append_received(trace, field);
     return trace;
+}
+
+ProtocolFacts Session::protocol() const {
+    ProtocolFacts facts;
+    facts.lmtp = address().lmtp;
+    facts.extended = given_.extended.value_or(extended_);
+    facts.tls = tls_ != nullptr;
+    facts.authenticated = !user_.empty();
+    facts.smtp_utf8 = transaction_->parameters().smtp_utf8;
+    return facts;
 }
 
 void Session::begin_content(ContentSink& sink) const {
@@ -146,6 +151,7 @@ std::string Session::message_id_field() const {
 Task<bool> Session::read_content(DataDecoder& decoder, NormalisedContent* normalised,
                                  ContentSink& sink) {
     const TimePoint start = executor().now();
+    const auto append = [&sink](std::string_view piece) { sink.append(piece); };
     for (;;) {
         const size_t used =
             decoder.decode(stream_->input().substr(0, decode_step), [&](std::string_view piece) {
@@ -153,7 +159,6 @@ Task<bool> Session::read_content(DataDecoder& decoder, NormalisedContent* normal
             });
         stream_->consume(used);
         if (facts_of(decoder, normalised).too_big())
-    const auto append = [&sink](std::string_view piece) { sink.append(piece); };
             sink.discard();
         note_memory(sink.memory());
         if (services_.pressure.memory_full())
@@ -305,10 +310,23 @@ void Session::accepted(uint64_t message, size_t recipients, uint64_t size) {
                            {"helo", helo_},
                            {"tls", tls_ ? tls_->protocol : "no"},
                            {"user", user_}});
-    say(replies::queued(name));
+    conclude_message(replies::queued(name));
+}
+
+// The reply to a whole message. RFC 2033 4.2: in LMTP there is one for each recipient that was
+// taken, in their order. The queue takes a message for all of them or for none.
+void Session::conclude_message(const Reply& reply) {
+    const size_t replies = address().lmtp ? transaction_->accepted() : 1;
+    for (size_t i = 0; i < replies && talking(); ++i)
+        say(reply);
 }
 
 void Session::refuse_message(const Reply& reply, uint64_t size) {
+    log_refusal(reply, size);
+    conclude_message(reply);
+}
+
+void Session::log_refusal(const Reply& reply, uint64_t size) {
     log::info("message refused", {{"session", to_string(MessageId{id()})},
                                   {"transaction", transaction_id()},
                                   {"from", transaction_->reverse_path()},
@@ -316,7 +334,6 @@ void Session::refuse_message(const Reply& reply, uint64_t size) {
                                   {"client", connection_.client.to_string()},
                                   {"helo", helo_},
                                   {"stat", to_line(reply)}});
-    say(reply);
 }
 
 } // namespace postern::listener

@@ -9,11 +9,13 @@ namespace postern::listener {
 
 using ipc::Overloaded;
 
-bool Session::offers_tls() const { return connection_.encryption && !tls_; }
+// Not after XCLIENT: what was said before TLS does not count after it, and that would have to.
+bool Session::offers_tls() const { return connection_.encryption && !tls_ && !given_.said; }
 
-// It is required here, and not there yet. Where authentication is required, so is TLS.
+// It is required here, and not there yet. Where authentication is required, so is TLS, unless
+// XCLIENT says who it is.
 bool Session::lacks_tls() const {
-    return !tls_ && (address().tls.mode == TlsMode::required || auth().mode == AuthMode::required);
+    return !tls_ && (address().tls.mode == TlsMode::required || lacks_authentication());
 }
 
 // RFC 3207 4: a server that requires TLS takes nothing else before it.
@@ -25,6 +27,7 @@ bool Session::needs_tls(const Command& command) const {
                           // Without tls-require these have a reply of their own.
                           [required](const AuthCommand&) { return required; },
                           [required](const RsetCommand&) { return required; },
+                          [required](const XclientCommand&) { return required; },
                           [](const EhloCommand&) { return false; },
                           [](const HeloCommand&) { return false; },
                           [](const NoopCommand&) { return false; },
@@ -44,8 +47,10 @@ Task<void> Session::start_tls() {
         complain(replies::not_implemented());
     } else if (tls_) {
         complain(replies::tls_already());
+    } else if (given_.said) {
+        complain(replies::tls_after_client());
     } else if (helo_.empty()) {
-        complain(replies::hello_first());
+        complain(no_hello());
     } else if (!stream_->input().empty()) {
         // Somebody put commands in, to be taken for the client's own once TLS has begun.
         ++services_.counters.early_talkers;
@@ -67,9 +72,7 @@ Task<void> Session::secure(std::string go_ahead) {
         std::move(go_ahead), pressed() ? patience::pressed_handshake : patience::handshake);
     wait_no_more();
     securing_ = false;
-    helo_.clear();
-    extended_ = false;
-    transaction_.reset();
+    begin_anew();
     if (!facts) {
         ++services_.counters.tls_failures;
         if (connection_.account) // it has cost a signature

@@ -71,6 +71,7 @@ bool Transaction::is_new(const std::string& address) {
 }
 
 void Transaction::add_recipient(std::string address, RecipientParameters parameters) {
+    ++accepted_;
     if (!is_new(address))
         return;
     recipient_bytes_ += wire_size(address, parameters);

@@ -37,6 +37,8 @@ class Transaction {
     // The address in wire form. The same one twice is one recipient: it gets one copy, and what was
     // said first counts.
     void add_recipient(std::string address, RecipientParameters parameters);
+    // RCPT commands that were answered with 250: one given twice counts twice.
+    size_t accepted() const { return accepted_; }
     // The mailbox of the only recipient; what goes into the "for" of Received: (RFC 5321 4.4).
     const std::string* only_recipient() const {
         return recipients_.size() == 1 ? &recipients_.front() : nullptr;
@@ -65,6 +67,7 @@ class Transaction {
     // Beyond a few recipients, a hash table of their places in recipients_, from 1; 0: free.
     std::vector<uint32_t> places_;
     size_t recipient_bytes_ = 0;
+    size_t accepted_ = 0;
     bool rcpt_seen_ = false;
 };
 

@@ -134,7 +134,11 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             entry.mechanisms = mechanisms_of(configuration, listen.auth);
             entry.proxy = listen.proxy;
             entry.proxies = networks_of(configuration, listen.proxy_from);
+            entry.lmtp = listen.lmtp;
+            entry.vrfy = listen.vrfy;
+            entry.xclient_from = networks_of(configuration, listen.xclient_from);
             entry.normalise_from = networks_of(configuration, listen.normalise_from);
+            entry.etrn = domains_of(configuration, listen.etrn);
             all.push_back(std::move(entry));
         }
     }

@@ -11,6 +11,8 @@
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
 #include "common/ipc/resolver_settings.h"
+#include "common/mail/domain.h"
+#include "common/smtp/internationalized.h"
 #include "common/smtp/scram_secret.h"
 #include "smtpd/supervisor/wiring.h"
 
@@ -19,6 +21,12 @@ namespace postern {
 namespace {
 
 constexpr uint32_t max_local_helpers = 50; // local deliveries at once
+
+// None if there is no such table.
+std::vector<std::string> values_of(const Configuration& configuration, const std::string& table) {
+    const auto found = configuration.tables.find(table);
+    return found == configuration.tables.end() ? std::vector<std::string>() : found->second.values;
+}
 
 ipc::ListenerSettings listener(const Configuration& configuration, const Surroundings& found) {
     ipc::ListenerSettings settings;
@@ -117,12 +125,16 @@ ipc::ResolverSettings resolver(const Configuration& configuration, const Surroun
 
 } // namespace
 
+std::vector<std::string> domains_of(const Configuration& configuration, const std::string& table) {
+    std::vector<std::string> result = values_of(configuration, table);
+    for (std::string& domain : result)
+        domain = normalize_domain(is_ascii(domain) ? domain : to_a_labels(domain).value_or(domain));
+    return result;
+}
+
 std::vector<Network> networks_of(const Configuration& configuration, const std::string& table) {
     std::vector<Network> result;
-    const auto found = configuration.tables.find(table);
-    if (found == configuration.tables.end())
-        return result;
-    for (const std::string& value : found->second.values)
+    for (const std::string& value : values_of(configuration, table))
         if (const auto network = Network::parse(value))
             result.push_back(*network);
     return result;

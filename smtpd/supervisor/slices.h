@@ -26,6 +26,9 @@ struct Surroundings {
     uint32_t cores = 1;
 };
 
+// The domains of a table, and patterns of them, in lower-case A-labels; none if there is no such
+// table.
+std::vector<std::string> domains_of(const Configuration& configuration, const std::string& table);
 // The networks of a table, none if there is no such table. The value "local" is no network.
 std::vector<Network> networks_of(const Configuration& configuration, const std::string& table);
 

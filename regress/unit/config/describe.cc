@@ -193,14 +193,19 @@ std::string describe(const Configuration& configuration) {
             out << (listen.proxy == ProxyProtocol::only_v2 ? " proxy-v2" : " proxy");
         if (!listen.proxy_from.empty())
             out << " proxy-from " << listen.proxy_from;
-        if (!listen.normalise_from.empty())
-            out << " normalise-from " << listen.normalise_from;
         if (!listen.extensions.dsn)
             out << " no-dsn";
         if (!listen.extensions.smtp_utf8)
             out << " no-smtputf8";
         if (listen.extensions.binary_mime)
             out << " binarymime";
+        out << (listen.lmtp ? " lmtp" : "") << (listen.vrfy ? " vrfy" : "");
+        if (!listen.etrn.empty())
+            out << " etrn " << listen.etrn;
+        if (!listen.normalise_from.empty())
+            out << " normalise-from " << listen.normalise_from;
+        if (!listen.xclient_from.empty())
+            out << " xclient-from " << listen.xclient_from;
         out << "\n";
     }
     describe_tables(out, configuration);

@@ -206,8 +206,16 @@ TEST(Valid, Listen) {
         {"listen on lo tag Inside hostname mx.example.org port 26",
          "1: listen lo 26 hostname mx.example.org tag Inside\n"},
         {"listen on lo port 1\nlisten on lo port 65535", "1: listen lo 1\n2: listen lo 65535\n"},
-        {"table n { 192.0.2.0/24, ::1 }\nlisten on lo normalise-from <n>",
-         "2: listen lo 25 normalise-from n\ntable n list [192.0.2.0/24|::1]\n"},
+        {"listen on lo vrfy", "1: listen lo 25 vrfy\n"},
+        {"listen on lo lmtp", "1: listen lo 24 lmtp\n"},
+        {"listen on lo lmtp port 2003", "1: listen lo 2003 lmtp\n"},
+        {"listen on lo port lmtp lmtp", "1: listen lo 24 lmtp\n"},
+        {"table d { Branch.example, \"*.branch.example\" }\n"
+         "table n { 192.0.2.0/24, ::1 }\n"
+         "listen on lo etrn <d> normalise-from <n> xclient-from <n>",
+         "3: listen lo 25 etrn d normalise-from n xclient-from n\n"
+         "table d list [Branch.example] [*.branch.example]\n"
+         "table n list [192.0.2.0/24] [::1]\n"},
     });
 }
 

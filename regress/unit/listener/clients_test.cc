@@ -264,7 +264,8 @@ TEST(LookupClientTest, VerdictsAndSilence) {
                   Duration limit) -> Task<void> {
         ipc::RouteQuery query;
         query.recipient = "user@dest.example";
-        verdicts.push_back(co_await client.route(std::move(query), limit));
+        const ipc::RouteAnswer answer = co_await client.route(std::move(query), limit);
+        verdicts.push_back(answer.verdict);
     };
     TaskGroup tasks;
     tasks.spawn(ask(client, verdicts, 1min)); // there is no lookup yet

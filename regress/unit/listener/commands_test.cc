@@ -44,7 +44,7 @@ TEST_F(Commands, AnswersThoseThatChangeNothing) {
         C: VRFY user
         S: 252 2.0.0 Cannot verify, *
         C: EXPN list
-        S: 252 2.0.0 Cannot verify, *
+        S: 252 2.0.0 Cannot expand, *
         C: HELP
         S: 214-2.0.0 *
         S: 214-2.0.0 Commands: HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP
@@ -197,6 +197,7 @@ TEST_F(Commands, RsetEndsTheTransaction) {
     )");
 }
 
+// RFC 5321 3.1: it hears 554, and 503 until it says QUIT.
 TEST_F(Commands, WhoTalksBeforeTheGreetingIsSentAway) {
     spoke_early = true;
     play(R"(
@@ -213,7 +214,6 @@ TEST_F(Commands, WhoTalksBeforeTheGreetingIsSentAway) {
         closed
     )");
     EXPECT_EQ(counters.early_talkers, 1u);
-}
     EXPECT_EQ(resolver.questions, 0);
 }
 
@@ -237,6 +237,7 @@ TEST_F(Commands, WhoIsSentAwayAndStaysHasNoMorePatienceThanOthers) {
     )");
     connect();
     play("S: 554 5.5.1 *\npass 5m\nS: 421 4.4.2 *\nclosed");
+}
 
 TEST_F(Commands, AWebBrowserIsSentAway) {
     play(R"(

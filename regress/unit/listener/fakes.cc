@@ -68,7 +68,8 @@ Task<std::optional<ipc::Woken>> FakeQueue::wake(ipc::Wake question, Duration lim
     co_return woken;
 }
 
-Task<ipc::RouteVerdict> FakeLookup::route(ipc::RouteQuery query, Duration limit) {
+Task<ipc::RouteAnswer> FakeLookup::route(ipc::RouteQuery query, Duration limit) {
+    ipc::RouteAnswer answer;
     queries.push_back(query);
     most_at_once = std::max(most_at_once, ++now_);
     auto own = delays.find(query.recipient);
@@ -77,9 +78,12 @@ Task<ipc::RouteVerdict> FakeLookup::route(ipc::RouteQuery query, Duration limit)
         co_await executor_.sleep(wait);
     --now_;
     if (silent)
-        co_return ipc::RouteVerdict::temporary;
+        co_return answer;
     auto verdict = verdicts.find(query.recipient);
-    co_return verdict == verdicts.end() ? ipc::RouteVerdict::accepted : verdict->second;
+    answer.verdict = verdict == verdicts.end() ? ipc::RouteVerdict::accepted : verdict->second;
+    if (mailboxes.contains(query.recipient))
+        answer.route.kind = ActionKind::maildir;
+    co_return answer;
 }
 
 Task<ipc::AuthenticateAnswer> FakeAccounts::authenticate(ipc::Authenticate question,

@@ -69,6 +69,7 @@ class FakeLookup final : public Routing {
     explicit FakeLookup(Executor& executor) : executor_(executor) {}
 
     std::map<std::string, ipc::RouteVerdict> verdicts; // of addresses; others are accepted
+    std::set<std::string> mailboxes; // of those accepted: the ones here; others are relayed
     std::map<std::string, Duration> delays;
     Duration delay{0}; // of the others
     bool silent = false;
@@ -76,7 +77,7 @@ class FakeLookup final : public Routing {
     std::vector<ipc::RouteQuery> queries;
     int most_at_once = 0;
 
-    Task<ipc::RouteVerdict> route(ipc::RouteQuery query, Duration limit) override;
+    Task<ipc::RouteAnswer> route(ipc::RouteQuery query, Duration limit) override;
 
   private:
     Executor& executor_;

@@ -217,7 +217,18 @@ TEST(RepliesTest, TheClassOfTheEnhancedCodeIsThatOfTheReply) {
                                replies::authentication_later(),
                                replies::encryption_required(),
                                replies::sender_unchecked(),
-                               replies::auth_response_too_long()})
+                               replies::auth_response_too_long(),
+                               replies::verified("a@x"),
+                               replies::cannot_verify_now(),
+                               replies::no_address(),
+                               replies::no_list(),
+                               replies::no_service(),
+                               replies::may_not_give_client(),
+                               replies::node_started("x", 1),
+                               replies::nothing_for_node("x"),
+                               replies::node_later("x"),
+                               replies::not_a_node("x"),
+                               replies::no_such_queue()})
         EXPECT_EQ(reply.code / 100, reply.status.status_class) << reply.text;
 }
 
