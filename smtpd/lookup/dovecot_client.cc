@@ -26,9 +26,8 @@ bool is_ours(SaslMechanism mechanism) { return mechanism != SaslMechanism::scram
 
 bool is_user(const std::string& name) {
     return !name.empty() && name.size() <= user_name_limit &&
-           std::none_of(name.begin(), name.end(), [](char c) {
-               return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-           });
+           std::none_of(name.begin(), name.end(),
+                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 DovecotClient::Outcome outcome(SaslVerdict verdict) {
@@ -123,6 +122,7 @@ Task<std::string> DovecotClient::serve() {
 }
 
 void DovecotClient::take(const dovecot::Reply& reply) {
+    silent_ = false;
     std::visit(
         ipc::Overloaded{
             [this](const dovecot::Challenge& challenge) {
@@ -197,7 +197,8 @@ void DovecotClient::forget(uint32_t number) {
 void DovecotClient::time_out(uint32_t number) {
     const Done done = std::move(requests_.at(number)->done);
     forget(number);
-    log::warning("Dovecot does not answer", {{"socket", name_}});
+    if (!std::exchange(silent_, true))
+        log::warning("Dovecot does not answer", {{"socket", name_}});
     done(outcome(SaslVerdict::temporary));
 }
 

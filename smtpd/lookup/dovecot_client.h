@@ -31,7 +31,7 @@ class DovecotClient {
 
     static constexpr size_t max_requests = 4096;
     static constexpr size_t max_unread = 1024 * 1024;
-    static constexpr Duration patience = std::chrono::seconds(50); // a listener waits for 60
+    static constexpr Duration patience = std::chrono::seconds(50);  // a listener waits for 60
     static constexpr Duration handshake = std::chrono::seconds(10); // each of its lines
     static constexpr size_t handshake_lines = 64;
     static constexpr Duration retry = std::chrono::seconds(2);
@@ -81,8 +81,9 @@ class DovecotClient {
     Connect connect_;
     std::function<void()> announced_;
     std::unique_ptr<Stream> stream_;
-    bool ready_ = false; // the handshake is done
-    bool complained_ = false;
+    bool ready_ = false;      // the handshake is done
+    bool complained_ = false; // that there is no connection
+    bool silent_ = false;     // the last answer did not come
     std::vector<SaslMechanism> mechanisms_;
     uint32_t next_ = 1;
     std::map<uint32_t, std::unique_ptr<Request>> requests_;
@@ -92,8 +93,7 @@ class DovecotClient {
 // An exchange with a client whose server's part Dovecot plays, as long as there is one.
 class DovecotExchange final : public SaslServer {
   public:
-    DovecotExchange(std::weak_ptr<DovecotClient> dovecot, SaslMechanism mechanism,
-                    IpAddress client)
+    DovecotExchange(std::weak_ptr<DovecotClient> dovecot, SaslMechanism mechanism, IpAddress client)
         : dovecot_(std::move(dovecot)), mechanism_(mechanism), client_(client) {}
     ~DovecotExchange() override;
     void respond(Secret message, Done done) override;

@@ -76,8 +76,7 @@ std::optional<Reply> parse_answer(const Fields& fields) {
     if (fields[0] == "OK")
         return Success{*request, parameter(fields, "user")};
     if (fields[0] == "FAIL") {
-        const bool temporary =
-            has_flag(fields, "temp") || parameter(fields, "code") == "temp_fail";
+        const bool temporary = has_flag(fields, "temp") || parameter(fields, "code") == "temp_fail";
         return Failure{*request, parameter(fields, "user"), temporary};
     }
     auto text = decode_base64(fields.size() > 2 ? fields[2] : std::string_view());
@@ -121,11 +120,10 @@ std::string hello(uint32_t client_id) {
 // nologin: nobody will ask about this user afterwards. secured: the client is under TLS.
 Secret begin(uint32_t request, SaslMechanism mechanism, const IpAddress& client,
              std::string_view message) {
-    return with_base64("AUTH\t" + std::to_string(request) + "\t" +
-                           std::string(to_string(mechanism)) +
-                           "\tservice=smtp\tnologin\tsecured\trip=" + client.to_string() +
-                           "\tresp=",
-                       message);
+    return with_base64(
+        "AUTH\t" + std::to_string(request) + "\t" + std::string(to_string(mechanism)) +
+            "\tservice=smtp\tnologin\tsecured\trip=" + client.to_string() + "\tresp=",
+        message);
 }
 
 Secret go_on(uint32_t request, std::string_view message) {
