@@ -40,14 +40,17 @@ const char* action_name(DeliveryAction action) {
     return "failed";
 }
 
-// "rfc822;a@b.example" → "rfc822; a@b.example"
+// "rfc822;a@b.example" → "rfc822; a@b.example". What is not ASCII is of type utf-8, whatever was
+// said.
 std::string original_address(std::string_view text) {
     const std::size_t semicolon = std::min(text.find(';'), text.size());
     const std::string_view type = text.substr(0, semicolon);
     const std::string_view address = text.substr(std::min(semicolon + 1, text.size()));
-    const auto utf8 = equal_ignoring_case(type, "utf-8") ? parse_utf8_addr(address) : std::nullopt;
-    return printable(type) + "; " +
-           printable(utf8 ? to_utf8_addr_xtext(*utf8) : address, longest_original_recipient);
+    if (!is_ascii(address) || equal_ignoring_case(type, "utf-8"))
+        return "utf-8; " + printable(to_utf8_addr_xtext(
+                                         parse_utf8_addr(address).value_or(std::string(address))),
+                                     longest_original_recipient);
+    return printable(type) + "; " + printable(address, longest_original_recipient);
 }
 
 void append_recipient(std::string& out, const DeliveryStatusRecipient& recipient,

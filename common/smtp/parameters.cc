@@ -244,10 +244,10 @@ bool is_original_recipient(std::string_view value, bool utf8) {
     if (equal_ignoring_case(type, "utf-8")) // RFC 6533 3: not xtext
         return (utf8 || is_ascii(encoded)) && parse_utf8_addr(encoded).has_value();
     const auto text = decode_xtext(encoded);
-    if (!text || text->empty())
+    if (!text || text->empty() || !is_utf8(*text)) // Postfix has UTF-8 in the xtext of rfc822
         return false;
     for (char c : *text)
-        if (!is_printable(c))
+        if (!is_printable(c) && (c & 0x80) == 0)
             return false;
     return true;
 }

@@ -41,7 +41,7 @@ TEST(Parameters, WhoHearsOfWhat) {
 
 TEST(Parameters, OriginalRecipients) {
     for (const char* good : {"rfc822;bob@a.example", "x400;whatever", "utf-8;b\\x{F6}b@a.example",
-                             "rfc822;b+2Bo@a.example"})
+                             "rfc822;b+2Bo@a.example", "rfc822;b+C3+B6@a.example"})
         EXPECT_TRUE(is_original_recipient(good, false)) << good;
     EXPECT_FALSE(is_original_recipient("utf-8;b\xc3\xb6@a.example", false));
     EXPECT_TRUE(is_original_recipient("utf-8;b\xc3\xb6@a.example", true));
@@ -53,6 +53,7 @@ TEST(Parameters, OriginalRecipients) {
           "utf-8;b+2B@a.example", "utf-8;"})
         EXPECT_FALSE(is_original_recipient(bad, true)) << bad;
     EXPECT_FALSE(is_original_recipient("rfc822;b\xc3\xb6@a.example", true));
+    EXPECT_FALSE(is_original_recipient("rfc822;b+C3@a.example", true)) << "no UTF-8";
     EXPECT_FALSE(is_original_recipient("rfc822;" + std::string(494, 'x'), false));
     EXPECT_TRUE(is_original_recipient("rfc822;" + std::string(493, 'x'), false));
 }
