@@ -243,7 +243,7 @@ bool is_original_recipient(std::string_view value, bool utf8) {
     const std::string_view encoded = value.substr(semicolon + 1);
     if (equal_ignoring_case(type, "utf-8")) // RFC 6533 3: not xtext
         return (utf8 || is_ascii(encoded)) && parse_utf8_addr(encoded).has_value();
-    const auto text = decode_xtext(encoded);
+    const auto text = is_ascii(encoded) ? decode_xtext(encoded) : std::nullopt;
     if (!text || text->empty() || !is_utf8(*text)) // Postfix has UTF-8 in the xtext of rfc822
         return false;
     for (char c : *text)

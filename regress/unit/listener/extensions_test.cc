@@ -25,6 +25,7 @@ class ExtensionsTest : public Dialogue {
         encryption.emplace();
         settings->addresses[0].tls.mode = TlsMode::implicit;
         settings->addresses[0].auth.mode = AuthMode::optional;
+        settings->addresses[0].mechanisms = {SaslMechanism::plain};
         accounts.passwords["bob"] = "secret";
         play(R"(
             S: 220 *
@@ -248,6 +249,7 @@ TEST_F(ExtensionsTest, FutureRelease) {
     encryption.emplace();
     settings->addresses[0].tls.mode = TlsMode::implicit;
     settings->addresses[0].auth.mode = AuthMode::optional;
+    settings->addresses[0].mechanisms = {SaslMechanism::plain};
     accounts.passwords["bob"] = "secret";
     play(R"(
         S: 220 *

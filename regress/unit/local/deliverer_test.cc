@@ -27,7 +27,7 @@ class DelivererTest : public testing::Test {
         order.content.bytes = "Subject: x\r\n\r\nbody\r\n";
         uint32_t index = 3;
         for (std::string& address : addresses)
-            order.recipients.push_back({index++, std::move(address)});
+            order.recipients.push_back({index++, std::move(address), {}});
         return order;
     }
     void deliver(uint64_t delivery, std::vector<std::string> addresses = {"alice@here.test"}) {

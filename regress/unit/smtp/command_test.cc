@@ -78,7 +78,7 @@ TEST(Command, Auth) {
     EXPECT_EQ(auth.initial_response->view(), "=");
     // Whether it is base64 is looked at when it is decoded.
     EXPECT_EQ(expect<AuthCommand>("AUTH  X  *\xff ").initial_response->view(), "*\xff");
-    const std::string text(limits::any_command_line - 13, 'A');
+    const std::string text(limits::auth_response_line - 13, 'A');
     EXPECT_EQ(expect<AuthCommand>("AUTH PLAIN " + text).initial_response->view(), text);
 }
 
@@ -277,7 +277,7 @@ const Bad bad_commands[] = {
     {"AUTH ABCDEFGHIJKLMNOPQRSTU", 501, "5.5.4"},
     {"AUTH PLAIN Zm9v Zm9v", 501, "5.5.4"},
     {"AUTH\tPLAIN", 500, "5.5.1"},
-    {"AUTH PLAIN " + std::string(limits::any_command_line, 'A'), 500, "5.5.2"},
+    {"AUTH PLAIN " + std::string(limits::auth_response_line, 'A'), 500, "5.5.2"},
     {"HELO", 501, "5.5.4"},
     {"EHLO", 501, "5.5.4"},
     {"EHLO ", 501, "5.5.4"},
