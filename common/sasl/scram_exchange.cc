@@ -45,7 +45,7 @@ std::optional<std::string> parse_name(std::string_view text) {
 
 // RFC 5802 7 printable, without the comma.
 bool is_nonce(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(),
+    return !text.empty() && text.size() <= 256 && std::all_of(text.begin(), text.end(),
                                         [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
 }
 
@@ -124,6 +124,7 @@ ScramExchange::State ScramExchange::take_first(std::string_view message) {
     std::optional<Secret> prepared = saslprep(user_, Prepared::for_comparison);
     if (!prepared || is_too_long(prepared->view()))
         return State::failed;
+    user_ = prepared->view(); // failures count for the account, however it was spelt
     // Nobody acts for somebody else here.
     if (!on_behalf_of->empty()) {
         if (!on_behalf_of->starts_with("a="))

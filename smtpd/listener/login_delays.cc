@@ -25,8 +25,9 @@ uint32_t LoginDelays::Failures::add(const std::string& key, TimePoint now) {
 
 Duration LoginDelays::failed(const IpAddress& client, const std::string& account, TimePoint now) {
     const IpAddress who = client.version == 6 ? client.prefix(64) : client;
-    const uint32_t count =
-        std::max(clients_.add(who.to_string(), now), accounts_.add(account, now));
+    uint32_t count = clients_.add(who.to_string(), now);
+    if (!account.empty()) // what has no name is nobody's account
+        count = std::max(count, accounts_.add(account, now));
     Duration delay = first;
     for (uint32_t i = 1; i < count && delay < longest; ++i)
         delay *= 2;

@@ -193,6 +193,7 @@ class Session {
     Task<void> exchange_with_lookup(SaslMechanism mechanism, std::string method,
                                     std::optional<Secret> response);
     Task<void> conclude(ipc::Authentication verdict, std::string user, std::string method);
+    void note_abandoned(const std::string& user, const std::string& method);
     Task<void> refuse_credentials(const std::string& user, const std::string& method);
     Task<bool> may_send_as(const Mailbox& reverse_path);
 

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/ipc/channel.h"
 #include "common/mail/message_id.h"
+#include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
 #include "smtpd/listener/replies.h"
 #include "smtpd/listener/session.h"
@@ -132,6 +133,9 @@ Task<void> Session::exchange_with_lookup(SaslMechanism mechanism, std::string me
         response = co_await ask_client("");
     if (!response)
         co_return;
+    // With SCRAM the first message has no more than a name.
+    bool secret_shown =
+        mechanism != SaslMechanism::scram_sha_256 && mechanism != SaslMechanism::scram_sha_256_plus;
     OpenExchange open(services_.accounts, id());
     ipc::SaslStart start;
     start.exchange = id();
@@ -144,8 +148,12 @@ Task<void> Session::exchange_with_lookup(SaslMechanism mechanism, std::string me
         co_await services_.accounts.start(std::move(start), patience::authentication);
     while (answer.verdict == ipc::SaslVerdict::challenge) {
         response = co_await ask_client(answer.challenge);
-        if (!response)
+        if (!response) {
+            if (secret_shown)
+                note_abandoned(answer.user, method);
             co_return;
+        }
+        secret_shown = true;
         ipc::SaslResponse next;
         next.exchange = id();
         next.response = *std::move(response);
@@ -187,6 +195,7 @@ Task<std::optional<Secret>> Session::ask_client(std::string_view challenge) {
         limits::auth_response_line, pressed() ? patience::pressed_command : patience::command);
     idle_ = false;
     wait_no_more();
+    stream_->limit_input(command_input);
     if (line.status == StreamStatus::closed || line.status == StreamStatus::timed_out) {
         input_ended(line.status);
         co_return std::nullopt;
@@ -250,11 +259,25 @@ Task<void> Session::conclude(ipc::Authentication verdict, std::string user, std:
     say(replies::authentication_later());
 }
 
+// A client that has seen what became of its secret, and gives up instead of hearing it in words,
+// has tried one all the same.
+void Session::note_abandoned(const std::string& user, const std::string& method) {
+    ++services_.counters.auth_failures;
+    ++auth_failures_;
+    services_.delays.failed(connection_.client, comparable_name(user), executor().now());
+    log::info("authentication abandoned", {{"session", to_string(MessageId{id()})},
+                                           {"user", user},
+                                           {"client", connection_.client.to_string()},
+                                           {"method", method}});
+    if (auth_failures_ >= max_auth_failures && talking())
+        close_with(replies::too_many_auth_failures(hostname()));
+}
+
 // What was wrong is not said, neither in words nor by the time it takes.
 Task<void> Session::refuse_credentials(const std::string& user, const std::string& method) {
     ++services_.counters.auth_failures;
     const Duration delay =
-        services_.delays.failed(connection_.client, ascii_lower(user), executor().now());
+        services_.delays.failed(connection_.client, comparable_name(user), executor().now());
     log::info("authentication failed", {{"session", to_string(MessageId{id()})},
                                         {"user", user},
                                         {"client", connection_.client.to_string()},

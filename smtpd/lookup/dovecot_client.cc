@@ -173,7 +173,10 @@ void DovecotClient::wait_for(uint32_t number, Done done) {
 uint32_t DovecotClient::begin(SaslMechanism mechanism, const Secret& message,
                               const IpAddress& client, Done done) {
     const uint32_t number = next_;
-    if (!can_write() || requests_.size() >= max_requests || requests_.contains(number))
+    // Dovecot would close the connection of all over a mechanism that it has not, or a long line.
+    const bool sane = std::binary_search(mechanisms_.begin(), mechanisms_.end(), mechanism) &&
+                      message.size() <= dovecot::message_limit;
+    if (!sane || !can_write() || requests_.size() >= max_requests || requests_.contains(number))
         return 0;
     next_ = next_ % 999'999'999 + 1;
     wait_for(number, std::move(done));

@@ -24,8 +24,8 @@ Fields split(std::string_view line) {
 
 // What cannot stand in a line is written as 0x01 and a letter.
 std::string unescape(std::string_view text) {
-    static constexpr std::pair<char, char> codes[] = {
-        {'0', '\0'}, {'1', '\1'}, {'t', '\t'}, {'r', '\r'}, {'l', '\n'}};
+    static constexpr std::pair<char, char> codes[] = {{'0', '\0'}, {'1', '\1'}, {'t', '\t'},
+                                                      {'r', '\r'}, {'n', '\n'}, {'l', '\n'}};
     std::string result;
     for (size_t i = 0; i < text.size(); ++i) {
         char c = text[i];
@@ -68,13 +68,25 @@ bool has_flag(const Fields& fields, std::string_view name) {
     return false;
 }
 
+// "OK does not mean access granted": such a user may not log in, or not here.
+bool is_for_others(const Fields& fields) {
+    for (size_t i = 2; i < fields.size(); ++i)
+        for (std::string_view word : {"nologin", "proxy"})
+            if (fields[i] == word ||
+                (fields[i].starts_with(word) && fields[i].substr(word.size()).starts_with('=')))
+                return true;
+    return false;
+}
+
 // What belongs to a request.
 std::optional<Reply> parse_answer(const Fields& fields) {
     const auto request = fields.size() > 1 ? parse_number(fields[1]) : std::nullopt;
     if (!request)
         return std::nullopt;
-    if (fields[0] == "OK")
+    if (fields[0] == "OK" && !is_for_others(fields))
         return Success{*request, parameter(fields, "user")};
+    if (fields[0] == "OK")
+        return Failure{*request, parameter(fields, "user"), false};
     if (fields[0] == "FAIL") {
         const bool temporary = has_flag(fields, "temp") || parameter(fields, "code") == "temp_fail";
         return Failure{*request, parameter(fields, "user"), temporary};

@@ -28,9 +28,13 @@ void Exchanges::step(uint32_t request, uint64_t id, Secret message) {
     ++exchange.steps;
     exchange.busy = true;
     exchange.arm(executor_, executor_.now() + patience);
-    exchange.server->respond(std::move(message), [this, request, id](SaslServer::Outcome outcome) {
-        answer(request, id, std::move(outcome));
-    });
+    // The server may answer when the exchange, and we with it, are gone.
+    exchange.server->respond(std::move(message),
+                             [this, request, id, alive = std::weak_ptr<bool>(exchange.alive)](
+                                 SaslServer::Outcome outcome) {
+                                 if (!alive.expired())
+                                     answer(request, id, std::move(outcome));
+                             });
 }
 
 void Exchanges::answer(uint32_t request, uint64_t id, SaslServer::Outcome outcome) {

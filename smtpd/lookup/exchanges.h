@@ -54,6 +54,7 @@ class Exchanges {
         void expired() override { owner_.cancel({id_}); }
 
         std::unique_ptr<SaslServer> server;
+        std::shared_ptr<bool> alive = std::make_shared<bool>(true);
         uint32_t steps = 0;
         bool busy = false; // with the client's last message
 

@@ -247,8 +247,7 @@ void LookupService::announce(Peer& listener) const {
     }
 }
 
-void LookupService::ask_dovecot(PeerKey key, DovecotClient& dovecot,
-                                ipc::Authenticate&& question) {
+void LookupService::ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authenticate&& question) {
     const auto done = [this, key, life = peers_.at(key).life,
                        request = question.request](DovecotClient::Outcome end) {
         ipc::AuthenticateAnswer answer;

@@ -122,6 +122,13 @@ TEST_F(DovecotTest, Answers) {
         {"OK\tN\n", SaslVerdict::temporary},
         {"OK\tN\tuser=\n", SaslVerdict::temporary},
         {"OK\tN\towner=alice\tuser=bob\n", SaslVerdict::ok, "bob"},
+        // "OK does not mean access granted."
+        {"OK\tN\tuser=alice\tnologin\n", SaslVerdict::failed, "alice"},
+        {"OK\tN\tuser=alice\tnologin=y\n", SaslVerdict::failed, "alice"},
+        {"OK\tN\tuser=alice\tproxy\thost=192.0.2.1\n", SaslVerdict::failed, "alice"},
+        {"OK\tN\tproxy=y\tuser=alice\n", SaslVerdict::failed, "alice"},
+        {"OK\tN\tuser=alice\tproxy_timeout=5\n", SaslVerdict::ok, "alice"},
+        {"OK\tN\tuser=a\x01nb\n", SaslVerdict::temporary}, // with a LF
         {"FAIL\tN\tuser=alice\n", SaslVerdict::failed, "alice"},
         {"FAIL\tN\n", SaslVerdict::failed},
         {"FAIL\tN\tuser=alice\tauthz\n", SaslVerdict::failed, "alice"},
