@@ -4,6 +4,7 @@
 
 #include "common/ipc/submission.h"
 #include "common/smtp/enhanced_status.h"
+#include "common/smtp/remaining_time.h"
 #include "queue/lifetime.h"
 
 namespace postern {
@@ -104,7 +105,7 @@ Result<void> Dispatch::deliver(Job& job, WallTime now) {
     deliver.reverse_path = message.envelope.reverse_path;
     deliver.parameters = message.envelope.parameters;
     if (const auto deadline = wanted_by(message.envelope))
-        deliver.parameters.deliver_by->seconds = *deadline - now;
+        deliver.parameters.deliver_by->seconds = remaining_time(*deadline, now);
     deliver.traits = message.traits;
     for_each_recipient(job, [&](uint32_t index) {
         ipc::DeliveryRecipient recipient;

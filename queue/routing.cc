@@ -14,7 +14,7 @@ constexpr auto route_lifetime = std::chrono::seconds(60);
 // Recipients of one delivery: what every SMTP server takes (RFC 5321 4.5.3.1.8).
 constexpr uint32_t recipients_per_delivery = 100;
 constexpr size_t recalled_per_turn = 1000; // messages
-constexpr size_t notices_per_turn = 1000;  // the same
+constexpr size_t notices_per_turn = 64;    // the same: as many as reports are written (bounce.cc)
 
 AttemptError own_error(const char* enhanced, const char* diagnostic) {
     AttemptError error;

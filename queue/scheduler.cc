@@ -32,10 +32,18 @@ struct Scheduler::Destination {
     Destination* ring_next = nullptr;
     Destination* ring_previous = nullptr;
 
+    uint32_t turns = 0;
+
     bool empty() const { return hold.waiting == 0; }
-    List& first_list() {
-        return *std::find_if(lists.begin(), lists.end(),
-                             [](const List& list) { return list.first != nullptr; });
+    // The list that the next job comes from: that of the highest rank; but every fourth time
+    // another one, if there is one, so that mail ahead of others does not keep them for ever.
+    List& next_list() {
+        const auto waits = [](const List& list) { return list.first != nullptr; };
+        const auto first = std::find_if(lists.begin(), lists.end(), waits);
+        if (++turns % 4 != 0)
+            return *first;
+        const auto other = std::find_if(first + 1, lists.end(), waits);
+        return other == lists.end() ? *first : *other;
     }
 };
 
@@ -189,7 +197,7 @@ Job* Scheduler::next(uint16_t index) {
         return nullptr;
     Destination& destination = *deliverer.turn;
     deliverer.turn = destination.ring_next;
-    Job& job = *destination.first_list().first;
+    Job& job = *destination.next_list().first;
     unlink(destination, job);
     ++destination.slots;
     ++deliverer.open;

@@ -102,8 +102,10 @@ std::optional<DeliveryAction> success_to_report(const ipc::Envelope& envelope, u
         if (wanted.wants_success() || (by && by->trace && wanted.notify != notify::never))
             return DeliveryAction::relayed;
         break;
-    case ipc::Handover::relayed_aware:
-        break; // the report is theirs
+    case ipc::Handover::relayed_aware: // the report is theirs, but for that of a trace
+        if (by && by->trace && wanted.notify != notify::never)
+            return DeliveryAction::relayed;
+        break;
     }
     return std::nullopt;
 }

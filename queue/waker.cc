@@ -24,7 +24,7 @@ bool is_below(const std::string& name, const std::string& domain) {
 bool Waker::remember(const std::string& key) {
     const TimePoint now = queue_.executor().now();
     std::erase_if(recent_, [now](const auto& one) { return one.second + interval <= now; });
-    return recent_.size() < max_domains && rounds_.size() < max_domains &&
+    return recent_.size() < max_domains && rounds_.size() < max_rounds &&
            recent_.emplace(key, now).second;
 }
 

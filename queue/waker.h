@@ -27,6 +27,7 @@ class Waker final : Callback {
 
     static constexpr Duration interval = std::chrono::minutes(1); // between two for one domain
     static constexpr size_t max_domains = 1000;                   // that are remembered for it
+    static constexpr size_t max_rounds = 16; // that wait for their turn: each looks at all mail
     static constexpr size_t messages_per_turn = 1000;
 
     explicit Waker(Queue& queue) : queue_(queue) {}

@@ -32,9 +32,12 @@ std::string_view without_blanks(std::string_view text) {
     return text;
 }
 
-bool ends_header(std::string_view text) {
-    return text.starts_with("\r\n") || text.starts_with('\n') || text.find("\n\n") != text.npos ||
-           text.find("\n\r\n") != text.npos;
+bool has_empty_line(std::string_view text) {
+    return text.find("\n\n") != text.npos || text.find("\n\r\n") != text.npos;
+}
+
+bool has_no_header(std::string_view content) {
+    return content.starts_with("\r\n") || content.starts_with('\n');
 }
 
 } // namespace
@@ -70,7 +73,8 @@ Result<std::string> read_header(const FileDescriptor& content) {
         header.resize(before + static_cast<size_t>(got));
         // What was looked at before need not be looked at again, but for a line end cut in two.
         const size_t from = before - std::min<size_t>(before, 3);
-        if (got == 0 || ends_header(std::string_view(header).substr(from)))
+        if (got == 0 || has_no_header(header) ||
+            has_empty_line(std::string_view(header).substr(from)))
             break;
     }
     return header;

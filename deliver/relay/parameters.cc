@@ -5,6 +5,7 @@
 
 #include "common/base/utf8.h"
 #include "common/smtp/parameters.h"
+#include "common/smtp/remaining_time.h"
 #include "common/smtp/utf8_address.h"
 
 namespace postern::relay {
@@ -13,27 +14,30 @@ namespace {
 
 // RFC 6531 3.5: of the header, where non_ascii_address is of the envelope.
 constexpr EnhancedStatusCode utf8_header_refused{5, 6, 9};
-// RFC 2852: nine digits.
-constexpr std::int64_t longest_by_time = 999'999'999;
 // RFC 3461 4.2: what stands behind ORCPT=.
 constexpr size_t longest_original_recipient = 500;
 
 // What may stand in a command line between angle brackets, whoever wrote it: anything else could
-// end the command and begin another.
+// end the path, or the command, and begin something else.
 bool is_sendable(std::string_view path) {
+    bool quoted = false;
     while (!path.empty()) {
         const Utf8Character character = first_character(path);
-        if (character.length == 0 || is_control(character.code))
+        if (character.length == 0 || is_control(character.code) ||
+            (!quoted && std::string_view(" <>").find(path.front()) != std::string_view::npos))
             return false;
-        path.remove_prefix(character.length);
+        if (quoted && path.front() == '\\')
+            path.remove_prefix(1); // what follows is no quote
+        else if (path.front() == '"')
+            quoted = !quoted;
+        path.remove_prefix(std::min(path.size(), character.length));
     }
-    return true;
+    return !quoted;
 }
 
 std::int64_t seconds_left(const Message& message, TimePoint now) {
     const auto passed = std::chrono::duration_cast<std::chrono::seconds>(now - message.as_of);
-    return std::clamp<std::int64_t>(message.parameters.deliver_by->seconds - passed.count(),
-                                    -longest_by_time, longest_by_time);
+    return remaining_time(message.parameters.deliver_by->seconds, passed.count());
 }
 
 std::optional<Diagnosis> find_utf8_obstacle(const Message& message, const Abilities& next_hop) {

@@ -71,5 +71,17 @@ TEST_F(ReadHeader, AnErrorIsNoEmptyHeader) {
     EXPECT_FALSE(read_header(in).ok());
 }
 
+// A line end at the border of two pieces is not the end of the header.
+TEST_F(ReadHeader, LinesThatEndBetweenTwoPieces) {
+    const std::string field = "Delivered-To: alice@here.example\r\n";
+    for (size_t length = 16 * 1024 - 12; length < 16 * 1024 + 4; ++length) {
+        const std::string text = "X: " + std::string(length, 'x') +
+                                 "\r\nY: " + std::string(20'000, 'y') + "\r\n" + field + "\r\n";
+        Result<std::string> header = read_header(file_with(text));
+        ASSERT_TRUE(header.ok());
+        EXPECT_TRUE(was_delivered_to(*header, "alice@here.example")) << length;
+    }
+}
+
 } // namespace
 } // namespace postern

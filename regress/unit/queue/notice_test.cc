@@ -386,7 +386,8 @@ TEST_F(Waiting, TraceAsksForReportsOfRelaying) {
         {true, ipc::Handover::relayed, notify::unspecified, 1},
         {true, ipc::Handover::relayed, notify::failure, 1},
         {true, ipc::Handover::relayed, notify::never, 0},
-        {true, ipc::Handover::relayed_aware, notify::unspecified, 0},
+        {true, ipc::Handover::relayed_aware, notify::unspecified, 1},
+        {true, ipc::Handover::relayed_aware, notify::never, 0},
         {true, ipc::Handover::delivered, notify::unspecified, 0},
         {false, ipc::Handover::relayed, notify::unspecified, 0},
     };

@@ -1,5 +1,7 @@
 #include "regress/unit/queue/queue_lab.h"
 
+#include "common/base/utf8.h"
+
 #include <cstdlib>
 #include <poll.h>
 #include <sys/mman.h>
@@ -227,6 +229,7 @@ uint32_t QueueLab::submit(ipc::Envelope envelope, const std::string& content) {
     submit.envelope = std::move(envelope);
     submit.envelope.origin.helo = "client.example";
     submit.content.bytes = content;
+    submit.traits.eight_bit = !is_ascii(content);
     const uint32_t request = submit.request;
     if (++unanswered_ >= ipc::submission_credit / 2)
         run(); // no more than a listener may have open

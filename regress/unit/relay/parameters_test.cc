@@ -204,6 +204,8 @@ TEST_F(Parameters, RecipientsInUtf8) {
         {"no such form", "u@d.example", "utf-8;" + umlaut + "+41", "DSN", "5.5.4"},
         {"too long then", "u@d.example", "utf-8;" + many, "DSN", ""},
         {"no mailbox", "", "", "SMTPUTF8", "5.1.3"},
+        {"a parameter", "a@b.example> NOTIFY=NEVER X=<", "", "SMTPUTF8", "5.1.3"},
+        {"a blank in quotes", "\"a <b> \\\"c\"@d.example", "", "SMTPUTF8", ""},
         {"two commands", "u@d.example>\r\nRCPT TO:<v@d.example", "", "SMTPUTF8", "5.1.3"},
         {"no UTF-8", "gr\xfc@d.example", "", "SMTPUTF8", "5.1.3"},
     };
