@@ -55,6 +55,7 @@ class QueueClient::File final : public ContentFile {
 QueueClient::QueueClient(EventLoop& loop, uint32_t credit) : loop_(loop), questions_(loop, credit) {
     files_.limit = credit / 2;
     messages_.limit = credit - files_.limit;
+    wakes_.limit = 1; // each takes the queue a while
 }
 
 void QueueClient::connect(FileDescriptor channel) {
@@ -162,7 +163,7 @@ QueueClient::submit(ipc::Submit message, std::unique_ptr<ContentFile> file, Dura
 
 Task<std::optional<ipc::Woken>> QueueClient::wake(ipc::Wake question, Duration limit) {
     const TimePoint end = loop_.now() + limit;
-    std::unique_ptr<Share> share = co_await take_share(loop_, messages_, limit);
+    std::unique_ptr<Share> share = co_await take_share(loop_, wakes_, limit);
     if (!share || !channel_)
         co_return std::nullopt;
     std::optional<Reply> reply = co_await questions_.ask(

@@ -55,6 +55,7 @@ class QueueClient final : public Submission {
     EventLoop& loop_;
     Credit files_;
     Credit messages_; // Submits without a file
+    Credit wakes_;
     Questions questions_;
     std::unique_ptr<ipc::Channel<ipc::QueueToListener, ipc::ListenerToQueue>> channel_;
     uint64_t generation_ = 0; // of the channel

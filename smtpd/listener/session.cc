@@ -173,7 +173,7 @@ Task<void> Session::converse() {
         if (refused_)
             turn_down(command);
         else if (needs_tls(command))
-            complain(replies::tls_first());
+            complain(given_.said ? replies::authentication_required() : replies::tls_first());
         else if (needs_authentication(command))
             complain(replies::authentication_required());
         else if (rcpt)
@@ -314,8 +314,8 @@ void Session::hello(const std::string& identity, bool extended) {
     extended_ = extended;
     Extensions told = offered();
     told.xclient = may_give_client();
-    say(extended ? replies::ehlo(hostname(), identity, settings(), told, offers_tls(),
-                                 mechanisms(), executor().wall_seconds())
+    say(extended ? replies::ehlo(hostname(), identity, settings(), told, offers_tls(), mechanisms(),
+                                 executor().wall_seconds())
                  : replies::helo(hostname(), identity));
 }
 

@@ -40,8 +40,11 @@ Task<void> Session::receive_chunk(BdatCommand bdat) {
     const bool whole = co_await read_chunk(content, bdat.size);
     if (!whole)
         co_return;
-    if (bdat.last && !binary())
+    if (bdat.last && !binary()) {
         content.finish();
+        if (content.sink.needs_settling())
+            co_await settle(content.sink);
+    }
     if (!bdat.last && bdat.size < Budget::small_chunk)
         budget_.idle_command();
     if (std::optional<Reply> refusal = judge(content.facts(), content.sink)) {

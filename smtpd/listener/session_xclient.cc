@@ -30,8 +30,10 @@ void Session::take_given_client(const XclientCommand& given) {
     given_.helo = given.helo.value_or("");
     given_.extended = given.extended;
     user_ = given.login.value_or("");
+    if (given.address && !given.name && *given.address != connection_.client)
+        name_given_ = false; // it was that of another
     if (given.name) {
-        name_given_ = true;
+        name_given_ = name_awaited_ = true;
         reverse_name_ = *given.name;
     }
     if (given.address && !change_client(*given.address))

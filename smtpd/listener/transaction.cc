@@ -4,6 +4,8 @@
 #include <bit>
 #include <functional>
 
+#include "common/smtp/remaining_time.h"
+
 namespace postern::listener {
 
 namespace {
@@ -29,7 +31,7 @@ Transaction::Transaction(const MailCommand& mail, uint32_t number, int64_t now)
     if (mail.hold_for)
         release_at_ = now + *mail.hold_for;
     else if (mail.hold_until)
-        release_at_ = *mail.hold_until;
+        release_at_ = std::max<int64_t>(*mail.hold_until, 0); // long over
 }
 
 bool Transaction::has_room(const std::string& address, const RecipientParameters& parameters,
@@ -70,10 +72,33 @@ bool Transaction::is_new(const std::string& address) {
     return true;
 }
 
+// The same recipient again: who wants to hear more does.
+void Transaction::join(const std::string& address, const RecipientParameters& parameters) {
+    const auto place = std::find(recipients_.begin(), recipients_.end(), address);
+    const auto index = static_cast<uint32_t>(place - recipients_.begin());
+    const auto options =
+        std::find_if(options_.begin(), options_.end(),
+                     [index](const ipc::RecipientOptions& one) { return one.index >= index; });
+    constexpr Notify usual = notify::failure | notify::delay; // of whom nothing is said
+    const Notify wanted = parameters.notify == notify::unspecified ? usual : parameters.notify;
+    if (options == options_.end() || options->index != index) {
+        if ((wanted & notify::success) == 0)
+            return;
+        recipient_bytes_ += options_overhead;
+        options_.insert(options, {index, {Notify(usual | wanted), {}}});
+        return;
+    }
+    Notify& said = options->parameters.notify;
+    if (said == notify::never)
+        said = wanted;
+    else if (wanted != notify::never)
+        said = (said == notify::unspecified ? usual : said) | wanted;
+}
+
 void Transaction::add_recipient(std::string address, RecipientParameters parameters) {
     ++accepted_;
     if (!is_new(address))
-        return;
+        return join(address, parameters);
     recipient_bytes_ += wire_size(address, parameters);
     if (!parameters.empty()) {
         ipc::RecipientOptions& options = options_.emplace_back();
@@ -104,7 +129,7 @@ ipc::Envelope Transaction::take_envelope(const ipc::Origin& origin, int64_t acce
     envelope.release_at = release_at_;
     // RFC 2852 4: what was said counts from MAIL on.
     if (std::optional<DeliverBy>& by = envelope.parameters.deliver_by)
-        by->seconds -= accepted_at - began_at_;
+        by->seconds = remaining_time(by->seconds, accepted_at - began_at_);
     return envelope;
 }
 

@@ -34,8 +34,8 @@ class Transaction {
     static constexpr size_t max_recipient_bytes = 192 * 1024;
 
     void note_rcpt() { rcpt_seen_ = true; }
-    // The address in wire form. The same one twice is one recipient: it gets one copy, and what was
-    // said first counts.
+    // The address in wire form. The same one twice is one recipient: it gets one copy, and is
+    // reported of if either was to be.
     void add_recipient(std::string address, RecipientParameters parameters);
     // RCPT commands that were answered with 250: one given twice counts twice.
     size_t accepted() const { return accepted_; }
@@ -54,6 +54,7 @@ class Transaction {
 
   private:
     bool is_new(const std::string& address);
+    void join(const std::string& address, const RecipientParameters& parameters);
     uint32_t* place_of(const std::string& address);
     void index();
 

@@ -132,6 +132,21 @@ TEST_F(Content, TheBorderBetweenInlineAndFile) {
     }
 }
 
+// A last line that is not ended gets its end when all has been seen.
+TEST_F(Content, TheBorderBetweenInlineAndFileByChunks) {
+    begin_data();
+    play("C: .\nS: 250 2.0.0 *");
+    const size_t trace = queue.messages[0].content.size();
+    for (size_t missing = 0; missing < 4; ++missing) {
+        play("C: MAIL FROM:<>\nS: 250 *\nC: RCPT TO:<user@dest.example>\nS: 250 *");
+        const size_t length = ipc::inline_content_limit - trace - missing;
+        send("BDAT " + std::to_string(length) + " LAST\r\n" + std::string(length, 'x'));
+        play("S: 250 2.0.0 *");
+        EXPECT_EQ(queue.messages.back().in_file, missing < 2) << missing;
+        EXPECT_EQ(queue.messages.back().content.size(), ipc::inline_content_limit - missing + 2);
+    }
+}
+
 TEST_F(Content, OverTheSizeLimit) {
     settings->max_message_size = 200'000;
     begin_data();

@@ -48,7 +48,9 @@ TEST_F(ExtensionsTest, DeliveryStatusNotifications) {
         C: RCPT TO:<b@dest.example>
         C: RCPT TO:<c@dest.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;c+2B1@old.example
         C: RCPT TO:<d@dest.example> NOTIFY=NEVER
-        C: RCPT TO:<c@dest.example> NOTIFY=NEVER
+        C: RCPT TO:<c@dest.example> NOTIFY=DELAY
+        C: RCPT TO:<b@dest.example> NOTIFY=SUCCESS
+        S: 250 2.1.5 Recipient ok
         S: 250 2.1.5 Recipient ok
         S: 250 2.1.5 Recipient ok
         S: 250 2.1.5 Recipient ok
@@ -58,8 +60,10 @@ TEST_F(ExtensionsTest, DeliveryStatusNotifications) {
     EXPECT_EQ(envelope().parameters.returned, Returned::header);
     EXPECT_EQ(envelope().parameters.envelope_id, "QQ314159");
     ASSERT_EQ(envelope().recipients.size(), 3u) << "the same one twice is one";
-    EXPECT_TRUE(envelope().parameters_of(0).empty());
-    EXPECT_EQ(envelope().parameters_of(1).notify, notify::success | notify::failure);
+    // Who hears of it by one of them does.
+    constexpr Notify all = notify::success | notify::failure | notify::delay;
+    EXPECT_EQ(envelope().parameters_of(0).notify, all);
+    EXPECT_EQ(envelope().parameters_of(1).notify, all);
     EXPECT_EQ(envelope().parameters_of(1).original_recipient, "rfc822;c+2B1@old.example");
     EXPECT_EQ(envelope().parameters_of(2).notify, notify::never);
 }
@@ -238,6 +242,20 @@ TEST_F(ExtensionsTest, DeliverBy) {
     EXPECT_EQ(envelope().parameters.deliver_by, (postern::DeliverBy{90, true, true}));
 }
 
+// It runs out, but not beyond what can be said of it.
+TEST_F(ExtensionsTest, DeliverByAtItsLimit) {
+    greet();
+    play(R"(
+        C: MAIL FROM:<a@client.example> BY=-999999999;N
+        S: 250 *
+        C: RCPT TO:<b@dest.example>
+        S: 250 *
+        pass 30s
+    )");
+    finish();
+    EXPECT_TRUE(is_valid(envelope().parameters));
+}
+
 // RFC 4865: for those who submit mail.
 TEST_F(ExtensionsTest, FutureReleaseIsNotForEverybody) {
     greet();
@@ -285,13 +303,21 @@ TEST_F(ExtensionsTest, FutureRelease) {
     finish();
     EXPECT_EQ(envelope().release_at, SimulatedTime::default_start + 3600);
     play(R"(
+        C: MAIL FROM:<bob@client.example> HOLDUNTIL=1960-01-01T00:00:00Z
+        S: 250 *
+        C: RCPT TO:<b@dest.example>
+        S: 250 *
+    )");
+    finish();
+    EXPECT_EQ(queue.messages.at(1).submit.envelope.release_at, 0) << "long over";
+    play(R"(
         C: MAIL FROM:<bob@client.example> HOLDFOR=60
         S: 250 *
         C: RCPT TO:<b@dest.example>
         S: 250 *
     )");
     finish();
-    EXPECT_EQ(queue.messages.at(1).submit.envelope.release_at, SimulatedTime::default_start + 60);
+    EXPECT_EQ(queue.messages.at(2).submit.envelope.release_at, SimulatedTime::default_start + 60);
 }
 
 // RFC 5321 4.1.1.11, 2.2.1: none of them after HELO.

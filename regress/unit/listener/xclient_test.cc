@@ -77,6 +77,29 @@ TEST_F(Xclient, LateAnswersFromTheDnsDoNotCount) {
     EXPECT_EQ(lookup.queries.at(0).origin.reverse_name, "seven.example");
 }
 
+// A name is that of its address.
+TEST_F(Xclient, TheNameOfOneClientIsNotThatOfTheNext) {
+    greet();
+    play(R"(
+        C: XCLIENT NAME=good.example ADDR=198.51.100.9
+        S: 220 *
+        C: XCLIENT ADDR=198.51.100.7
+        S: 220 *
+        C: EHLO x.example
+        offers XCLIENT
+    )");
+    send_mail();
+    EXPECT_EQ(lookup.queries.at(0).origin.reverse_name, "seven.example");
+}
+
+// Whose name is given is not looked up, and nobody waits for the answer.
+TEST_F(Xclient, AGivenNameIsNotWaitedFor) {
+    resolver.delay = 1h;
+    greet();
+    play("C: XCLIENT NAME=good.example ADDR=198.51.100.9\nS: 220 *\nC: EHLO x.example\n"
+         "offers XCLIENT\nC: MAIL FROM:<a@client.example>\nS: 250 *");
+}
+
 TEST_F(Xclient, LoginIsAuthentication) {
     settings->addresses[0].auth.mode = AuthMode::required;
     settings->addresses[0].auth.in_received = true;
