@@ -17,6 +17,14 @@ bool may_be_told(const ipc::Envelope& envelope, uint32_t index) {
     return !envelope.reverse_path.empty() && envelope.parameters_of(index).wants_delay();
 }
 
+// Of each recipient; null: it is in none.
+std::vector<const Job*> jobs_of(const QueuedMessage& message) {
+    std::vector<const Job*> jobs(message.count, nullptr);
+    for (const Job* job = message.jobs; job; job = job->sibling)
+        for_each_recipient(*job, [&](uint32_t index) { jobs[index] = job; });
+    return jobs;
+}
+
 } // namespace
 
 Notices::Notices(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
@@ -74,6 +82,7 @@ void Notices::look(QueuedMessage& message) {
         give_up(message, stored);
     else if (gives_up(envelope))
         next = *wanted_by(envelope);
+    const std::vector<const Job*> jobs = jobs_of(message);
     for (uint32_t index = 0; index < message.count; ++index) {
         QueuedRecipient& recipient = message.recipients[index];
         const Told told = told_by(envelope, delays_, recipient.told, now);
@@ -82,7 +91,7 @@ void Notices::look(QueuedMessage& message) {
         if (is_under_way(recipient.stage))
             message.notice_missed = true;
         else if (waits(recipient.stage))
-            tell(message, stored, index, told);
+            tell(message, stored, index, jobs[index], told);
     }
     next = std::min(next, next_time(message, envelope));
     message.notice_at = to_seconds(std::max(next, now + 1));
@@ -112,12 +121,15 @@ void Notices::give_up(QueuedMessage& message, const StoredMessage& stored) {
     }
 }
 
-void Notices::tell(QueuedMessage& message, const StoredMessage& stored, uint32_t index, Told news) {
+void Notices::tell(QueuedMessage& message, const StoredMessage& stored, uint32_t index,
+                   const Job* job, Told news) {
     RecipientReport report;
     report.index = index;
     report.action = DeliveryAction::delayed;
-    report.error = reason(message, index);
-    report.retry_until = expires_at(stored.envelope, ttl_);
+    report.error = reason(message.recipients[index], job);
+    // What its route says, if it has one now.
+    report.retry_until =
+        job && job->expires_at ? job->expires_at : expires_at(stored.envelope, ttl_);
     if ((news & ~message.recipients[index].told) & told::late) {
         report.error.diagnostic =
             "not delivered within the time that was asked for: " + report.error.enhanced + " " +
@@ -131,15 +143,11 @@ void Notices::tell(QueuedMessage& message, const StoredMessage& stored, uint32_t
 }
 
 // Why it still waits: what its last attempt came to, or that of others for its destination.
-AttemptError Notices::reason(const QueuedMessage& message, uint32_t index) {
-    if (message.recipients[index].error)
-        return table_.errors.get(message.recipients[index].error);
-    for (const Job* job = message.jobs; job; job = job->sibling) {
-        bool here = false;
-        for_each_recipient(*job, [&](uint32_t other) { here |= other == index; });
-        if (const Scheduler::Hold* hold = here ? scheduler_.hold(job->destination) : nullptr)
-            return error_of(*hold);
-    }
+AttemptError Notices::reason(const QueuedRecipient& recipient, const Job* job) {
+    if (recipient.error)
+        return table_.errors.get(recipient.error);
+    if (const Scheduler::Hold* hold = job ? scheduler_.hold(job->destination) : nullptr)
+        return error_of(*hold);
     AttemptError error;
     error.enhanced = "4.4.7";
     error.diagnostic = "it is still in the queue";

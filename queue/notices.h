@@ -34,8 +34,10 @@ class Notices {
   private:
     WallTime next_time(const QueuedMessage& message, const ipc::Envelope& envelope) const;
     void give_up(QueuedMessage& message, const StoredMessage& stored);
-    void tell(QueuedMessage& message, const StoredMessage& stored, uint32_t index, Told news);
-    AttemptError reason(const QueuedMessage& message, uint32_t index);
+    // `job`: the recipient's, if it is in one.
+    void tell(QueuedMessage& message, const StoredMessage& stored, uint32_t index, const Job* job,
+              Told news);
+    AttemptError reason(const QueuedRecipient& recipient, const Job* job);
 
     Executor& executor_;
     MailTable& table_;
