@@ -148,6 +148,9 @@ Command parse_auth(std::string_view argument, std::string_view) {
         auth.mechanism += ascii_upper(c);
     if (argument.find(' ') != argument.npos)
         return bad_arguments("AUTH takes a mechanism and an initial response, and no more");
+    for (char c : argument) // what else is no base64 is found when it is decoded
+        if (is_control(static_cast<unsigned char>(c)) && (c & 0x80) == 0)
+            return not_plain();
     if (!argument.empty())
         auth.initial_response = Secret(argument);
     return auth;

@@ -277,6 +277,7 @@ const Bad bad_commands[] = {
     {"AUTH ABCDEFGHIJKLMNOPQRSTU", 501, "5.5.4"},
     {"AUTH PLAIN Zm9v Zm9v", 501, "5.5.4"},
     {"AUTH\tPLAIN", 500, "5.5.1"},
+    {"AUTH PLAIN AG\x01", 501, "5.5.2"},
     {"AUTH PLAIN " + std::string(limits::auth_response_line, 'A'), 500, "5.5.2"},
     {"HELO", 501, "5.5.4"},
     {"EHLO", 501, "5.5.4"},
