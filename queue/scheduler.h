@@ -5,8 +5,9 @@
 //   else is to be done for them.
 // - Routed jobs wait at their destination, in three lists: those of a raised priority go before
 //   ordinary ones, and those before the ones of a lowered priority (RFC 6710); in each, first come,
-//   first served. Destinations take turns at their deliverer, one job each, so that a busy or a
-//   dead one does not slow the others.
+//   first served. Every fourth job is one of those behind, so that none waits for ever.
+//   Destinations take turns at their deliverer, one job each, so that a busy or a dead one does not
+//   slow the others.
 // - A destination has at most max_per_destination jobs out. One that cannot be reached is held:
 //   its mail stays where it is, in one piece, until the hold is over; then one job is tried, and
 //   when the host answers all of it goes out.

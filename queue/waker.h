@@ -1,8 +1,8 @@
 // Mail that waits for a domain is tried at once, because that domain asks for it (ETRN, RFC 1985).
 //
 // Owner: the queue. A listener may be anybody's, so what it can cause is bounded: one round for a
-// domain in a minute, max_domains of them, some messages looked at in each turn of the loop. Mail
-// that is held until a time that its sender set (RFC 4865) stays where it is.
+// domain in a minute, max_rounds that wait for their turn, some messages looked at in each turn of
+// the loop. Mail that is held until a time that its sender set (RFC 4865) stays where it is.
 #pragma once
 
 #include <cstdint>

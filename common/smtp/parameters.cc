@@ -204,21 +204,6 @@ std::optional<std::string> decode_xtext(std::string_view text) {
     return out;
 }
 
-std::string encode_xtext(std::string_view text) {
-    std::string out;
-    for (char c : text) {
-        const auto octet = static_cast<unsigned char>(c);
-        if (octet > 0x20 && octet < 0x7f && c != '+' && c != '=') {
-            out += c;
-            continue;
-        }
-        out += '+';
-        out += hex_digits[octet >> 4];
-        out += hex_digits[octet & 15];
-    }
-    return out;
-}
-
 bool is_envelope_id(std::string_view value) {
     if (value.size() > longest_envelope_id || !is_value(value))
         return false;

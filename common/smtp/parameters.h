@@ -83,7 +83,6 @@ std::optional<std::int8_t> parse_priority(std::string_view value); // RFC 6710 4
 // xtext (RFC 3461 4): "+" and two upper-case hexadecimal digits stand for an octet. Nothing: it is
 // none.
 std::optional<std::string> decode_xtext(std::string_view text);
-std::string encode_xtext(std::string_view text);
 
 // ENVID= (RFC 3461 4.4): xtext of printable characters, at most 100 as sent.
 bool is_envelope_id(std::string_view value);
