@@ -5,6 +5,8 @@
 #   make check      everything in regress/; the last line is "N passed, N failed"
 #   make bench      messages per second accepted and delivered, CPU per 1000 messages;
 #                   BENCH_ARGS="..." for its options: regress/bench/README
+#   make bench-queue   what the queue does alone: durable messages per second beside files of
+#                   their own, and a million waiting messages; BENCH_ARGS as in regress/bench/README
 #   make fuzz       look for input that breaks something: regress/fuzz/README
 #   make install    DESTDIR and prefix (/usr/local) as usual; BUILD=DIR builds elsewhere, for all
 #   make clean      remove build/
@@ -15,7 +17,7 @@ SHELL  := /bin/bash
 prefix := /usr/local
 BUILD  := build
 
-.PHONY: all run check bench fuzz install clean packages test-packages programs tests
+.PHONY: all run check bench bench-queue fuzz install clean packages test-packages programs tests
 .DEFAULT_GOAL := all
 
 all: programs
@@ -49,6 +51,11 @@ check: tests
 
 bench: programs test-packages
 	@regress/bench/bench.py $(BENCH_ARGS) $(BUILD)
+
+bench-queue: test-packages $(BUILD)/build.ninja
+	@etc/build/configure $(BUILD) tests=true
+	@ninja -C $(BUILD) regress/bench/queue_bench
+	@$(BUILD)/regress/bench/queue_bench --place $(BUILD) $(BENCH_ARGS)
 
 fuzz:
 	@etc/build/packages build test fuzz

@@ -56,8 +56,18 @@ std::optional<ipc::Answer> Admin::ask(ipc::Question& question) {
                       question);
 }
 
-ipc::EnvelopeEntry Admin::entry(const QueuedMessage& message, const StoredMessage& stored,
-                                uint32_t index, const Job* job) {
+Admin::View Admin::look(uint64_t id, MailTable& table) const {
+    if (const QueuedMessage* message = queue_.table().find(id))
+        return {message, &queue_.table()};
+    const ParkedMessage* parked = queue_.parked().find(id);
+    if (!parked)
+        return {};
+    return {queue_.loader().view(id, table), &table, parked->destination};
+}
+
+ipc::EnvelopeEntry Admin::entry(const View& view, const StoredMessage& stored, uint32_t index,
+                                const Job* job) const {
+    const QueuedMessage& message = *view.message;
     const QueuedRecipient& recipient = message.recipients[index];
     ipc::EnvelopeEntry entry;
     entry.message = message.id;
@@ -69,7 +79,7 @@ ipc::EnvelopeEntry Admin::entry(const QueuedMessage& message, const StoredMessag
         job && job->expires_at ? job->expires_at : expires_at(stored.envelope, queue_.ttl());
     entry.attempts = recipient.attempts;
     entry.size = message.size;
-    entry.last_error = describe(queue_.table().errors.get(recipient.error));
+    entry.last_error = describe(view.table->errors.get(recipient.error));
     switch (recipient.stage) {
     case Stage::in_flight:
         entry.state = ipc::RecipientState::in_flight;
@@ -78,27 +88,34 @@ ipc::EnvelopeEntry Admin::entry(const QueuedMessage& message, const StoredMessag
         if (recipient.next_attempt > queue_.executor().wall_seconds()) {
             entry.state = ipc::RecipientState::deferred;
             entry.next_attempt = recipient.next_attempt;
+        } else {
+            note_hold(entry, view.destination);
         }
         break;
     case Stage::reporting:
         entry.state = ipc::RecipientState::deferred;
         break;
     case Stage::ready:
-        if (const Scheduler::Hold* hold =
-                job ? queue_.scheduler().hold(job->destination) : nullptr) {
-            entry.state = ipc::RecipientState::deferred;
-            entry.next_attempt = hold->until;
-            if (entry.last_error.empty())
-                entry.last_error = hold->reason;
-        } else if (job && queue_.scheduler().paused(*job)) {
+        if (job && queue_.scheduler().paused(*job))
             entry.state = ipc::RecipientState::paused;
-        }
+        if (job)
+            note_hold(entry, job->destination);
         break;
     case Stage::routing:
     case Stage::finished:
         break;
     }
     return entry;
+}
+
+void Admin::note_hold(ipc::EnvelopeEntry& entry, uint32_t destination) const {
+    const Scheduler::Hold* hold = queue_.scheduler().hold(destination);
+    if (!hold)
+        return;
+    entry.state = ipc::RecipientState::deferred;
+    entry.next_attempt = hold->until;
+    if (entry.last_error.empty())
+        entry.last_error = hold->reason;
 }
 
 ipc::EnvelopeEntry Admin::unread_entry(uint64_t id, const Loader::Unread& unread) {
@@ -111,8 +128,9 @@ ipc::EnvelopeEntry Admin::unread_entry(uint64_t id, const Loader::Unread& unread
     return entry;
 }
 
-bool Admin::add_entries(const QueuedMessage& message, int64_t after, size_t limit, size_t& room,
-                        std::vector<ipc::EnvelopeEntry>& entries) {
+bool Admin::add_entries(const View& view, int64_t after, size_t limit, size_t& room,
+                        std::vector<ipc::EnvelopeEntry>& entries) const {
+    const QueuedMessage& message = *view.message;
     const StoredMessage stored = message.read();
     std::vector<const Job*> jobs(message.count);
     for (const Job* job = message.jobs; job; job = job->sibling)
@@ -120,7 +138,7 @@ bool Admin::add_entries(const QueuedMessage& message, int64_t after, size_t limi
     for (auto index = static_cast<uint32_t>(after + 1); index < message.count; ++index) {
         if (message.recipients[index].stage == Stage::finished)
             continue;
-        ipc::EnvelopeEntry next = entry(message, stored, index, jobs[index]);
+        ipc::EnvelopeEntry next = entry(view, stored, index, jobs[index]);
         if (entries.size() >= limit || room < room_of(next))
             return false;
         room -= room_of(next);
@@ -129,35 +147,39 @@ bool Admin::add_entries(const QueuedMessage& message, int64_t after, size_t limi
     return true;
 }
 
+// What is in the table, what is parked, and what cannot be read are three lists in the same order.
 ipc::Answer Admin::list(const ipc::QueueQuery& query) {
     ipc::QueuePage page;
     page.request = query.request;
     const size_t limit = std::clamp<size_t>(query.limit, 1, page_limit);
     size_t room = page_room;
-    MailTable& table = queue_.table();
-    QueuedMessage* message = table.find(query.after_message);
-    int64_t after = query.after_index;
-    if (!message) {
-        message = table.after(query.after_message);
-        after = -1;
-    }
-    auto unread = queue_.loader().unread().upper_bound(query.after_message);
-    const auto unread_end = queue_.loader().unread().end();
-    for (; message || unread != unread_end; after = -1) {
-        if (unread != unread_end && (!message || unread->first < message->id)) {
-            ipc::EnvelopeEntry next = unread_entry(unread->first, unread->second);
-            page.last = page.entries.size() < limit && room >= room_of(next);
-            if (!page.last)
-                break;
-            room -= room_of(next);
-            page.entries.push_back(std::move(next));
-            ++unread;
+    const auto& unread = queue_.loader().unread();
+    const auto add = [&](uint64_t id, int64_t after) {
+        MailTable table;
+        const View view = look(id, table);
+        return !view.message || add_entries(view, after, limit, room, page.entries);
+    };
+    // The rest of the one that the page before ended in.
+    page.last = add(query.after_message, query.after_index);
+    for (uint64_t id = query.after_message; page.last;) {
+        const QueuedMessage* message = queue_.table().after(id);
+        const ParkedMessage* parked = queue_.parked().after(id);
+        const auto unreadable = unread.upper_bound(id);
+        const bool none = unreadable == unread.end();
+        id = std::min({message ? message->id : UINT64_MAX, parked ? parked->id : UINT64_MAX,
+                       none ? UINT64_MAX : unreadable->first});
+        if (id == UINT64_MAX)
+            break;
+        if (none || unreadable->first != id) {
+            page.last = add(id, -1);
             continue;
         }
-        page.last = !message->unfinished || add_entries(*message, after, limit, room, page.entries);
+        ipc::EnvelopeEntry next = unread_entry(id, unreadable->second);
+        page.last = page.entries.size() < limit && room >= room_of(next);
         if (!page.last)
             break;
-        message = table.after(message->id);
+        room -= room_of(next);
+        page.entries.push_back(std::move(next));
     }
     return page;
 }
@@ -171,7 +193,9 @@ ipc::Answer Admin::show(const ipc::MessageQuery& query) {
         part.entries.push_back(unread_entry(unread->first, unread->second));
         return part;
     }
-    QueuedMessage* message = queue_.table().find(query.message);
+    MailTable table;
+    const View view = look(query.message, table);
+    const QueuedMessage* message = view.message;
     if (!message || !message->unfinished)
         return part;
     part.found = true;
@@ -186,7 +210,7 @@ ipc::Answer Admin::show(const ipc::MessageQuery& query) {
     }
     part.envelope.recipients.resize(shown);
     room = page_room - piece_limit;
-    add_entries(*message, -1, page_limit, room, part.entries);
+    add_entries(view, -1, page_limit, room, part.entries);
     part.size = message->size;
     const uint32_t wanted = std::min(query.limit, piece_limit);
     if (wanted == 0 || query.offset >= message->size)
@@ -207,7 +231,7 @@ ipc::Answer Admin::schedule(const ipc::Schedule& query) {
         affected = tried_again(*one);
         queue_.loader().try_again_now();
     } else if (query.message) {
-        QueuedMessage* message = table.find(*query.message);
+        QueuedMessage* message = queue_.loader().find(*query.message);
         if (!message || !message->unfinished)
             return failed(query.request, "no such message in the queue");
         affected = schedule_message(*message, query.index, true);
@@ -215,6 +239,8 @@ ipc::Answer Admin::schedule(const ipc::Schedule& query) {
         // Not urgent: with a dead destination, each would end the hold that the one before caused.
         for (QueuedMessage* one = table.after(0); one; one = table.after(one->id))
             affected += schedule_message(*one, std::nullopt, false);
+        affected += static_cast<uint32_t>(queue_.parked().recipients());
+        queue_.parked().hasten_all();
         affected += static_cast<uint32_t>(std::count_if(unread.begin(), unread.end(), tried_again));
         queue_.loader().try_again_now();
         queue_.scheduler().lift_all();
@@ -272,7 +298,7 @@ std::optional<ipc::Answer> Admin::remove_unread(const ipc::Remove& query) {
 std::optional<ipc::Answer> Admin::remove(const ipc::Remove& query) {
     if (queue_.loader().unread().contains(query.message))
         return remove_unread(query);
-    QueuedMessage* message = queue_.table().find(query.message);
+    QueuedMessage* message = queue_.loader().find(query.message);
     if (!message || !message->unfinished)
         return failed(query.request, "no such message in the queue");
     if (query.index && *query.index >= message->count)

@@ -153,6 +153,7 @@ void Bouncer::report(QueuedMessage& message, const StoredMessage& original,
         recorder_.changed(message);
         return;
     }
+    message.report_pending |= report.action == DeliveryAction::delayed;
     if (report.action != DeliveryAction::delayed) {
         table_.set_stage(recipient, Stage::reporting);
         table_.set_error(recipient, report.error);
@@ -192,7 +193,9 @@ void Bouncer::write_pending() {
         std::erase_if(reports, [message](const RecipientReport& report) {
             return is_outdated(*message, report);
         });
-        if (!reports.empty())
+        if (reports.empty())
+            message->report_pending = refused_.contains(cause);
+        else
             write(*message, std::move(reports));
     }
     if (!pending_.empty())
@@ -261,6 +264,7 @@ void Bouncer::written(uint64_t cause, const Reports& reports, uint64_t id, std::
     for (const RecipientReport& report : reports)
         if (report.action != DeliveryAction::delayed)
             table_.finish(*message, report.index);
+    message->report_pending = pending_.contains(cause) || refused_.contains(cause);
     recorder_.changed(*message);
 }
 

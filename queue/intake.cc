@@ -35,19 +35,22 @@ bool sane_parameters(const ipc::Envelope& envelope) {
     return true;
 }
 
-// What a listener checks before it submits: if it is not so, the listener is broken or taken over.
-bool sane(const ipc::Submit& submit, bool has_file, WallTime now) {
+// What a listener has checked before it submits. Should a client have found a way through, it is
+// answered for this message; to cut the listener off would end the sessions of all others.
+bool sane(const ipc::Submit& submit, uint64_t size, WallTime now) {
     const ipc::Envelope& envelope = submit.envelope;
-    if (envelope.recipients.empty() || !plain(envelope.reverse_path) || envelope.origin.internal)
-        return false;
-    for (const std::string& recipient : envelope.recipients)
-        if (recipient.empty() || !plain(recipient))
-            return false;
-    if (!sane_parameters(envelope) || envelope.release_at < 0 ||
-        envelope.release_at > now + longest_release)
-        return false;
-    const uint64_t size = has_file ? submit.file_length : submit.content.bytes.size();
-    if (submit.traits.header_length > size)
+    const auto usable = [](const std::string& recipient) {
+        return !recipient.empty() && plain(recipient);
+    };
+    return !envelope.recipients.empty() && plain(envelope.reverse_path) &&
+           std::all_of(envelope.recipients.begin(), envelope.recipients.end(), usable) &&
+           sane_parameters(envelope) && envelope.release_at >= 0 &&
+           envelope.release_at <= now + longest_release && submit.traits.header_length <= size;
+}
+
+// What no client has a say in: if it is not so, the listener is broken or taken over.
+bool keeps_protocol(const ipc::Submit& submit, bool has_file) {
+    if (submit.envelope.origin.internal)
         return false;
     if (has_file)
         return submit.content.bytes.empty();
@@ -116,19 +119,23 @@ bool Intake::submit(uint32_t index, Listener& listener, ipc::Submit submit) {
         file = std::move(found->second);
         listener.files.erase(found);
     }
-    if (!sane(submit, static_cast<bool>(file), executor_.wall_seconds()) ||
+    if (!keeps_protocol(submit, static_cast<bool>(file)) ||
         listener.open() >= ipc::submission_credit ||
         !listener.submitted.insert(submit.request).second)
         return false;
     const uint32_t request = submit.request;
     const uint64_t life = listeners_.at(index).first;
     const uint64_t size = file ? submit.file_length : submit.content.bytes.size();
-    if (closed_ || size > size_limit_) {
-        answer(index, life, request,
-               refusal(request, closed_ ? Error{"the queue is closing"}
-                                        : Error{"the message is too large", EMSGSIZE}));
+    const auto refuse = [&](const Error& error) {
+        answer(index, life, request, refusal(request, error));
         return true;
-    }
+    };
+    if (closed_)
+        return refuse(Error{"the queue is closing"});
+    if (size > size_limit_)
+        return refuse(Error{"the message is too large", EMSGSIZE});
+    if (!sane(submit, size, executor_.wall_seconds()))
+        return refuse(Error{"its envelope is not one", EPROTO});
     StoredMessage message;
     message.envelope = std::move(submit.envelope);
     message.envelope.accepted_at = executor_.wall_seconds();
@@ -136,10 +143,8 @@ bool Intake::submit(uint32_t index, Listener& listener, ipc::Submit submit) {
     std::string payload = encode(message);
     const uint64_t id = spool_.next_id();
     Result<Ticket> ticket = append(id, payload, std::move(file), submit);
-    if (!ticket) {
-        answer(index, life, request, refusal(request, ticket.error()));
-        return true;
-    }
+    if (!ticket)
+        return refuse(ticket.error());
     recorder_.await(*ticket, [this, index, life, request, id, size, payload = std::move(payload),
                               message = std::move(message)](const Result<void>& result) mutable {
         if (!result)
@@ -205,6 +210,13 @@ ipc::Refused Intake::refusal(uint32_t request, const Error& error) {
         refused.code = 451;
         refused.enhanced = "4.3.2";
         refused.text = "Shutting down, try again later";
+        return refused;
+    }
+    if (error.code == EPROTO) {
+        log::error("a message was refused", {{"reason", error.message}});
+        refused.code = 554;
+        refused.enhanced = "5.5.4";
+        refused.text = "Transaction failed, its parameters cannot be kept";
         return refused;
     }
     log::error("a message was refused: it cannot be stored", {{"reason", error.message}});

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/mail/message_id.h"
 #include "queue/backoff.h"
+#include "queue/restore.h"
 
 namespace postern {
 
@@ -15,9 +16,9 @@ constexpr Backoff passes{std::chrono::seconds(60), std::chrono::seconds(3600)};
 
 } // namespace
 
-Loader::Loader(Executor& executor, Spool& spool, MailTable& table, Recorder& recorder,
-               Handlers handlers)
-    : executor_(executor), spool_(spool), table_(table), recorder_(recorder),
+Loader::Loader(Executor& executor, Spool& spool, MailTable& table, ParkedMessages& parked,
+               Recorder& recorder, Handlers handlers)
+    : executor_(executor), spool_(spool), table_(table), parked_(parked), recorder_(recorder),
       handlers_(std::move(handlers)) {}
 
 void Loader::start() {
@@ -41,34 +42,69 @@ void Loader::begin_pass() {
 void Loader::read_some() {
     if (to_read_.empty() && loaded_)
         return begin_pass();
-    for (size_t i = 0; i < read_per_turn && next_ < to_read_.size(); ++i)
-        read(to_read_[next_++]);
+    for (size_t i = 0; i < read_per_turn && next_ < to_read_.size(); ++i) {
+        const uint64_t id = to_read_[next_++];
+        if (!loaded_)
+            read(id, From::start);
+        else if (unread_.contains(id)) // else an operator has removed it
+            read(id, From::unread);
+    }
     if (next_ == to_read_.size())
         return finish_pass();
     // A nanosecond later is the next turn of the loop: what else is ready comes first.
     reading_.arm(executor_, executor_.now() + Duration(1));
 }
 
-void Loader::read(uint64_t id) {
-    if (loaded_ && !unread_.contains(id))
-        return; // removed by an operator
+bool Loader::read(uint64_t id, From from) {
     Result<RecoveredMessage> found = spool_.recover(id);
-    if (!found && found.error().code == ENOENT)
-        return forget(id);
+    if (!found && found.error().code == ENOENT) {
+        forget(id);
+        return true;
+    }
     if (!found) {
         if (failed_++ == 0)
             failure_ = found.error().message;
-        return hold(id, found.error().message, false);
+        hold(id, found.error().message, false);
+        return false;
     }
     Result<StoredMessage> message = decode_message(found->envelope);
     if (message) {
         forget(id);
-        return take(std::move(*found), *message);
+        take(*found, *message, from);
+        return true;
     }
     // It stays in the spool, for a version that understands it.
     log::error("a message in the spool cannot be read",
                {{"message", to_string(MessageId{id})}, {"reason", message.error().message}});
     hold(id, message.error().message, true);
+    return true;
+}
+
+QueuedMessage* Loader::find(uint64_t id) {
+    if (QueuedMessage* message = table_.find(id))
+        return message;
+    const std::optional<ParkedMessage> parked = parked_.take(id);
+    if (!parked)
+        return nullptr;
+    if (!read(id, From::parked) && loaded_ && !reading_.armed())
+        finish_pass();
+    QueuedMessage* message = table_.find(id);
+    if (message && parked->at_once) {
+        // But one that was not tried yet waits for its release.
+        for (uint32_t index = 0; index < message->count; ++index)
+            if (message->recipients[index].attempts)
+                message->recipients[index].next_attempt = 0;
+        handlers_.found_later(*message);
+    }
+    return message;
+}
+
+QueuedMessage* Loader::view(uint64_t id, MailTable& table) const {
+    Result<RecoveredMessage> found = spool_.recover(id);
+    if (!found)
+        return nullptr;
+    Result<StoredMessage> message = decode_message(found->envelope);
+    return message ? &restore(table, *found, *message, latest()).message : nullptr;
 }
 
 void Loader::hold(uint64_t id, const std::string& reason, bool lasting) {
@@ -90,18 +126,21 @@ void Loader::forget(uint64_t id) {
     unread_.erase(found);
 }
 
-void Loader::take(RecoveredMessage&& found, const StoredMessage& message) {
-    QueuedMessage& queued = table_.add(found.id, found.envelope, message, found.content_length);
-    const bool reported = !found.has_progress || take_progress(queued, found.progress);
-    handlers_.found(queued, message);
-    if (message.cause)
+void Loader::take(const RecoveredMessage& found, const StoredMessage& message, From from) {
+    const auto [queued, reported] = restore(table_, found, message, latest());
+    if (!queued.unfinished)
+        recorder_.changed(queued);
+    handlers_.found(queued, message, from);
+    if (from != From::parked && message.cause)
         causes_.emplace(message.cause->message, *message.cause);
-    if (!loaded_) {
+    if (from == From::start) {
         if (!reported)
             unreported_.push_back(queued.id);
-        return;
+        return handlers_.read(queued);
     }
     handlers_.found_later(queued);
+    if (from == From::parked)
+        return;
     if (message.cause)
         apply_cause(*message.cause);
     auto [first, last] = causes_.equal_range(found.id);
@@ -111,41 +150,8 @@ void Loader::take(RecoveredMessage&& found, const StoredMessage& message) {
         handlers_.unreported(queued);
 }
 
-bool Loader::take_progress(QueuedMessage& queued, const std::string& bytes) {
-    Result<StoredProgress> progress = decode_progress(bytes, queued.count);
-    if (!progress) {
-        log::error(
-            "what happened to a message is unreadable: it is sent to all its recipients",
-            {{"message", to_string(MessageId{queued.id})}, {"reason", progress.error().message}});
-        return true;
-    }
-    bool reported = true;
-    for (const RecipientProgress& one : progress->recipients) {
-        QueuedRecipient& recipient = queued.recipients[one.index];
-        recipient.attempts = static_cast<uint16_t>(std::min<uint32_t>(one.attempts, UINT16_MAX));
-        if (one.attempts) // else it waits for its release, if for anything
-            recipient.next_attempt = to_seconds(std::min<WallTime>(
-                one.next_attempt, executor_.wall_seconds() + longest_wait_.count()));
-        recipient.told = one.told & told::all;
-        if (one.handover) {
-            table_.set_stage(recipient, Stage::reporting);
-            reported = false;
-            recipient.delivered = true;
-            recipient.relayed = *one.handover == ipc::Handover::relayed;
-        }
-        if (one.error)
-            table_.set_error(recipient, progress->errors[one.error - 1]);
-    }
-    for (uint32_t index = 0; index < queued.count; ++index)
-        if (progress->is_finished(index))
-            table_.finish(queued, index);
-    if (!queued.unfinished)
-        recorder_.changed(queued);
-    return reported;
-}
-
 void Loader::apply_cause(const BounceCause& cause) {
-    QueuedMessage* message = table_.find(cause.message);
+    QueuedMessage* message = find(cause.message);
     if (!message)
         return;
     for (uint32_t index : cause.recipients)
@@ -182,8 +188,8 @@ void Loader::finish_loading() {
             handlers_.unreported(*message);
     // What is still to be read may be the cause of one of these.
     std::erase_if(causes_, [this](const auto& cause) { return !unread_.contains(cause.first); });
-    log::info("the spool is loaded", {{"messages", table_.messages()},
-                                      {"recipients", table_.recipients()},
+    log::info("the spool is loaded", {{"messages", table_.messages() + parked_.messages()},
+                                      {"recipients", table_.recipients() + parked_.recipients()},
                                       {"unreadable", unread_.size()}});
     handlers_.loaded();
 }

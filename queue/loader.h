@@ -13,6 +13,7 @@
 
 #include "common/loop/executor.h"
 #include "queue/mail_table.h"
+#include "queue/parked_messages.h"
 #include "queue/recorder.h"
 #include "queue/spool/spool.h"
 
@@ -20,12 +21,17 @@ namespace postern {
 
 class Loader {
   public:
+    // Where a message comes from: what was in the spool at the start, or could not be read then, or
+    // was parked.
+    enum class From : uint8_t { start, unread, parked };
     struct Handlers {
         // One is in the table, with what is known of its recipients.
-        std::function<void(QueuedMessage&, const StoredMessage&)> found;
-        // All messages that can be read are.
+        std::function<void(QueuedMessage&, const StoredMessage&, From)> found;
+        // It was there at the start, and all is known of it: it may be parked.
+        std::function<void(QueuedMessage&)> read;
+        // All messages that can be read were.
         std::function<void()> loaded;
-        // One more is, after that.
+        // One more is in the table, after that.
         std::function<void(QueuedMessage&)> found_later;
         // A recipient was reported already: nothing more is to be done for it.
         std::function<void(QueuedMessage&, uint32_t index)> reported;
@@ -37,14 +43,20 @@ class Loader {
         bool lasting = false;
     };
 
-    Loader(Executor& executor, Spool& spool, MailTable& table, Recorder& recorder,
-           Handlers handlers);
+    Loader(Executor& executor, Spool& spool, MailTable& table, ParkedMessages& parked,
+           Recorder& recorder, Handlers handlers);
 
     // No recipient waits longer than this for its next attempt: the clock may have been wrong.
     void set_longest_wait(std::chrono::seconds wait) { longest_wait_ = wait; }
 
     void start();
     bool loaded() const { return loaded_; }
+
+    // The message, brought back if it is parked, and then due when it was, or at once. Nothing:
+    // there is no such message, or it cannot be read at present. Reads on the calling thread.
+    QueuedMessage* find(uint64_t id);
+    // A look at a parked one, in a table of its own; it stays where it is.
+    QueuedMessage* view(uint64_t id, MailTable& table) const;
 
     // By id. Bounded by the messages that were in the spool at the start.
     const std::map<uint64_t, Unread>& unread() const { return unread_; }
@@ -64,10 +76,10 @@ class Loader {
 
     void begin_pass();
     void read_some();
-    void read(uint64_t id);
-    void take(RecoveredMessage&& found, const StoredMessage& message);
-    // False: there is a success that is perhaps not reported.
-    bool take_progress(QueuedMessage& queued, const std::string& bytes);
+    // False: not at present.
+    bool read(uint64_t id, From from);
+    void take(const RecoveredMessage& found, const StoredMessage& message, From from);
+    WallTime latest() const { return executor_.wall_seconds() + longest_wait_.count(); }
     void hold(uint64_t id, const std::string& reason, bool lasting);
     void apply_cause(const BounceCause& cause);
     void finish_pass();
@@ -76,6 +88,7 @@ class Loader {
     Executor& executor_;
     Spool& spool_;
     MailTable& table_;
+    ParkedMessages& parked_;
     Recorder& recorder_;
     Handlers handlers_;
     std::chrono::seconds longest_wait_{0};

@@ -63,6 +63,20 @@ bool MailTable::release(QueuedMessage& message) {
     return true;
 }
 
+void MailTable::set_aside(QueuedMessage& message) {
+    assert(!message.jobs && !message.changed && message.heap_position == UINT32_MAX);
+    for (uint32_t index = 0; index < message.count; ++index) {
+        QueuedRecipient& recipient = message.recipients[index];
+        if (recipient.stage == Stage::finished)
+            continue;
+        assert(recipient.stage == Stage::waiting);
+        --by_stage_[static_cast<size_t>(Stage::waiting)];
+        errors.release(recipient.error);
+    }
+    unfinished_ -= message.unfinished;
+    messages_.erase(message.id);
+}
+
 void MailTable::set_stage(QueuedRecipient& recipient, Stage stage) {
     --by_stage_[static_cast<size_t>(recipient.stage)];
     ++by_stage_[static_cast<size_t>(stage)];

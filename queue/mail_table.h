@@ -76,6 +76,7 @@ struct QueuedMessage {
     bool checked = false;            // its content was compared with its checksum; see ContentCheck
     // When its notice was due, attempts were under way: it is when they are over.
     bool notice_missed = false;
+    bool report_pending = false; // of a delay: it is not on disk yet
 
     std::string_view payload() const { return {stored.get(), stored_size}; }
     // The stored envelope, whole.
@@ -127,6 +128,9 @@ class MailTable {
     QueuedMessage* after(uint64_t id);
     // Forgets the message if nothing refers to it any more. True: it is gone.
     bool release(QueuedMessage& message);
+    // Forgets a message whose unfinished recipients wait, without a job, and which has not changed
+    // since its last record: it is on disk.
+    void set_aside(QueuedMessage& message);
 
     // All changes of stage but to `finished` go through here: they are counted.
     void set_stage(QueuedRecipient& recipient, Stage stage);

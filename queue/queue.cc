@@ -46,22 +46,27 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
     : executor_(executor), spool_(spool), counters_(counters), random_(std::move(random)),
       clock_offset_(clock_offset(executor.wall_seconds())),
       scheduler_(scheduler_settings(settings)),
-      recorder_(executor, spool, table_, [this] { bouncer_.write_pending(); }),
+      recorder_(executor, spool, table_,
+                {[this] { bouncer_.write_pending(); },
+                 [this](QueuedMessage& message) { parking_.consider(message); }}),
       bouncer_(executor, spool, table_, recorder_,
                [this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
                    accept(id, payload, message, size);
                }),
       settlement_(executor, table_, recorder_, bouncer_, counters),
       notices_(executor, table_, scheduler_, settlement_, bouncer_),
-      loader_(executor, spool, table_, recorder_,
-              {[this](QueuedMessage& message, const StoredMessage& stored) {
-                   notices_.begin(message, stored, true);
+      loader_(executor, spool, table_, parked_, recorder_,
+              {[this](QueuedMessage& message, const StoredMessage& stored, Loader::From from) {
+                   notices_.begin(message, stored, from != Loader::From::parked);
                },
+               [this](QueuedMessage& message) { parking_.consider(message); },
                [this] { schedule_all(); }, [this](QueuedMessage& message) { reschedule(message); },
                [this](QueuedMessage& message, uint32_t index) { remove(message, index); },
                [this](QueuedMessage& message) { bouncer_.resume(message); }}),
+      parking_(executor, table_, parked_, scheduler_, loader_),
       routing_(executor, table_, scheduler_, settlement_, random_,
-               {[this] { wake(); }, [this](QueuedMessage& message) { notices_.look(message); }}),
+               {[this] { wake(); }, [this](QueuedMessage& message) { notices_.look(message); },
+                [this] { parking_.recall(); }, [this](uint64_t id) { routed(id); }}),
       content_check_(
           executor, spool,
           [this](Job& job, const Result<void>& result) { content_checked(job, result); }),
@@ -90,6 +95,7 @@ void Queue::configure(const ipc::QueueSettings& settings) {
     intake_.set_size_limit(settings.max_message_size);
     loader_.set_longest_wait(settings.retry_max);
     routing_.set_ttl(settings.ttl);
+    parking_.set_limit(settings.max_in_memory);
     if (notices_.configure(settings.warn_delays, settings.ttl))
         for (QueuedMessage* message = table_.after(0); message; message = table_.after(message->id))
             reconsider(*message);
@@ -113,7 +119,15 @@ void Queue::accept(uint64_t id, const std::string& payload, const StoredMessage&
     QueuedMessage& queued = table_.add(id, payload, message, size);
     notices_.begin(queued, message, false);
     scheduler_.update(queued);
+    parking_.consider_new(queued);
     wake();
+}
+
+void Queue::routed(uint64_t id) {
+    if (!parking_.full())
+        return;
+    if (QueuedMessage* message = table_.find(id))
+        parking_.consider(*message);
 }
 
 void Queue::collect() {
@@ -131,6 +145,8 @@ void Queue::turn() {
     for (uint32_t destination : scheduler_.release_holds(now))
         expire_held(destination, now);
     if (!draining_) {
+        if (parking_.bring_back(now))
+            wake();
         routing_.start(now);
         hand_out();
     }
@@ -139,7 +155,7 @@ void Queue::turn() {
 }
 
 void Queue::arm_alarm(WallTime now) {
-    const WallTime next = scheduler_.next_event(now);
+    const WallTime next = std::min(scheduler_.next_event(now), parking_.next_event(now));
     if (next == INT64_MAX)
         return alarm_.disarm();
     alarm_.arm(executor_,
@@ -158,6 +174,7 @@ void Queue::follow_clock(WallTime now) {
     if (back <= clock_tolerance)
         return;
     log::warning("the clock was set back, waiting mail follows it", {{"seconds", back}});
+    parked_.turn_back(back);
     for (QueuedMessage* message = table_.after(0); message; message = table_.after(message->id)) {
         for (uint32_t index = 0; index < message->count; ++index) {
             QueuedRecipient& recipient = message->recipients[index];
@@ -305,6 +322,7 @@ void Queue::job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> 
                                                {"waiting", hold->waiting},
                                                {"reason", hold->reason}});
         expire_held(destination, now);
+        parking_.destination_held(destination);
     }
     wake();
 }
@@ -423,8 +441,9 @@ void Queue::finish_drain() {
 }
 
 void Queue::refresh_counters() {
-    counters_["queue.messages"] = table_.messages();
-    counters_["queue.recipients"] = table_.recipients();
+    counters_["queue.messages"] = table_.messages() + parked_.messages();
+    counters_["queue.recipients"] = table_.recipients() + parked_.recipients();
+    counters_["queue.parked"] = parked_.messages();
     counters_["queue.inflight"] = table_.recipients(Stage::in_flight);
     counters_["queue.deliveries"] = dispatch_.open();
     counters_["queue.destinations"] = scheduler_.destinations();
@@ -432,7 +451,7 @@ void Queue::refresh_counters() {
     counters_["queue.bounces"] = bouncer_.bounces();
     counters_["queue.notices"] = bouncer_.notices();
     counters_["queue.unreadable"] = loader_.unread().size();
-    counters_["queue.deferred"] = table_.recipients(Stage::waiting);
+    counters_["queue.deferred"] = table_.recipients(Stage::waiting) + parked_.recipients();
     counters_["queue.ready"] = table_.recipients(Stage::ready);
     const SpoolStatistics spool = spool_.statistics();
     counters_["queue.commits"] = spool.batches;

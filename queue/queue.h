@@ -5,11 +5,12 @@
 // time.
 //
 //     intake → spool → table → routing → scheduler → dispatch → settlement → recorder → spool
-//              loader ───↑                   └──→ notices ──┐       │
+//     parking ← loader ──↑                   └──→ notices ──┐       │
 //                        └──────────────── bouncer ←────────┴───────┘
 //
-// Promises: every message in the spool is in the table exactly once; what is handed out comes back,
-// if only because its deliverer died; nothing waits without a timer or a peer that will wake it.
+// Promises: every message in the spool is in the table exactly once, or parked; what is handed out
+// comes back, if only because its deliverer died; nothing waits without a timer or a peer that will
+// wake it.
 #pragma once
 
 #include <functional>
@@ -26,6 +27,8 @@
 #include "queue/loader.h"
 #include "queue/mail_table.h"
 #include "queue/notices.h"
+#include "queue/parked_messages.h"
+#include "queue/parking.h"
 #include "queue/recorder.h"
 #include "queue/routing.h"
 #include "queue/scheduler.h"
@@ -73,6 +76,7 @@ class Queue {
 
     // -- For administration.
     MailTable& table() { return table_; }
+    ParkedMessages& parked() { return parked_; }
     Scheduler& scheduler() { return scheduler_; }
     Recorder& recorder() { return recorder_; }
     Loader& loader() { return loader_; }
@@ -101,6 +105,7 @@ class Queue {
 
     void reconsider(QueuedMessage& message);
     void schedule_all();
+    void routed(uint64_t id);
     void accept(uint64_t id, const std::string& payload, const StoredMessage& message,
                 uint64_t size);
 
@@ -130,12 +135,14 @@ class Queue {
     Random random_;
     WallTime clock_offset_; // of the wall clock against the one that nobody sets
     MailTable table_;
+    ParkedMessages parked_;
     Scheduler scheduler_;
     Recorder recorder_;
     Bouncer bouncer_;
     Settlement settlement_;
     Notices notices_;
     Loader loader_;
+    Parking parking_;
     Routing routing_;
     ContentCheck content_check_;
     Dispatch dispatch_;

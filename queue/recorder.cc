@@ -11,9 +11,8 @@ constexpr auto retry_interval = std::chrono::seconds(1);
 
 } // namespace
 
-Recorder::Recorder(Executor& executor, Spool& spool, MailTable& table,
-                   std::function<void()> refresh)
-    : executor_(executor), spool_(spool), table_(table), refresh_(std::move(refresh)) {}
+Recorder::Recorder(Executor& executor, Spool& spool, MailTable& table, Handlers handlers)
+    : executor_(executor), spool_(spool), table_(table), handlers_(std::move(handlers)) {}
 
 void Recorder::await(Ticket ticket, Done done) {
     waiting_.emplace(ticket, std::move(done));
@@ -44,7 +43,7 @@ void Recorder::finish() {
 void Recorder::flush() {
     if (finished_)
         return;
-    refresh_();
+    handlers_.refresh();
     std::vector<uint64_t> again;
     std::vector<uint64_t> now = std::exchange(changed_, {});
     for (uint64_t id : now) {
@@ -54,7 +53,8 @@ void Recorder::flush() {
             continue;
         }
         message.changed = false;
-        table_.release(message);
+        if (!table_.release(message))
+            handlers_.recorded(message);
     }
     spool_.commit();
     ++commits_;

@@ -19,9 +19,14 @@ class Recorder {
   public:
     using Done = std::function<void(const Result<void>&)>;
 
-    // `refresh` is called at the end of each turn in which something was changed, before it is
-    // written: the last moment to change more.
-    Recorder(Executor& executor, Spool& spool, MailTable& table, std::function<void()> refresh);
+    struct Handlers {
+        // At the end of each turn in which something was changed, before it is written: the last
+        // moment to change more.
+        std::function<void()> refresh;
+        // The spool has what is known of the message, of which something remains to be done.
+        std::function<void(QueuedMessage&)> recorded;
+    };
+    Recorder(Executor& executor, Spool& spool, MailTable& table, Handlers handlers);
 
     // Calls `done` when this append is on disk, or has failed.
     void await(Ticket ticket, Done done);
@@ -60,7 +65,7 @@ class Recorder {
     Executor& executor_;
     Spool& spool_;
     MailTable& table_;
-    std::function<void()> refresh_;
+    Handlers handlers_;
     std::unordered_map<Ticket, Done> waiting_;
     std::vector<uint64_t> changed_;
     std::unordered_map<uint64_t, std::vector<Done>> durable_; // by message

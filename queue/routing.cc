@@ -51,6 +51,7 @@ void Routing::changed() {
     // Later than every route found so far, even in this turn of the loop.
     good_since_ = std::max(executor_.now(), good_since_) + Duration(1);
     recalled_ = 0;
+    handlers_.changed();
     wake();
 }
 
@@ -173,7 +174,9 @@ void Routing::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
     scheduler_.update(message);
     // After enqueueing: a destination that has nothing is forgotten, with its hold.
     scheduler_.settle(job, Attempt::none, {}, executor_.wall_seconds(), 0);
+    const uint64_t id = message.id;
     table_.drop(job);
+    handlers_.routed(id);
     wake();
 }
 

@@ -25,9 +25,13 @@ class Routing {
 
     // `wake`: something has become possible for start(), or for the scheduler.
     // `notice`: a message's notice_at has come; it is later when that returns.
+    // `changed`: all that is routed is to be routed anew, what Routing does not see too.
+    // `routed`: the recipients of one of the message's jobs wait at their destinations.
     struct Handlers {
         std::function<void()> wake;
         std::function<void(QueuedMessage&)> notice;
+        std::function<void()> changed;
+        std::function<void(uint64_t)> routed;
     };
     Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
             Random random, Handlers handlers);

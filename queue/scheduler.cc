@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <deque>
 
 #include "common/base/crc32c.h"
 
@@ -33,6 +34,7 @@ struct Scheduler::Destination {
     Destination* ring_previous = nullptr;
 
     uint32_t turns = 0;
+    std::unique_ptr<std::deque<uint64_t>> left_behind; // ids of messages; never empty
 
     bool empty() const { return hold.waiting == 0; }
     // The list that the next job comes from: that of the highest rank; but every fourth time
@@ -96,7 +98,8 @@ Scheduler::Destination& Scheduler::find_or_make(const std::string& key, bool loc
 }
 
 void Scheduler::forget_if_idle(Destination& destination) {
-    if (!destination.empty() || destination.slots || destination.state == Destination::State::held)
+    if (!destination.empty() || destination.slots || destination.left_behind ||
+        destination.state == Destination::State::held)
         return;
     leave_ring(destination);
     uint32_t number = destination.number;
@@ -151,6 +154,7 @@ void Scheduler::leave_ring(Destination& destination) {
 }
 
 void Scheduler::update_ring(Destination& destination) {
+    update_wish(destination);
     if (!has_work(destination))
         return leave_ring(destination);
     if (destination.ring_next)
@@ -165,6 +169,83 @@ void Scheduler::update_ring(Destination& destination) {
     destination.ring_previous = turn->ring_previous;
     destination.ring_previous->ring_next = &destination;
     turn->ring_previous = &destination;
+}
+
+// -- What is left behind.
+
+bool Scheduler::crowded(const Job& job) const {
+    const Destination& destination = *destinations_[job.destination - 1];
+    const bool held = destination.state == Destination::State::held;
+    return job.listed && destination.hold.waiting > (held ? 1 : crowd_);
+}
+
+void Scheduler::leave_behind(Job& job, bool front) {
+    Destination& destination = at(job.destination);
+    unlink(destination, job);
+    if (!destination.left_behind)
+        destination.left_behind = std::make_unique<std::deque<uint64_t>>();
+    if (front)
+        destination.left_behind->push_front(job.message->id);
+    else
+        destination.left_behind->push_back(job.message->id);
+    update_ring(destination);
+}
+
+std::vector<Job*> Scheduler::waiting_jobs(uint32_t number, size_t limit) {
+    std::vector<Job*> result;
+    Destination& destination = at(number);
+    for (auto list = destination.lists.rbegin(); list != destination.lists.rend(); ++list)
+        for (Job* job = list->last; job && result.size() < limit; job = job->previous)
+            if (result.size() + 1 < destination.hold.waiting)
+                result.push_back(job);
+    return result;
+}
+
+void Scheduler::update_wish(Destination& destination) {
+    // One is enough to find out whether it can be reached.
+    const size_t enough = destination.state == Destination::State::probing ? 0 : crowd_ / 2;
+    if (destination.left_behind && destination.state != Destination::State::held &&
+        destination.hold.waiting <= enough)
+        wishing_.insert(destination.number);
+    else if (!wishing_.empty())
+        wishing_.erase(destination.number);
+}
+
+std::vector<uint64_t> Scheduler::take_left_behind(size_t limit) {
+    std::vector<uint64_t> result;
+    const size_t share = std::max<size_t>(limit / std::max<size_t>(wishing_.size(), 1), 1);
+    for (auto wish = wishing_.begin(); wish != wishing_.end() && result.size() < limit;) {
+        Destination& destination = at(*wish++);
+        update_wish(destination); // what makes a crowd may have changed
+        if (!wishing_.contains(destination.number))
+            continue;
+        const bool probing = destination.state == Destination::State::probing;
+        auto& ids = *destination.left_behind;
+        const auto end =
+            ids.begin() + static_cast<std::ptrdiff_t>(std::min(probing ? 1 : share, ids.size()));
+        result.insert(result.end(), ids.begin(), end);
+        ids.erase(ids.begin(), end);
+        if (!ids.empty())
+            continue;
+        destination.left_behind.reset();
+        update_wish(destination);
+        forget_if_idle(destination);
+    }
+    return result;
+}
+
+std::vector<uint64_t> Scheduler::forget_left_behind() {
+    std::vector<uint64_t> result;
+    for (auto& destination : destinations_) {
+        if (!destination || !destination->left_behind)
+            continue;
+        result.insert(result.end(), destination->left_behind->begin(),
+                      destination->left_behind->end());
+        destination->left_behind.reset();
+        update_wish(*destination);
+        forget_if_idle(*destination);
+    }
+    return result;
 }
 
 // -- Jobs.

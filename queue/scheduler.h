@@ -12,6 +12,8 @@
 //   its mail stays where it is, in one piece, until the hold is over; then one job is tried, and
 //   when the host answers all of it goes out.
 // - A deliverer has at most as many jobs as it granted credit for.
+// - When memory is short (Parking), a destination that has a crowd of jobs leaves others behind: it
+//   keeps the ids of their messages, and asks for them when there is room.
 //
 // Everything is O(log n) at most, but for expired(), which looks at all jobs of one destination. It
 // is asked for only when one of them has expired, and the more there are, the less often.
@@ -58,6 +60,8 @@ class Scheduler {
     // -- Messages with waiting recipients: see WaitingMessages.
     void update(QueuedMessage& message) { waiting_.update(message); }
     QueuedMessage* due(WallTime now) const { return waiting_.due(now); }
+    QueuedMessage* late() const { return waiting_.late(); }
+    void forget(QueuedMessage& message) { waiting_.remove(message); }
 
     // -- Jobs.
     // At the end of its list (Job::rank) of the destination, or at the front: it had its turn
@@ -65,6 +69,21 @@ class Scheduler {
     void enqueue(Job& job, const std::string& destination, bool local, bool front);
     // Takes a job that waits out of its list.
     void withdraw(Job& job);
+    // How many jobs make a crowd at a destination.
+    void set_crowd(size_t jobs) { crowd_ = jobs; }
+    // Whether the destination of the job, which waits there, has others enough: while it is held,
+    // one.
+    bool crowded(const Job& job) const;
+    // Takes the job out of its list; the id of its message stays, behind those that were left
+    // there before or in front of them.
+    void leave_behind(Job& job, bool front);
+    // Jobs that wait at the destination, the last one first, but for the first one; at most
+    // `limit`.
+    std::vector<Job*> waiting_jobs(uint32_t destination, size_t limit);
+    // Ids that were left behind at destinations which have room by now, at most `limit`.
+    std::vector<uint64_t> take_left_behind(size_t limit);
+    // All of them: they are to be routed anew.
+    std::vector<uint64_t> forget_left_behind();
     // The next job for this deliverer: it takes a slot of its destination and one credit. Nothing
     // when there is no work, no credit, or it is paused.
     Job* next(uint16_t deliverer);
@@ -125,6 +144,7 @@ class Scheduler {
                       std::vector<Job*>& result);
     bool has_work(const Destination& destination) const;
     void update_ring(Destination& destination);
+    void update_wish(Destination& destination);
     void leave_ring(Destination& destination);
     uint16_t deliverer_of(const Destination& destination) const;
     void end_hold(Destination& destination);
@@ -139,6 +159,8 @@ class Scheduler {
     std::vector<std::unique_ptr<Destination>> destinations_;
     std::vector<uint32_t> free_numbers_;
     std::set<std::pair<WallTime, uint32_t>> holds_;
+    size_t crowd_ = 1000;
+    std::set<uint32_t> wishing_; // destinations that have left some behind, and have room
     std::vector<Deliverer> deliverers_;
     bool relays_paused_ = false;
     bool local_paused_ = false;

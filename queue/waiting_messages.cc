@@ -14,18 +14,22 @@ constexpr uint32_t nowhere = UINT32_MAX;
 
 } // namespace
 
-void WaitingMessages::update(QueuedMessage& message) {
-    bool waits = false;
-    uint32_t due = UINT32_MAX;
+uint32_t next_time(const QueuedMessage& message) {
+    uint32_t time = UINT32_MAX;
     for (uint32_t i = 0; i < message.count; ++i) {
-        const Stage stage = message.recipients[i].stage;
-        if (stage == Stage::finished || stage == Stage::reporting)
+        const QueuedRecipient& recipient = message.recipients[i];
+        if (recipient.stage == Stage::finished || recipient.stage == Stage::reporting)
             continue;
-        waits |= stage == Stage::waiting || message.notice_at != UINT32_MAX;
-        due = std::min({due, message.notice_at,
-                        stage == Stage::waiting ? message.recipients[i].next_attempt : UINT32_MAX});
+        time = std::min(time, message.notice_at);
+        if (recipient.stage == Stage::waiting)
+            time = std::min(time, std::min(recipient.next_attempt, UINT32_MAX - 1));
     }
-    if (!waits)
+    return time;
+}
+
+void WaitingMessages::update(QueuedMessage& message) {
+    const uint32_t due = next_time(message);
+    if (due == UINT32_MAX)
         return remove(message);
     message.due = due;
     if (message.heap_position == nowhere) {

@@ -41,22 +41,61 @@ void Waker::wake(const ipc::Wake& question, Answer answer) {
 
 void Waker::call() {
     Round& round = rounds_.front();
-    MailTable& table = queue_.table();
-    size_t looked_at = 0;
-    for (QueuedMessage* message = table.after(round.last); message;
-         message = table.after(message->id)) {
-        round.last = message->id;
-        round.messages += try_now(*message, round);
-        if (++looked_at == messages_per_turn)
-            return queue_.executor().schedule(*this);
+    for (size_t looked_at = 0; looked_at < cost_per_turn;) {
+        const QueuedMessage* in_table = queue_.table().after(round.last);
+        const ParkedMessage* parked = queue_.parked().after(round.last);
+        if (!in_table && !parked)
+            return finish();
+        if (in_table && (!parked || in_table->id < parked->id)) {
+            round.last = in_table->id;
+            round.messages += try_now(*queue_.table().find(round.last), round);
+            ++looked_at;
+        } else {
+            round.last = parked->id;
+            round.messages += try_parked_now(*parked, round);
+            looked_at += cost_of_parked;
+        }
     }
-    const Round done = std::move(round);
+    queue_.executor().schedule(*this);
+}
+
+// The first of the rounds is over.
+void Waker::finish() {
+    const Round done = std::move(rounds_.front());
     rounds_.pop_front();
     if (!rounds_.empty())
         queue_.executor().schedule(*this);
     queue_.wake();
     log::info("mail was asked for", {{"domain", done.domain}, {"messages", done.messages}});
     done.answer(done.messages ? ipc::WakeResult::started : ipc::WakeResult::nothing, done.messages);
+}
+
+bool Waker::Round::wants(const std::string& recipient) const {
+    const std::string name = domain_of(recipient);
+    return name == domain || (subdomains && is_below(name, domain));
+}
+
+// It is read for a look, and due at once if it is one. Where it waits with others for a destination
+// one that is tried finds out for all.
+bool Waker::try_parked_now(const ParkedMessage& parked, Round& round) {
+    MailTable table;
+    const QueuedMessage* message = queue_.loader().view(parked.id, table);
+    if (!message || message->payload().find(round.domain) == std::string_view::npos)
+        return false;
+    const ipc::Envelope envelope = message->read().envelope;
+    if (envelope.release_at > queue_.executor().wall_seconds())
+        return false;
+    for (uint32_t index = 0; index < message->count; ++index) {
+        if (message->recipients[index].stage == Stage::finished ||
+            !round.wants(envelope.recipients[index]))
+            continue;
+        if (parked.destination)
+            queue_.scheduler().lift(parked.destination);
+        else
+            queue_.parked().hasten(parked.id);
+        return true;
+    }
+    return false;
 }
 
 // Whether some of it waits for the domain.
@@ -71,18 +110,15 @@ bool Waker::try_now(QueuedMessage& message, Round& round) {
     bool changed = false;
     for (uint32_t index = 0; index < message.count; ++index) {
         QueuedRecipient& recipient = message.recipients[index];
-        const std::string domain = domain_of(envelope.recipients[index]);
-        const bool wanted =
-            domain == round.domain || (round.subdomains && is_below(domain, round.domain));
-        if (!wanted || recipient.stage == Stage::finished || recipient.stage == Stage::in_flight ||
-            recipient.stage == Stage::reporting)
+        if (!round.wants(envelope.recipients[index]) || recipient.stage == Stage::finished ||
+            recipient.stage == Stage::in_flight || recipient.stage == Stage::reporting)
             continue;
         recipients.insert(index);
         if (recipient.stage != Stage::waiting)
             continue;
         recipient.next_attempt = 0;
         // One of them finds out whether a host that was away is back; that is enough.
-        recipient.urgent = round.tried.insert(domain).second;
+        recipient.urgent = round.tried.insert(domain_of(envelope.recipients[index])).second;
         changed = true;
     }
     if (changed)

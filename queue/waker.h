@@ -15,6 +15,7 @@
 #include "common/ipc/submission.h"
 #include "common/loop/executor.h"
 #include "queue/mail_table.h"
+#include "queue/parked_messages.h"
 
 namespace postern {
 
@@ -28,7 +29,8 @@ class Waker final : Callback {
     static constexpr Duration interval = std::chrono::minutes(1); // between two for one domain
     static constexpr size_t max_domains = 1000;                   // that are remembered for it
     static constexpr size_t max_rounds = 16; // that wait for their turn: each looks at all mail
-    static constexpr size_t messages_per_turn = 1000;
+    static constexpr size_t cost_per_turn = 1000; // 1 for each message that is looked at,
+    static constexpr size_t cost_of_parked = 20;  // this for one that has to be read for it
 
     explicit Waker(Queue& queue) : queue_(queue) {}
 
@@ -43,10 +45,13 @@ class Waker final : Callback {
         uint64_t last = 0; // message that was looked at
         uint32_t messages = 0;
         std::set<std::string> tried; // domains of which one recipient ends its destination's hold
+        bool wants(const std::string& recipient) const;
     };
 
     bool remember(const std::string& key);
+    void finish();
     bool try_now(QueuedMessage& message, Round& round);
+    bool try_parked_now(const ParkedMessage& parked, Round& round);
     void lift_holds(QueuedMessage& message, const std::set<uint32_t>& recipients);
     void call() override;
 

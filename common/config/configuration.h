@@ -250,6 +250,7 @@ struct QueueOptions {
     std::chrono::seconds retry_delay{std::chrono::seconds(300)}; // the first; it doubles
     std::chrono::seconds retry_max{std::chrono::hours(4)};       // and grows no further
     uint32_t max_per_destination = 20;                           // deliveries at once
+    uint32_t max_in_memory = 100'000; // messages; more wait on disk alone
     // `queue warn-delay`: how long mail has waited when its sender is told, in order, four at most
     std::vector<std::chrono::seconds> warn_delays{std::chrono::hours(4)};
 };

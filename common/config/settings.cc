@@ -162,8 +162,12 @@ void parse_queue(Grammar& g) {
         else
             parse_warn_delays(g);
     } else if (g.in.accept("limit")) {
-        g.in.expect("max-per-destination");
-        queue.max_per_destination = read_number(g.in, 1, 10000);
+        if (g.in.accept("max-per-destination"))
+            queue.max_per_destination = read_number(g.in, 1, 10000);
+        else if (g.in.accept("max-in-memory"))
+            queue.max_in_memory = read_number(g.in, 100, 100'000'000);
+        else
+            g.in.fail();
     } else {
         g.in.refuse({"compression", "encryption"});
         g.in.fail();

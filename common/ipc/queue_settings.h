@@ -18,11 +18,12 @@ struct QueueSettings {
     std::chrono::seconds retry_max{0};
     std::vector<std::chrono::seconds> warn_delays; // in order, four at most
     uint32_t max_per_destination = 0;
+    uint32_t max_in_memory = 0;    // messages; see queue/parking.h
     uint32_t max_message_size = 0; // bytes
     uint32_t relays = 0;           // how many relay processes there are
     static constexpr auto fields(auto& m) {
         return std::tie(m.hostname, m.ttl, m.retry_delay, m.retry_max, m.warn_delays,
-                        m.max_per_destination, m.max_message_size, m.relays);
+                        m.max_per_destination, m.max_in_memory, m.max_message_size, m.relays);
     }
 };
 

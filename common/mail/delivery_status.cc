@@ -189,8 +189,7 @@ std::string address_of_sender(std::string_view to) {
     return out;
 }
 
-std::string report_header(const DeliveryStatusReport& report, std::string_view boundary,
-                          bool eight_bit) {
+std::string report_header(const DeliveryStatusReport& report, std::string_view boundary) {
     const std::string host = host_name(report.reporting_mta);
     std::string out;
     append_field(out, "Date", format_date(report.now, report.utc_offset));
@@ -200,8 +199,6 @@ std::string report_header(const DeliveryStatusReport& report, std::string_view b
     append_field(out, "Message-ID", '<' + unique_token(report) + ".report@" + host + '>');
     append_field(out, "Auto-Submitted", "auto-replied"); // RFC 3834 3.1.7
     append_field(out, "MIME-Version", "1.0");
-    if (eight_bit) // RFC 2045 6.4: as of its parts
-        append_field(out, "Content-Transfer-Encoding", "8bit");
     out += "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"";
     out += boundary;
     out += "\"\r\n\r\nThis is a MIME-encapsulated message.\r\n";
@@ -222,9 +219,7 @@ std::string write_delivery_status(const DeliveryStatusReport& report) {
         if (!occurs)
             break;
     }
-    const bool eight_bit =
-        std::any_of(parts[2].begin(), parts[2].end(), [](char c) { return (c & 0x80) != 0; });
-    std::string out = report_header(report, boundary, eight_bit);
+    std::string out = report_header(report, boundary);
     for (const std::string& part : parts) {
         out += "\r\n--";
         out += boundary;

@@ -19,15 +19,18 @@ std::string_view returned_header(std::string_view content) {
     return end == std::string_view::npos ? header : header.substr(0, end + 2);
 }
 
-// Whether the text may stand in a 7bit part: CRLF lines of at most 998 octets of ASCII.
-bool is_seven_bit(std::string_view text) {
+// Whether the text may stand in a 7bit part (RFC 2045 2.7): CRLF lines of at most 998 octets of
+// ASCII without NUL; a header without other control octets too.
+bool is_seven_bit(std::string_view text, bool controls) {
     std::size_t line = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto octet = static_cast<unsigned char>(text[i]);
         if (octet == '\r' && i + 1 < text.size() && text[i + 1] == '\n') {
             line = 0;
             ++i;
-        } else if (octet >= 0x7f || (octet < 0x20 && octet != '\t') || ++line > 998) {
+        } else if (octet >= 0x80 || octet == '\r' || octet == '\n' || octet == 0 ||
+                   (!controls && (octet == 0x7f || (octet < 0x20 && octet != '\t'))) ||
+                   ++line > 998) {
             return false;
         }
     }
@@ -66,25 +69,6 @@ void append_quoted_printable(std::string& out, std::string_view text) {
     }
 }
 
-bool has_eight_bit(std::string_view text) {
-    return std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-}
-
-// Whether the text may stand in an 8bit part (RFC 2045 2.8): CRLF lines of at most 998 octets
-// without NUL.
-bool is_eight_bit(std::string_view text) {
-    std::size_t line = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text.substr(i, 2) == "\r\n") {
-            line = 0;
-            ++i;
-        } else if (text[i] == '\r' || text[i] == '\n' || text[i] == '\0' || ++line > 998) {
-            return false;
-        }
-    }
-    return true;
-}
-
 std::string description(const DeliveryStatusReport& report, std::string_view what) {
     const bool failed = has_action(report, DeliveryAction::failed);
     return "Content-Description: " + std::string(failed ? "Undelivered message" : "Message") +
@@ -92,19 +76,15 @@ std::string description(const DeliveryStatusReport& report, std::string_view wha
 }
 
 std::string message_part(const DeliveryStatusReport& report) {
-    std::string out = description(report, "") + "Content-Type: message/rfc822\r\n";
-    if (has_eight_bit(report.original_content))
-        out += "Content-Transfer-Encoding: 8bit\r\n";
-    out += "\r\n";
-    out += report.original_content;
-    return out;
+    return description(report, "") + "Content-Type: message/rfc822\r\n\r\n" +
+           std::string(report.original_content);
 }
 
 // RFC 6522 4: quoted-printable is allowed for a header that is not 7-bit.
 std::string header_part(const DeliveryStatusReport& report) {
     const std::string_view header = returned_header(report.original_content);
     std::string out = description(report, " header") + "Content-Type: text/rfc822-headers\r\n";
-    if (is_seven_bit(header)) {
+    if (is_seven_bit(header, false)) {
         out += "\r\n";
         out += header;
     } else {
@@ -117,7 +97,7 @@ std::string header_part(const DeliveryStatusReport& report) {
 } // namespace
 
 std::string returned_part(const DeliveryStatusReport& report) {
-    std::string out = report.return_content && is_eight_bit(report.original_content)
+    std::string out = report.return_content && is_seven_bit(report.original_content, true)
                           ? message_part(report)
                           : header_part(report);
     if (!out.ends_with("\r\n"))

@@ -102,10 +102,4 @@ void append_received(std::string& out, const ReceivedField& field) {
     out += "\r\n";
 }
 
-void append_return_path(std::string& out, const Mailbox& reverse_path, bool smtp_utf8) {
-    out += "Return-Path: ";
-    append_path(out, reverse_path, smtp_utf8);
-    out += "\r\n";
-}
-
 } // namespace postern

@@ -45,7 +45,4 @@ struct ReceivedField {
 // <...>;\r\n\tdate\r\n".
 void append_received(std::string& out, const ReceivedField& field);
 
-// Appends "Return-Path: <...>\r\n". `smtp_utf8` as above.
-void append_return_path(std::string& out, const Mailbox& reverse_path, bool smtp_utf8 = false);
-
 } // namespace postern

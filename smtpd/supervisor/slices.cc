@@ -67,6 +67,7 @@ ipc::QueueSettings queue(const Configuration& configuration, const Surroundings&
     settings.retry_max = configuration.queue.retry_max;
     settings.warn_delays = configuration.queue.warn_delays;
     settings.max_per_destination = configuration.queue.max_per_destination;
+    settings.max_in_memory = configuration.queue.max_in_memory;
     settings.max_message_size = configuration.limits.max_message_size;
     settings.relays = process_count(ipc::Role::relay, configuration, found.cores);
     return settings;

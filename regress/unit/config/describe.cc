@@ -162,6 +162,7 @@ void describe_settings(std::ostream& out, const Configuration& c) {
             out << " " << delay.count();
         out << "\n";
     }
+    setting(out, "max-in-memory", c.queue.max_in_memory, preset.queue.max_in_memory);
     setting(out, "max-per-destination", c.queue.max_per_destination,
             preset.queue.max_per_destination);
     if (c.resolver.mode != preset.resolver.mode)

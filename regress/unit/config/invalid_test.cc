@@ -312,7 +312,8 @@ TEST(Invalid, Settings) {
                                  "\"queue retry-max\" allows (14400s)"},
         {"queue retry-delay 5h\nqueue retry-max 6h\nqueue retry-delay 7h",
          "f:3:7: the first retry (25200s) would be later than \"queue retry-max\" allows (21600s)"},
-        {"queue limit max-foo 3", R"(f:1:13: found "max-foo", expected max-per-destination)"},
+        {"queue limit max-foo 3",
+         R"(f:1:13: found "max-foo", expected one of: max-per-destination, max-in-memory)"},
     });
 }
 
@@ -506,10 +507,12 @@ TEST(Invalid, Rules) {
 }
 
 TEST(Invalid, InternationalizedNames) {
-    const std::string no_domain = "\", but \"for domain\" needs a domain that IDNA 2008 knows (RFC 5890)";
+    const std::string no_domain =
+        "\", but \"for domain\" needs a domain that IDNA 2008 knows (RFC 5890)";
     const std::string no_address = "\", but \"for rcpt-to\" needs user, user@domain, @domain or <>";
     expect_errors({
-        {"match for domain \"\u2603.example\" reject", "f:1:18: found \"\u2603.example" + no_domain},
+        {"match for domain \"\u2603.example\" reject",
+         "f:1:18: found \"\u2603.example" + no_domain},
         {"match for domain \"b\u00fccher*.example\" reject",
          "f:1:18: found \"b\u00fccher*.example" + no_domain},
         {"match for domain { a,\n \"b\u00fccher\u3002example\" } reject",
@@ -521,8 +524,10 @@ TEST(Invalid, InternationalizedNames) {
          "f:1:18: found \"\u00fc.example\u00a0" + no_domain},
         {"table d { \"\u00fc.example\",\n\"xn--\u00fc.example\" }\nmatch for domain <d> reject",
          "f:2:1: found \"xn--\u00fc.example" + no_domain},
-        {"match for rcpt-to \"u@\u2603.example\" reject", "f:1:19: found \"u@\u2603.example" + no_address},
-        {"match for rcpt-to \"\xfc@b.example\" reject", "f:1:19: found \"\\xfc@b.example" + no_address},
+        {"match for rcpt-to \"u@\u2603.example\" reject",
+         "f:1:19: found \"u@\u2603.example" + no_address},
+        {"match for rcpt-to \"\xfc@b.example\" reject",
+         "f:1:19: found \"\\xfc@b.example" + no_address},
         {"match for rcpt-to \"\u0085@b.example\" reject",
          "f:1:19: found \"\\xc2\\x85@b.example" + no_address},
         {"hostname \"\u2603.example\"", "f:1:10: found \"\u2603.example\", expected a host name"},

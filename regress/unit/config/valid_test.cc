@@ -116,6 +116,7 @@ TEST(Valid, Settings) {
         {"bounce warn-interval 1d, 2h, 30m", "warn-delay 1800 7200 86400\n"},
         {"queue warn-delay none\nbounce warn-interval 30s", "warn-delay 30\n"},
         {"queue limit max-per-destination 5", "max-per-destination 5\n"},
+        {"queue limit max-in-memory 5000", "max-in-memory 5000\n"},
         {"listener processes 4\nrelay processes 2", "listeners 4\nrelays 2\n"},
         {"user queue _postern\nuser local nobody\nuser relay \"mail-out\"",
          "user local nobody\nuser queue _postern\nuser relay mail-out\n"},

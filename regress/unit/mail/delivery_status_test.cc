@@ -207,18 +207,17 @@ TEST(DeliveryStatus, AWholeMessageIsReturned) {
         const char* what;
         std::string content;
         bool whole;
-        const char* encoding; // of the message, and of the part
+        const char* encoding = "(none)"; // of the part
     };
     const Row rows[] = {
-        {"ASCII", "Subject: x\r\n\r\n.dot\r\n--00000000000000ff/0\r\n\x1b\r\n", true, "(none)"},
-        {"8-bit", "Subject: x\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n", true, "8bit"},
-        {"8-bit header", "Subject: gr\xfc\r\n\r\nx\r\n", true, "8bit"},
-        {"a line of 998", "A: x\r\n\r\n" + std::string(998, 'x') + "\r\n", true, "(none)"},
-        {"a line of 999", "A: x\r\n\r\n" + std::string(999, 'x') + "\r\n", false, "(none)"},
-        {"bare LF", "A: x\r\n\r\na\nb\r\n", false, "(none)"},
-        {"bare CR", "A: x\r\n\r\na\rb\r\n", false, "(none)"},
-        {"CR at the end", "A: x\r\n\r\na\r", false, "(none)"},
-        {"NUL", "A: x\r\n\r\na\0b\r\n"s, false, "(none)"},
+        {"ASCII", "Subject: x\r\n\r\n.dot\r\n--00000000000000ff/0\r\n\x1b\r\n", true},
+        {"8-bit", "Subject: x\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n", false},
+        {"a line of 998", "A: x\r\n\r\n" + std::string(998, 'x') + "\r\n", true},
+        {"a line of 999", "A: x\r\n\r\n" + std::string(999, 'x') + "\r\n", false},
+        {"bare LF", "A: x\r\n\r\na\nb\r\n", false},
+        {"bare CR", "A: x\r\n\r\na\rb\r\n", false},
+        {"CR at the end", "A: x\r\n\r\na\r", false},
+        {"NUL", "A: x\r\n\r\na\0b\r\n"s, false},
     };
     for (const Row& row : rows) {
         SCOPED_TRACE(row.what);
@@ -227,7 +226,7 @@ TEST(DeliveryStatus, AWholeMessageIsReturned) {
         report.return_content = true;
         const Message message = take_apart(write_delivery_status(report),
                                            row.whole ? "message/rfc822" : "text/rfc822-headers");
-        EXPECT_EQ(field(message.header, "Content-Transfer-Encoding"), row.encoding);
+        EXPECT_EQ(field(message.header, "Content-Transfer-Encoding"), "(none)");
         EXPECT_EQ(field(message.parts[2].header, "Content-Transfer-Encoding"), row.encoding);
         EXPECT_EQ(message.parts[2].body,
                   row.whole ? row.content : row.content.substr(0, row.content.find("\r\n") + 2));

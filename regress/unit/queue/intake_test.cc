@@ -13,11 +13,14 @@ ipc::Submit good_submit(uint32_t request) {
     return submit;
 }
 
-TEST(Intake, AListenerThatBreaksTheProtocolIsFoundOut) {
-    struct Case {
-        const char* what;
-        std::function<void(ipc::Submit&)> spoil;
-    };
+struct Case {
+    const char* what;
+    std::function<void(ipc::Submit&)> spoil;
+};
+
+// What only a client that has found a gap in the listener can have caused: it is answered, and the
+// sessions of others go on.
+TEST(Intake, AnEnvelopeThatIsNoneIsRefused) {
     const Case cases[] = {
         {"nobody to send it to", [](ipc::Submit& s) { s.envelope.recipients.clear(); }},
         {"an empty recipient", [](ipc::Submit& s) { s.envelope.recipients = {""}; }},
@@ -27,16 +30,34 @@ TEST(Intake, AListenerThatBreaksTheProtocolIsFoundOut) {
          [](ipc::Submit& s) { s.envelope.reverse_path = std::string("a\0b", 3); }},
         {"a path that is no path",
          [](ipc::Submit& s) { s.envelope.recipients = {std::string(2000, 'x')}; }},
-        {"mail in our own name", [](ipc::Submit& s) { s.envelope.origin.internal = true; }},
-        {"more content than travels inside",
-         [](ipc::Submit& s) { s.content.bytes.assign(ipc::inline_content_limit + 1, 'x'); }},
-        {"a content file that was not asked for", [](ipc::Submit& s) { s.file_length = 10; }},
         {"a release in eleven years",
          [](ipc::Submit& s) {
              s.envelope.release_at = test::SimulatedTime::default_start + 11LL * 366 * 86400;
          }},
         {"a release before time began", [](ipc::Submit& s) { s.envelope.release_at = -1; }},
         {"a header longer than the content", [](ipc::Submit& s) { s.traits.header_length = 1000; }},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.what);
+        QueueLab lab;
+        ipc::Submit submit = good_submit(1);
+        c.spoil(submit);
+        ASSERT_TRUE(lab.queue->intake().handle(0, std::move(submit)));
+        ASSERT_TRUE(lab.queue->intake().handle(0, good_submit(2)));
+        lab.run();
+        ASSERT_TRUE(std::holds_alternative<ipc::Refused>(lab.answers[1]));
+        EXPECT_EQ(std::get<ipc::Refused>(lab.answers[1]).code, 554);
+        EXPECT_TRUE(std::holds_alternative<ipc::Durable>(lab.answers[2]));
+        EXPECT_EQ(lab.spool->statistics().messages, 1u);
+    }
+}
+
+TEST(Intake, AListenerThatBreaksTheProtocolIsFoundOut) {
+    const Case cases[] = {
+        {"mail in our own name", [](ipc::Submit& s) { s.envelope.origin.internal = true; }},
+        {"more content than travels inside",
+         [](ipc::Submit& s) { s.content.bytes.assign(ipc::inline_content_limit + 1, 'x'); }},
+        {"a content file that was not asked for", [](ipc::Submit& s) { s.file_length = 10; }},
     };
     for (const Case& c : cases) {
         QueueLab lab;

@@ -67,6 +67,7 @@ ipc::QueueSettings QueueLab::default_settings() {
     settings.retry_delay = 300s;
     settings.retry_max = 3600s;
     settings.max_per_destination = 2;
+    settings.max_in_memory = 1'000'000;
     settings.max_message_size = 1 << 20;
     settings.relays = 2;
     return settings;

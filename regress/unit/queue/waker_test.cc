@@ -110,7 +110,7 @@ TEST_F(WakerTest, ALongQueue) {
     lab.route = [](const ipc::RouteQuery& query) {
         return verdict(query, ipc::RouteVerdict::temporary);
     };
-    const size_t count = 2 * Waker::messages_per_turn + 10;
+    const size_t count = 2 * Waker::cost_per_turn + 10;
     for (size_t i = 0; i < count; ++i)
         lab.submit("a@from.example", {"x@dest.example"});
     lab.run();

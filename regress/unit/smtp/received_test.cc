@@ -206,19 +206,5 @@ TEST(Received, MailboxAndDateCannotBreakTheLine) {
     EXPECT_TRUE(out.ends_with("\tnow??Subject: forged\r\n"));
 }
 
-TEST(ReturnPath, Written) {
-    std::string out;
-    append_return_path(out, Mailbox("user", "example.com"));
-    append_return_path(out, Mailbox());
-    append_return_path(out, Mailbox("a\r\nb", "x"));
-    EXPECT_EQ(out, "Return-Path: <user@example.com>\r\n"
-                   "Return-Path: <>\r\n"
-                   "Return-Path: <\"a??b\"@x>\r\n");
-    out.clear();
-    append_return_path(out, Mailbox("\u00fc", "example.com"), true);
-    append_return_path(out, Mailbox("\u00fc", "example.com"));
-    EXPECT_EQ(out, "Return-Path: <\u00fc@example.com>\r\nReturn-Path: <??@example.com>\r\n");
-}
-
 } // namespace
 } // namespace postern

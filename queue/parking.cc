@@ -1,0 +1,145 @@
+#include "queue/parking.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace postern {
+
+namespace {
+
+constexpr WallTime shortest_wait = 60; // seconds
+// Each may wait for the disk, on the loop.
+constexpr size_t brought_back_per_turn = 100;
+constexpr WallTime try_again = 1; // seconds, when there was no room
+// Jobs that wait at one destination and make a crowd: while the table has at most twice as many
+// messages as it should, or more.
+constexpr size_t usual_crowd = 1000;
+constexpr size_t small_crowd = 20;
+constexpr size_t parked_per_hold = 2 * usual_crowd; // messages
+
+// All that is known of it is on disk, and nobody but perhaps one job that waits has its recipients.
+bool may_be_parked(const QueuedMessage& message) {
+    if (message.changed || message.report_pending || message.notice_missed || !message.unfinished)
+        return false;
+    const Job* job = message.jobs;
+    if (job && (job->sibling || !job->listed || job->losses || job->urgent || job->rank == 0))
+        return false;
+    for (uint32_t index = 0; index < message.count; ++index) {
+        const QueuedRecipient& recipient = message.recipients[index];
+        const bool rests = recipient.stage == Stage::waiting || recipient.stage == Stage::ready ||
+                           recipient.stage == Stage::finished;
+        if (!rests || recipient.urgent)
+            return false;
+    }
+    return true;
+}
+
+} // namespace
+
+Parking::Parking(Executor& executor, MailTable& table, ParkedMessages& parked, Scheduler& scheduler,
+                 Loader& loader)
+    : executor_(executor), table_(table), parked_(parked), scheduler_(scheduler), loader_(loader) {}
+
+bool Parking::has_time(const QueuedMessage& message) const {
+    const WallTime soon = executor_.wall_seconds() + shortest_wait;
+    if (const Job* job = message.jobs)
+        return job->expires_at > soon && next_time(message) > soon && scheduler_.crowded(*job);
+    return next_time(message) > soon || !loader_.loaded();
+}
+
+bool Parking::consider(QueuedMessage& message) {
+    scheduler_.set_crowd(table_.messages() < 2 * limit_ ? usual_crowd : small_crowd);
+    if (!full() || !may_be_parked(message) || !has_time(message))
+        return false;
+    park(message, false);
+    return true;
+}
+
+void Parking::consider_new(QueuedMessage& message) {
+    if (full() && table_.recipients(Stage::waiting) >= 2 * limit_ && may_be_parked(message))
+        park(message, false);
+}
+
+// `oldest`: of those that wait at its destination.
+void Parking::park(QueuedMessage& message, bool oldest) {
+    ParkedMessage parked{message.id, next_time(message), message.unfinished};
+    if (Job* job = message.jobs) {
+        parked.due = std::min(parked.due, job->expires_at);
+        parked.destination = job->destination;
+        for_each_recipient(*job, [&](uint32_t index) {
+            QueuedRecipient& recipient = message.recipients[index];
+            parked.at_once |= recipient.attempts && !recipient.next_attempt;
+            if (recipient.stage == Stage::ready)
+                table_.set_stage(recipient, Stage::waiting);
+        });
+        scheduler_.leave_behind(*job, oldest);
+        table_.drop(*job);
+    }
+    scheduler_.forget(message);
+    table_.set_aside(message);
+    parked_.park(parked);
+}
+
+void Parking::destination_held(uint32_t destination) {
+    if (!full())
+        return;
+    for (Job* job : scheduler_.waiting_jobs(destination, parked_per_hold))
+        if (may_be_parked(*job->message) && has_time(*job->message))
+            park(*job->message, true);
+}
+
+void Parking::recall() {
+    const std::vector<uint64_t> ids = scheduler_.forget_left_behind();
+    recalled_.insert(recalled_.end(), ids.begin(), ids.end());
+    parked_.forget_destinations();
+}
+
+// Something that waits longer than what is due goes.
+bool Parking::make_room() {
+    if (!full())
+        return true;
+    QueuedMessage* late = scheduler_.late();
+    return late && consider(*late);
+}
+
+// Some come back every second even if there is no room, whatever it is that fills the table.
+bool Parking::spare(WallTime now) {
+    if (std::exchange(spared_at_, now) != now)
+        spared_ = 0;
+    return spared_++ < brought_back_per_turn;
+}
+
+bool Parking::bring_back_recalled() {
+    for (size_t i = 0; i < brought_back_per_turn && !recalled_.empty(); ++i) {
+        if (parked_.find(recalled_.front()))
+            loader_.find(recalled_.front());
+        recalled_.pop_front();
+    }
+    return !recalled_.empty();
+}
+
+bool Parking::bring_back(WallTime now) {
+    // What came back before, and new mail, is routed first.
+    if (!loader_.loaded() || scheduler_.due(now))
+        return false;
+    bool more = bring_back_recalled();
+    const std::vector<uint64_t> wanted = scheduler_.take_left_behind(brought_back_per_turn);
+    for (uint64_t id : wanted)
+        if (parked_.find(id))
+            loader_.find(id);
+    more |= !wanted.empty();
+    size_t count = 0;
+    for (uint64_t id; count < brought_back_per_turn && (id = parked_.due(now)) != 0; ++count) {
+        if (!make_room() && !spare(now))
+            return more;
+        loader_.find(id);
+    }
+    return more || count == brought_back_per_turn;
+}
+
+WallTime Parking::next_event(WallTime now) {
+    const WallTime next = loader_.loaded() ? parked_.next_due() : INT64_MAX;
+    return next <= now ? now + try_again : next;
+}
+
+} // namespace postern
