@@ -1,9 +1,11 @@
 #include "queue/admin.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "common/ipc/channel.h"
 #include "queue/lifetime.h"
+#include "queue/queue_filter.h"
 
 namespace postern {
 
@@ -13,13 +15,9 @@ constexpr size_t page_limit = 1000;         // entries
 constexpr size_t page_room = 128 * 1024;    // bytes, of the packet's 384 KiB
 constexpr size_t path_room = 128 * 1024;    // the same, for an envelope's recipients
 constexpr uint32_t piece_limit = 64 * 1024; // bytes of content
-
-ipc::Done done(uint32_t request, uint32_t affected) {
-    ipc::Done answer;
-    answer.request = request;
-    answer.affected = affected;
-    return answer;
-}
+// Messages looked at for one answer; one that has to be read for it counts as `cost_of_parked`.
+constexpr size_t cost_limit = 10'000;
+constexpr size_t cost_of_parked = 10;
 
 ipc::Done failed(uint32_t request, std::string error) {
     ipc::Done answer;
@@ -42,8 +40,7 @@ std::optional<ipc::Answer> Admin::ask(ipc::Question& question) {
     return std::visit(ipc::Overloaded{
                           [&](ipc::QueueQuery& query) -> Reply { return list(query); },
                           [&](ipc::MessageQuery& query) -> Reply { return show(query); },
-                          [&](ipc::Schedule& query) -> Reply { return schedule(query); },
-                          [&](ipc::Remove& query) -> Reply { return remove(query); },
+                          [&](ipc::Change& query) -> Reply { return change(query); },
                           [&](ipc::Pause& query) -> Reply { return pause(query); },
                           // The operator port answers these itself.
                           [&](ipc::StatsQuery& query) -> Reply {
@@ -85,7 +82,12 @@ ipc::EnvelopeEntry Admin::entry(const View& view, const StoredMessage& stored, u
         entry.state = ipc::RecipientState::in_flight;
         break;
     case Stage::waiting:
-        if (recipient.next_attempt > queue_.executor().wall_seconds()) {
+        if (recipient.held) {
+            entry.state = ipc::RecipientState::held;
+            entry.next_attempt = recipient.next_attempt == QueuedRecipient::held_for_good
+                                     ? 0
+                                     : recipient.next_attempt;
+        } else if (recipient.next_attempt > queue_.executor().wall_seconds()) {
             entry.state = ipc::RecipientState::deferred;
             entry.next_attempt = recipient.next_attempt;
         } else {
@@ -118,7 +120,7 @@ void Admin::note_hold(ipc::EnvelopeEntry& entry, uint32_t destination) const {
         entry.last_error = hold->reason;
 }
 
-ipc::EnvelopeEntry Admin::unread_entry(uint64_t id, const Loader::Unread& unread) {
+ipc::EnvelopeEntry Admin::unread_entry(uint64_t id, const Loader::Unread& unread) const {
     ipc::EnvelopeEntry entry;
     entry.message = id;
     entry.state = ipc::RecipientState::unreadable;
@@ -128,60 +130,75 @@ ipc::EnvelopeEntry Admin::unread_entry(uint64_t id, const Loader::Unread& unread
     return entry;
 }
 
-bool Admin::add_entries(const View& view, int64_t after, size_t limit, size_t& room,
-                        std::vector<ipc::EnvelopeEntry>& entries) const {
+bool Admin::Page::add(ipc::EnvelopeEntry entry) {
+    if (!matches(filter, entry))
+        return true;
+    const size_t size = room_of(entry);
+    if (entries.size() >= limit || room < size)
+        return false;
+    room -= size;
+    entries.push_back(std::move(entry));
+    return true;
+}
+
+bool Admin::add_entries(const View& view, int64_t after, Page& page) const {
     const QueuedMessage& message = *view.message;
     const StoredMessage stored = message.read();
     std::vector<const Job*> jobs(message.count);
     for (const Job* job = message.jobs; job; job = job->sibling)
         for_each_recipient(*job, [&](uint32_t index) { jobs[index] = job; });
     for (auto index = static_cast<uint32_t>(after + 1); index < message.count; ++index) {
-        if (message.recipients[index].stage == Stage::finished)
-            continue;
-        ipc::EnvelopeEntry next = entry(view, stored, index, jobs[index]);
-        if (entries.size() >= limit || room < room_of(next))
+        if (message.recipients[index].stage != Stage::finished &&
+            !page.add(entry(view, stored, index, jobs[index])))
             return false;
-        room -= room_of(next);
-        entries.push_back(std::move(next));
+        page.message = message.id;
+        page.index = index;
     }
     return true;
 }
 
-// What is in the table, what is parked, and what cannot be read are three lists in the same order.
+uint64_t Admin::next_message(uint64_t id) const {
+    const QueuedMessage* message = queue_.table().after(id);
+    const ParkedMessage* parked = queue_.parked().after(id);
+    return std::min(message ? message->id : UINT64_MAX, parked ? parked->id : UINT64_MAX);
+}
+
 ipc::Answer Admin::list(const ipc::QueueQuery& query) {
-    ipc::QueuePage page;
-    page.request = query.request;
-    const size_t limit = std::clamp<size_t>(query.limit, 1, page_limit);
-    size_t room = page_room;
+    Page page{query.filter,        std::clamp<size_t>(query.limit, 1, page_limit),
+              page_room,           {},
+              query.after_message, query.after_index};
     const auto& unread = queue_.loader().unread();
+    bool room = true;
     const auto add = [&](uint64_t id, int64_t after) {
         MailTable table;
         const View view = look(id, table);
-        return !view.message || add_entries(view, after, limit, room, page.entries);
+        room = !view.message || add_entries(view, after, page);
+        return view.table == &table ? cost_of_parked : 1;
     };
     // The rest of the one that the page before ended in.
-    page.last = add(query.after_message, query.after_index);
-    for (uint64_t id = query.after_message; page.last;) {
-        const QueuedMessage* message = queue_.table().after(id);
-        const ParkedMessage* parked = queue_.parked().after(id);
+    size_t cost = add(query.after_message, query.after_index);
+    uint64_t id = query.after_message;
+    while (room && cost < cost_limit) {
         const auto unreadable = unread.upper_bound(id);
-        const bool none = unreadable == unread.end();
-        id = std::min({message ? message->id : UINT64_MAX, parked ? parked->id : UINT64_MAX,
-                       none ? UINT64_MAX : unreadable->first});
+        const uint64_t other = unreadable == unread.end() ? UINT64_MAX : unreadable->first;
+        id = std::min(next_message(id), other);
         if (id == UINT64_MAX)
             break;
-        if (none || unreadable->first != id) {
-            page.last = add(id, -1);
+        if (id != other) {
+            cost += add(id, -1);
             continue;
         }
-        ipc::EnvelopeEntry next = unread_entry(id, unreadable->second);
-        page.last = page.entries.size() < limit && room >= room_of(next);
-        if (!page.last)
-            break;
-        room -= room_of(next);
-        page.entries.push_back(std::move(next));
+        room = page.add(unread_entry(id, unreadable->second));
+        if (room)
+            page.message = id;
     }
-    return page;
+    ipc::QueuePage answer;
+    answer.request = query.request;
+    answer.last = id == UINT64_MAX;
+    answer.after_message = page.message;
+    answer.after_index = page.index;
+    answer.entries = std::move(page.entries);
+    return answer;
 }
 
 ipc::Answer Admin::show(const ipc::MessageQuery& query) {
@@ -209,8 +226,9 @@ ipc::Answer Admin::show(const ipc::MessageQuery& query) {
         ++shown;
     }
     part.envelope.recipients.resize(shown);
-    room = page_room - piece_limit;
-    add_entries(view, -1, page_limit, room, part.entries);
+    Page page{{}, page_limit, page_room - piece_limit, {}};
+    add_entries(view, -1, page);
+    part.entries = std::move(page.entries);
     part.size = message->size;
     const uint32_t wanted = std::min(query.limit, piece_limit);
     if (wanted == 0 || query.offset >= message->size)
@@ -222,103 +240,151 @@ ipc::Answer Admin::show(const ipc::MessageQuery& query) {
     return part;
 }
 
-ipc::Answer Admin::schedule(const ipc::Schedule& query) {
-    uint32_t affected = 0;
-    MailTable& table = queue_.table();
-    const auto& unread = queue_.loader().unread();
-    auto tried_again = [](const auto& one) { return !one.second.lasting; };
-    if (auto one = unread.find(query.message.value_or(0)); query.message && one != unread.end()) {
-        affected = tried_again(*one);
-        queue_.loader().try_again_now();
-    } else if (query.message) {
-        QueuedMessage* message = queue_.loader().find(*query.message);
-        if (!message || !message->unfinished)
-            return failed(query.request, "no such message in the queue");
-        affected = schedule_message(*message, query.index, true);
-    } else {
-        // Not urgent: with a dead destination, each would end the hold that the one before caused.
-        for (QueuedMessage* one = table.after(0); one; one = table.after(one->id))
-            affected += schedule_message(*one, std::nullopt, false);
-        affected += static_cast<uint32_t>(queue_.parked().recipients());
-        queue_.parked().hasten_all();
-        affected += static_cast<uint32_t>(std::count_if(unread.begin(), unread.end(), tried_again));
-        queue_.loader().try_again_now();
-        queue_.scheduler().lift_all();
-    }
-    queue_.wake();
-    return done(query.request, affected);
-}
+// -- Changes.
 
-uint32_t Admin::schedule_message(QueuedMessage& message, std::optional<uint32_t> index,
-                                 bool urgent) {
-    const WallTime now = queue_.executor().wall_seconds();
-    uint32_t affected = 0;
-    for (uint32_t i = index.value_or(0); i < message.count && i <= index.value_or(i); ++i) {
-        QueuedRecipient& recipient = message.recipients[i];
-        // One that was not tried and is not due is held by its sender's wish (RFC 4865).
-        const bool held = !recipient.attempts && recipient.next_attempt > now;
-        if (recipient.stage != Stage::waiting || (held && !urgent))
-            continue;
-        recipient.next_attempt = 0;
-        recipient.urgent = urgent;
-        ++affected;
-    }
-    if (affected)
-        queue_.reschedule(message);
-    for (Job* job = message.jobs; job; job = job->sibling) {
-        if (!job->listed || !queue_.scheduler().hold(job->destination))
-            continue;
-        bool wanted = false;
-        for_each_recipient(*job, [&](uint32_t i) {
-            const bool one =
-                (!index || *index == i) && message.recipients[i].stage != Stage::finished;
-            affected += one;
-            wanted |= one;
+// What is removed is not answered for before all of it is on disk.
+struct Admin::Removal : std::enable_shared_from_this<Removal> {
+    uint32_t waiting = 0; // messages
+    std::optional<Error> error;
+    std::function<void()> done; // when none waits any more
+};
+
+uint32_t Admin::apply(const ipc::Change& change, QueuedMessage& message,
+                      const std::vector<uint32_t>& recipients, Removal& removal) {
+    const uint32_t affected = changes_.apply(change, message, recipients);
+    if (change.kind != ipc::ChangeKind::remove || !affected)
+        return affected;
+    ++removal.waiting;
+    queue_.recorder().changed_durably(
+        message, [removal = removal.shared_from_this()](const Result<void>& result) {
+            if (!result)
+                removal->error = result.error();
+            if (--removal->waiting == 0 && removal->done)
+                removal->done();
         });
-        if (wanted && urgent)
-            queue_.scheduler().lift(job->destination);
-    }
     return affected;
 }
 
-std::optional<ipc::Answer> Admin::remove_unread(const ipc::Remove& query) {
-    Result<Ticket> ticket = queue_.spool().append_removed(query.message, Durability::Durable);
-    if (!ticket)
-        return failed(query.request, "not removed: " + ticket.error().message);
-    queue_.loader().forget(query.message);
-    queue_.recorder().await(*ticket, [this, request = query.request](const Result<void>& result) {
-        if (result)
-            answer_(done(request, 1));
+std::optional<ipc::Answer> Admin::answer(ipc::Changed changed,
+                                         const std::shared_ptr<Removal>& removal) {
+    if (removal->waiting == 0)
+        return changed;
+    removal->done = [this, changed, removal = removal.get()] {
+        if (removal->error)
+            answer_(
+                failed(changed.request, "removed, but not recorded: " + removal->error->message));
         else
-            answer_(failed(request, "removed, but not recorded: " + result.error().message));
+            answer_(changed);
+    };
+    return std::nullopt;
+}
+
+std::optional<ipc::Answer> Admin::change(const ipc::Change& change) {
+    if (change.message && queue_.loader().unread().contains(*change.message))
+        return change_unread(change);
+    if (change.message)
+        return change_one(change);
+    if (change.kind == ipc::ChangeKind::schedule && means_all(change.filter))
+        return schedule_all(change.request);
+    return change_some(change);
+}
+
+std::optional<ipc::Answer> Admin::change_one(const ipc::Change& change) {
+    QueuedMessage* message = queue_.loader().find(*change.message);
+    if (!message || !message->unfinished)
+        return failed(change.request, "no such message in the queue");
+    if (change.index && *change.index >= message->count)
+        return failed(change.request, "no such recipient of this message");
+    std::vector<uint32_t> recipients;
+    for (uint32_t index = change.index.value_or(0);
+         index < message->count && index <= change.index.value_or(index); ++index)
+        if (message->recipients[index].stage != Stage::finished)
+            recipients.push_back(index);
+    const auto removal = std::make_shared<Removal>();
+    ipc::Changed changed;
+    changed.request = change.request;
+    changed.affected = apply(change, *message, recipients, *removal);
+    changes_.finish();
+    return answer(changed, removal);
+}
+
+std::vector<uint32_t> Admin::meant(const View& view, const ipc::QueueFilter& filter) const {
+    Page page{filter, SIZE_MAX, SIZE_MAX, {}};
+    add_entries(view, -1, page);
+    std::vector<uint32_t> recipients;
+    for (const ipc::EnvelopeEntry& entry : page.entries)
+        recipients.push_back(entry.index);
+    return recipients;
+}
+
+std::optional<ipc::Answer> Admin::change_some(const ipc::Change& change) {
+    const auto removal = std::make_shared<Removal>();
+    ipc::Changed changed;
+    changed.request = change.request;
+    uint64_t id = next_message(change.after_message);
+    for (size_t cost = 0; cost < cost_limit && id != UINT64_MAX; id = next_message(id)) {
+        changed.after_message = id;
+        MailTable table;
+        const View view = look(id, table);
+        cost += view.table == &table ? cost_of_parked : 1;
+        const std::vector<uint32_t> recipients =
+            view.message ? meant(view, change.filter) : std::vector<uint32_t>();
+        if (recipients.empty())
+            continue;
+        // Now it has to be here.
+        if (QueuedMessage* message = queue_.loader().find(id))
+            changed.affected += apply(change, *message, recipients, *removal);
+    }
+    changed.last = id == UINT64_MAX;
+    changes_.finish();
+    return answer(changed, removal);
+}
+
+std::optional<ipc::Answer> Admin::change_unread(const ipc::Change& change) {
+    ipc::Changed changed;
+    changed.request = change.request;
+    const uint64_t id = *change.message;
+    if (change.kind == ipc::ChangeKind::schedule) {
+        changed.affected = !queue_.loader().unread().at(id).lasting;
+        queue_.loader().try_again_now();
+        return changed;
+    }
+    if (change.kind != ipc::ChangeKind::remove)
+        return failed(change.request, "the message cannot be read");
+    Result<Ticket> ticket = queue_.spool().append_removed(id, Durability::Durable);
+    if (!ticket)
+        return failed(change.request, "not removed: " + ticket.error().message);
+    queue_.loader().forget(id);
+    changed.affected = 1;
+    queue_.recorder().await(*ticket, [this, changed](const Result<void>& result) {
+        if (result)
+            answer_(changed);
+        else
+            answer_(
+                failed(changed.request, "removed, but not recorded: " + result.error().message));
     });
     return std::nullopt;
 }
 
-std::optional<ipc::Answer> Admin::remove(const ipc::Remove& query) {
-    if (queue_.loader().unread().contains(query.message))
-        return remove_unread(query);
-    QueuedMessage* message = queue_.loader().find(query.message);
-    if (!message || !message->unfinished)
-        return failed(query.request, "no such message in the queue");
-    if (query.index && *query.index >= message->count)
-        return failed(query.request, "no such recipient of this message");
-    const uint32_t before = message->unfinished;
-    for (uint32_t i = query.index.value_or(0); i < message->count && i <= query.index.value_or(i);
-         ++i)
-        if (message->recipients[i].stage != Stage::finished)
-            queue_.remove(*message, i);
-    const uint32_t affected = before - message->unfinished;
-    if (!affected)
-        return done(query.request, 0);
-    queue_.recorder().changed_durably(
-        *message, [this, request = query.request, affected](const Result<void>& result) {
-            if (result)
-                answer_(done(request, affected));
-            else
-                answer_(failed(request, "removed, but not recorded: " + result.error().message));
-        });
-    return std::nullopt;
+ipc::Answer Admin::schedule_all(uint32_t request) {
+    ipc::Change change;
+    ipc::Changed changed;
+    changed.request = request;
+    MailTable& table = queue_.table();
+    for (QueuedMessage* one = table.after(0); one; one = table.after(one->id)) {
+        std::vector<uint32_t> all(one->count);
+        std::iota(all.begin(), all.end(), 0);
+        changed.affected += changes_.apply(change, *one, all);
+    }
+    changed.affected += static_cast<uint32_t>(queue_.parked().recipients());
+    queue_.parked().hasten_all();
+    const auto& unread = queue_.loader().unread();
+    changed.affected += static_cast<uint32_t>(std::count_if(
+        unread.begin(), unread.end(), [](const auto& one) { return !one.second.lasting; }));
+    queue_.loader().try_again_now();
+    queue_.scheduler().lift_all();
+    changes_.finish();
+    return changed;
 }
 
 ipc::Answer Admin::pause(const ipc::Pause& query) {
@@ -333,7 +399,9 @@ ipc::Answer Admin::pause(const ipc::Pause& query) {
         return failed(query.request, "the queue accepts no connections");
     }
     queue_.wake();
-    return done(query.request, 0);
+    ipc::Done done;
+    done.request = query.request;
+    return done;
 }
 
 } // namespace postern

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "common/ipc/administration.h"
+#include "queue/changes.h"
 #include "queue/queue.h"
 
 namespace postern {
@@ -23,13 +25,6 @@ class Admin {
     std::optional<ipc::Answer> ask(ipc::Question& question);
 
   private:
-    ipc::Answer list(const ipc::QueueQuery& query);
-    ipc::Answer show(const ipc::MessageQuery& query);
-    ipc::Answer schedule(const ipc::Schedule& schedule);
-    uint32_t schedule_message(QueuedMessage& message, std::optional<uint32_t> index, bool urgent);
-    std::optional<ipc::Answer> remove(const ipc::Remove& remove);
-    ipc::Answer pause(const ipc::Pause& pause);
-
     // A message as it is in the queue's table, or, if it is parked, in another that it is read
     // into.
     struct View {
@@ -37,22 +32,49 @@ class Admin {
         const MailTable* table = nullptr;
         uint32_t destination = 0; // where a parked one waits; 0: at none
     };
-    View look(uint64_t id, MailTable& table) const;
+    // What goes into an answer, until it has `limit` entries, or `room` bytes are used up.
+    struct Page {
+        ipc::QueueFilter filter;
+        size_t limit = 0;
+        size_t room = 0;
+        std::vector<ipc::EnvelopeEntry> entries;
+        uint64_t message = 0; // up to which it goes, and its last recipient that was looked at
+        uint32_t index = 0;
 
-    // Appends entries of the message after index `after`, until `limit` entries or the bytes in
-    // `room` are used up; false if it stopped before the end.
-    bool add_entries(const View& view, int64_t after, size_t limit, size_t& room,
-                     std::vector<ipc::EnvelopeEntry>& entries) const;
-    // A message that could not be read.
-    ipc::EnvelopeEntry unread_entry(uint64_t id, const Loader::Unread& unread);
-    std::optional<ipc::Answer> remove_unread(const ipc::Remove& remove);
+        // False: it does not fit.
+        bool add(ipc::EnvelopeEntry entry);
+    };
+    struct Removal;
+
+    ipc::Answer list(const ipc::QueueQuery& query);
+    ipc::Answer show(const ipc::MessageQuery& query);
+    std::optional<ipc::Answer> change(const ipc::Change& change);
+    std::optional<ipc::Answer> change_one(const ipc::Change& change);
+    std::optional<ipc::Answer> change_some(const ipc::Change& change);
+    std::optional<ipc::Answer> change_unread(const ipc::Change& change);
+    ipc::Answer schedule_all(uint32_t request);
+    ipc::Answer pause(const ipc::Pause& pause);
+    // Of one that is in the queue; its removal is recorded durably, and `removal` knows when.
+    uint32_t apply(const ipc::Change& change, QueuedMessage& message,
+                   const std::vector<uint32_t>& recipients, Removal& removal);
+    std::optional<ipc::Answer> answer(ipc::Changed changed,
+                                      const std::shared_ptr<Removal>& removal);
+
+    View look(uint64_t id, MailTable& table) const;
+    // The first message in the table, or parked, with an id greater than `id`; UINT64_MAX: none.
+    uint64_t next_message(uint64_t id) const;
+    // Appends entries of the message, those after index `after`. False: it stopped before the end.
+    bool add_entries(const View& view, int64_t after, Page& page) const;
+    ipc::EnvelopeEntry unread_entry(uint64_t id, const Loader::Unread& unread) const;
     ipc::EnvelopeEntry entry(const View& view, const StoredMessage& stored, uint32_t index,
                              const Job* job) const;
     // While the destination is held.
     void note_hold(ipc::EnvelopeEntry& entry, uint32_t destination) const;
+    std::vector<uint32_t> meant(const View& view, const ipc::QueueFilter& filter) const;
 
     Queue& queue_;
     Answer answer_;
+    Changes changes_{queue_};
 };
 
 } // namespace postern

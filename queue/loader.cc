@@ -90,9 +90,9 @@ QueuedMessage* Loader::find(uint64_t id) {
         finish_pass();
     QueuedMessage* message = table_.find(id);
     if (message && parked->at_once) {
-        // But one that was not tried yet waits for its release.
+        // But one that was not tried yet waits for its release, and an operator may hold it.
         for (uint32_t index = 0; index < message->count; ++index)
-            if (message->recipients[index].attempts)
+            if (message->recipients[index].attempts && !message->recipients[index].held)
                 message->recipients[index].next_attempt = 0;
         handlers_.found_later(*message);
     }

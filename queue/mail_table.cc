@@ -89,14 +89,18 @@ void MailTable::set_error(QueuedRecipient& recipient, const AttemptError& error)
     recipient.error = number;
 }
 
+void MailTable::clear_error(QueuedRecipient& recipient) {
+    errors.release(recipient.error);
+    recipient.error = 0;
+}
+
 void MailTable::finish(QueuedMessage& message, uint32_t index) {
     QueuedRecipient& recipient = message.recipients[index];
     if (recipient.stage == Stage::finished)
         return;
     --by_stage_[static_cast<size_t>(recipient.stage)];
     recipient.stage = Stage::finished;
-    errors.release(recipient.error);
-    recipient.error = 0;
+    clear_error(recipient);
     --message.unfinished;
     --unfinished_;
 }

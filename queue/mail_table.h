@@ -38,8 +38,9 @@ enum class Stage : uint8_t {
 
 struct QueuedRecipient {
     static constexpr uint32_t none = UINT32_MAX;
+    static constexpr uint32_t held_for_good = UINT32_MAX - 1; // next_attempt
 
-    uint32_t next_attempt = 0; // seconds since the epoch; 0: at once
+    uint32_t next_attempt = 0; // seconds since the epoch; 0: at once; see held_for_good
     uint32_t error = 0;        // of the last attempt, in MailTable::errors
     uint32_t next = none;      // recipient of the same job
     uint16_t attempts = 0;     // stays at its maximum
@@ -47,7 +48,8 @@ struct QueuedRecipient {
     bool urgent : 1 = false;    // an operator asked: its destination's hold is lifted
     bool delivered : 1 = false; // reporting: success, by a relay or not
     bool relayed : 1 = false;
-    Told told : 4 = 0; // of what the sender was told already
+    Told told : 4 = 0;     // of what the sender was told already
+    bool held : 1 = false; // waiting: by an operator, until next_attempt
 };
 static_assert(sizeof(QueuedRecipient) == 16, "there are millions of them on a bad day");
 
@@ -135,6 +137,7 @@ class MailTable {
     // All changes of stage but to `finished` go through here: they are counted.
     void set_stage(QueuedRecipient& recipient, Stage stage);
     void set_error(QueuedRecipient& recipient, const AttemptError& error);
+    void clear_error(QueuedRecipient& recipient);
     // Counts it out. A finished recipient stays finished.
     void finish(QueuedMessage& message, uint32_t index);
 

@@ -62,7 +62,7 @@ WallTime Notices::next_time(const QueuedMessage& message, const ipc::Envelope& e
     for (uint32_t index = 0; index < message.count; ++index) {
         const QueuedRecipient& recipient = message.recipients[index];
         if (recipient.stage == Stage::finished || recipient.stage == Stage::reporting ||
-            !may_be_told(envelope, index))
+            recipient.held || !may_be_told(envelope, index))
             continue;
         Told told = recipient.told;
         if (is_under_way(recipient.stage))
@@ -86,7 +86,7 @@ void Notices::look(QueuedMessage& message) {
     for (uint32_t index = 0; index < message.count; ++index) {
         QueuedRecipient& recipient = message.recipients[index];
         const Told told = told_by(envelope, delays_, recipient.told, now);
-        if (told == recipient.told || !may_be_told(envelope, index))
+        if (told == recipient.told || recipient.held || !may_be_told(envelope, index))
             continue;
         if (is_under_way(recipient.stage))
             message.notice_missed = true;

@@ -178,7 +178,8 @@ void Queue::follow_clock(WallTime now) {
     for (QueuedMessage* message = table_.after(0); message; message = table_.after(message->id)) {
         for (uint32_t index = 0; index < message->count; ++index) {
             QueuedRecipient& recipient = message->recipients[index];
-            if (recipient.attempts) // what waits for its release does so by the clock
+            // What waits for its release, or is held, does so by the clock.
+            if (recipient.attempts && !recipient.held)
                 recipient.next_attempt = to_seconds(recipient.next_attempt - back);
         }
         if (message->heap_position != UINT32_MAX)

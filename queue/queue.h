@@ -79,6 +79,7 @@ class Queue {
     ParkedMessages& parked() { return parked_; }
     Scheduler& scheduler() { return scheduler_; }
     Recorder& recorder() { return recorder_; }
+    Settlement& settlement() { return settlement_; }
     Loader& loader() { return loader_; }
     Spool& spool() { return spool_; }
     Executor& executor() { return executor_; }

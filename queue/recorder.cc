@@ -103,13 +103,14 @@ std::string Recorder::progress_of(const QueuedMessage& message) const {
             continue;
         }
         const bool reported = recipient.stage == Stage::reporting && recipient.delivered;
-        if (!recipient.attempts && !recipient.told && !reported)
+        if (!recipient.attempts && !recipient.told && !reported && !recipient.held)
             continue;
         RecipientProgress one;
         one.index = i;
         one.attempts = recipient.attempts;
         one.next_attempt = recipient.next_attempt;
         one.told = recipient.told;
+        one.held = recipient.held;
         if (reported)
             one.handover = recipient.relayed ? ipc::Handover::relayed : ipc::Handover::delivered;
         if (recipient.error) {

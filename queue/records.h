@@ -70,14 +70,15 @@ struct RecipientProgress {
     Told told = 0;
     // It is delivered, and a report of that is still to be written.
     std::optional<ipc::Handover> handover;
+    bool held = false; // by an operator, until next_attempt
     static constexpr auto fields(auto& m) {
-        return std::tie(m.index, m.attempts, m.next_attempt, m.error, m.told, m.handover);
+        return std::tie(m.index, m.attempts, m.next_attempt, m.error, m.told, m.handover, m.held);
     }
 };
 
 // A Progress record: the state of all recipients of a message.
 struct StoredProgress {
-    uint8_t format = 2;
+    uint8_t format = 3;
     ipc::Blob finished;                        // bit i: recipient i is finished
     std::vector<AttemptError> errors;          // each once, whoever shares it
     std::vector<RecipientProgress> recipients; // unfinished, of which there is something to say

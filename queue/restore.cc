@@ -15,6 +15,9 @@ void restore(MailTable& table, QueuedRecipient& recipient, const RecipientProgre
     if (one.attempts) // else it waits for its release, if for anything
         recipient.next_attempt = to_seconds(std::min<WallTime>(one.next_attempt, latest));
     recipient.told = one.told & told::all;
+    recipient.held = one.held;
+    if (one.held)
+        recipient.next_attempt = to_seconds(one.next_attempt);
     if (one.handover) {
         table.set_stage(recipient, Stage::reporting);
         recipient.delivered = true;

@@ -22,7 +22,7 @@ uint32_t next_time(const QueuedMessage& message) {
             continue;
         time = std::min(time, message.notice_at);
         if (recipient.stage == Stage::waiting)
-            time = std::min(time, std::min(recipient.next_attempt, UINT32_MAX - 1));
+            time = std::min(time, std::min(recipient.next_attempt, QueuedRecipient::held_for_good));
     }
     return time;
 }

@@ -87,7 +87,7 @@ bool Waker::try_parked_now(const ParkedMessage& parked, Round& round) {
         return false;
     for (uint32_t index = 0; index < message->count; ++index) {
         if (message->recipients[index].stage == Stage::finished ||
-            !round.wants(envelope.recipients[index]))
+            message->recipients[index].held || !round.wants(envelope.recipients[index]))
             continue;
         if (parked.destination)
             queue_.scheduler().lift(parked.destination);
@@ -111,7 +111,8 @@ bool Waker::try_now(QueuedMessage& message, Round& round) {
     for (uint32_t index = 0; index < message.count; ++index) {
         QueuedRecipient& recipient = message.recipients[index];
         if (!round.wants(envelope.recipients[index]) || recipient.stage == Stage::finished ||
-            recipient.stage == Stage::in_flight || recipient.stage == Stage::reporting)
+            recipient.stage == Stage::in_flight || recipient.stage == Stage::reporting ||
+            recipient.held)
             continue;
         recipients.insert(index);
         if (recipient.stage != Stage::waiting)

@@ -38,6 +38,7 @@ enum class RecipientState : uint8_t {
     in_flight,
     deferred,
     paused,
+    held, // by an operator, until next_attempt, or for good if that is 0
     // A whole message, whose envelope cannot be read. Known are message, accepted_at, last_error,
     // and next_attempt, which is 0 if it is not tried again.
     unreadable
@@ -62,21 +63,43 @@ struct EnvelopeEntry {
     }
 };
 
+// Which recipients of the queue are meant: those of which all of this is true.
+struct QueueFilter {
+    // Patterns: `*` stands for any characters, case does not count. Empty: any; "<>" as the sender:
+    // the null reverse-path.
+    std::string sender;
+    std::string recipient;
+    std::string error;          // occurs in the last error, case does not count
+    int64_t accepted_after = 0; // seconds since the epoch
+    int64_t accepted_before = INT64_MAX;
+    std::optional<RecipientState> state;
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.sender, m.recipient, m.error, m.accepted_after, m.accepted_before,
+                        m.state);
+    }
+};
+
 // The queue, in order of acceptance, after (message, index), at most `limit` entries.
 struct QueueQuery {
     uint32_t request = 0;
     uint64_t after_message = 0;
     uint32_t after_index = 0;
     uint32_t limit = 100;
+    QueueFilter filter;
     static constexpr auto fields(auto& m) {
-        return std::tie(m.request, m.after_message, m.after_index, m.limit);
+        return std::tie(m.request, m.after_message, m.after_index, m.limit, m.filter);
     }
 };
+// A page may have few entries, or none, before the last one: the work for it is bounded too.
 struct QueuePage {
     uint32_t request = 0;
-    bool last = true; // nothing comes after these
+    bool last = true;           // nothing comes after these
+    uint64_t after_message = 0; // where the next page goes on
+    uint32_t after_index = 0;
     std::vector<EnvelopeEntry> entries;
-    static constexpr auto fields(auto& m) { return std::tie(m.request, m.last, m.entries); }
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.request, m.last, m.after_message, m.after_index, m.entries);
+    }
 };
 
 // One message: its envelope and a piece of its content.
@@ -104,19 +127,39 @@ struct MessagePart {
 enum class Subsystem : uint8_t { mta, mda, smtp }; // relays, local, listeners
 constexpr Subsystem last_enumerator(Subsystem) { return Subsystem::smtp; }
 
-// Try at once: one envelope, one message, or all.
-struct Schedule {
-    uint32_t request = 0;
-    std::optional<uint64_t> message;
-    std::optional<uint32_t> index;
-    static constexpr auto fields(auto& m) { return std::tie(m.request, m.message, m.index); }
+enum class ChangeKind : uint8_t {
+    schedule, // try at once
+    remove,   // forget, without a bounce
+    bounce,   // give up now; the sender is told
+    hold,     // do not try until it is released, or until a time
+    release,  // what is held goes on
 };
-// Forget an envelope or a message, without a bounce.
-struct Remove {
+constexpr ChangeKind last_enumerator(ChangeKind) { return ChangeKind::release; }
+
+// Something is done to one envelope, to one message, or to all that the filter means. The latter in
+// pieces: each answer says where the next question goes on.
+struct Change {
     uint32_t request = 0;
-    uint64_t message = 0;
-    std::optional<uint32_t> index;
-    static constexpr auto fields(auto& m) { return std::tie(m.request, m.message, m.index); }
+    ChangeKind kind = ChangeKind::schedule;
+    std::optional<uint64_t> message;
+    std::optional<uint32_t> index; // of `message`
+    QueueFilter filter;            // without `message`
+    uint64_t after_message = 0;    // without `message`
+    std::string reason;            // bounce, hold: an operator's words, one line
+    int64_t until = 0;             // hold: seconds since the epoch; 0: for good
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.request, m.kind, m.message, m.index, m.filter, m.after_message, m.reason,
+                        m.until);
+    }
+};
+struct Changed {
+    uint32_t request = 0;
+    uint32_t affected = 0; // envelopes
+    bool last = true;
+    uint64_t after_message = 0; // where the next question goes on
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.request, m.affected, m.last, m.after_message);
+    }
 };
 struct Pause {
     uint32_t request = 0;
@@ -138,8 +181,7 @@ struct Done {
     static constexpr auto fields(auto& m) { return std::tie(m.request, m.ok, m.affected, m.error); }
 };
 
-using Question =
-    std::variant<StatsQuery, QueueQuery, MessageQuery, Schedule, Remove, Pause, LogLevel>;
-using Answer = std::variant<Stats, QueuePage, MessagePart, Done>;
+using Question = std::variant<StatsQuery, QueueQuery, MessageQuery, Change, Pause, LogLevel>;
+using Answer = std::variant<Stats, QueuePage, MessagePart, Changed, Done>;
 
 } // namespace postern::ipc

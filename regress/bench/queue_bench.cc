@@ -146,10 +146,8 @@ class Bench : public QueueProcess {
             fail("no page of the queue");
         const auto& page = std::get<ipc::QueuePage>(reports[0]);
         entries += page.entries.size();
-        if (!page.entries.empty()) {
-            query.after_message = page.entries.back().message;
-            query.after_index = page.entries.back().index;
-        }
+        query.after_message = page.after_message;
+        query.after_index = page.after_index;
         return page.last;
     }
 
@@ -259,11 +257,8 @@ double p99_while_listing(Bench& bench, double seconds) {
         for (const ipc::Answer& report : std::exchange(bench.reports, {})) {
             const auto& page = std::get<ipc::QueuePage>(report);
             entries += page.entries.size();
-            if (page.last)
-                query = {};
-            else
-                query.after_message = page.entries.back().message;
-            query.limit = 1000;
+            query.after_message = page.last ? 0 : page.after_message;
+            query.after_index = page.last ? 0 : page.after_index;
             bench.control->send(query);
         }
         busy = since(start) < seconds;

@@ -7,8 +7,6 @@
 
 namespace postern {
 
-namespace {
-
 const char* state_name(ipc::RecipientState state) {
     switch (state) {
     case ipc::RecipientState::ready:
@@ -19,11 +17,15 @@ const char* state_name(ipc::RecipientState state) {
         return "deferred";
     case ipc::RecipientState::paused:
         return "paused";
+    case ipc::RecipientState::held:
+        return "held";
     case ipc::RecipientState::unreadable:
         return "unreadable";
     }
     return "unknown";
 }
+
+namespace {
 
 std::string envelope_id(const ipc::EnvelopeEntry& entry) {
     return to_string(EnvelopeId{MessageId{entry.message}, entry.index});
@@ -32,6 +34,10 @@ std::string envelope_id(const ipc::EnvelopeEntry& entry) {
 std::string in_brackets(const std::string& path) { return "<" + path + ">"; }
 
 std::string until(int64_t when, int64_t now) { return format_duration(when - now); }
+
+bool held_for_good(const ipc::EnvelopeEntry& entry) {
+    return entry.state == ipc::RecipientState::held && entry.next_attempt == 0;
+}
 
 std::string date(int64_t when) {
     std::time_t seconds = when;
@@ -100,7 +106,8 @@ std::string format_line(const ipc::EnvelopeEntry& entry, int64_t now) {
                         {"to", in_brackets(entry.recipient)},
                         {"size", entry.size},
                         {"age", format_duration(now - entry.accepted_at)},
-                        {"next", until(entry.next_attempt, now)},
+                        {"next", held_for_good(entry) ? std::string("never")
+                                                      : until(entry.next_attempt, now)},
                         {"expires", until(entry.expires_at, now)},
                         {"attempts", entry.attempts},
                         {"error", entry.last_error}}) +
@@ -117,8 +124,9 @@ std::string format_details(const ipc::EnvelopeEntry& entry, int64_t now) {
     text += fact("to", in_brackets(entry.recipient));
     text += fact("size", std::to_string(entry.size));
     text += fact("accepted", date(entry.accepted_at));
-    text +=
-        fact("next-attempt", entry.next_attempt ? at(entry.next_attempt, now) : std::string("now"));
+    text += fact("next-attempt", entry.next_attempt     ? at(entry.next_attempt, now)
+                                 : held_for_good(entry) ? std::string("never")
+                                                        : std::string("now"));
     text += fact("expires", at(entry.expires_at, now));
     text += fact("attempts", std::to_string(entry.attempts));
     text += fact("last-error", entry.last_error.empty() ? "none" : entry.last_error);

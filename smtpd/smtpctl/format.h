@@ -15,6 +15,9 @@ std::string format_details(const ipc::EnvelopeEntry& entry, int64_t now);
 std::string format_message(const ipc::MessagePart& message, uint64_t id, int64_t now);
 std::string format_counter(const ipc::Counter& counter);
 
+// "ready", "in-flight", ...
+const char* state_name(ipc::RecipientState state);
+
 // "45s", "12m", "3h20m", "2d4h"; "0s" for what is past.
 std::string format_duration(int64_t seconds);
 

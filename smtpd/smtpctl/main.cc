@@ -11,6 +11,7 @@
 #include "smtpd/smtpctl/client.h"
 #include "smtpd/smtpctl/encrypt.h"
 #include "smtpd/smtpctl/format.h"
+#include "smtpd/smtpctl/queue_words.h"
 
 namespace {
 
@@ -21,20 +22,25 @@ constexpr const char* default_socket = "/run/postern/smtpd.sock";
 constexpr const char* usage =
     "usage: smtpctl [-s socket] command\n"
     "\n"
-    "  show queue              what is queued, a line for each recipient\n"
+    "  show queue [QUERY]      what is queued, a line for each recipient\n"
     "  show message ID         a message: its envelope and its content\n"
     "  show envelope ID        one recipient of a message\n"
     "  show stats              counters of all processes\n"
-    "  schedule ID|all         try now\n"
-    "  remove ID               forget a message or an envelope, without a bounce\n"
+    "  schedule WHAT           try now\n"
+    "  remove WHAT             forget it, without a bounce\n"
+    "  bounce WHAT [reason TEXT]            give up now, the sender is told\n"
+    "  hold WHAT [for TIME] [reason TEXT]   do not try until it is released\n"
+    "  release WHAT            what is held goes on\n"
     "  pause mta|mda|smtp      stop relaying, local delivery, or accepting\n"
     "  resume mta|mda|smtp     go on with it\n"
     "  log verbose|brief       log more, or as usual\n"
     "  encrypt [PASSWORD]      its hash, for a table of users; from standard input without one\n"
     "  encrypt --scram [...]   the same, of the kind that SCRAM-SHA-256 needs\n"
     "\n"
-    "An ID is that of a message (16 hexadecimal digits) or of an envelope (the same, a dot, a\n"
-    "number). Exit status: 0 done, 1 nothing there or refused, 64 wrong usage, 69 no server,\n"
+    "WHAT is an ID, all, or a QUERY. An ID is that of a message (16 hexadecimal digits) or of an\n"
+    "envelope (the same, a dot, a number). A QUERY is one or more of: from PATTERN, to PATTERN,\n"
+    "older TIME, newer TIME, error TEXT, state STATE; as in: hold to '*@slow.example' older 2h.\n"
+    "Exit status: 0 done, 1 nothing there or refused, 64 wrong usage, 69 no server,\n"
     "74 the output cannot be written.\n";
 
 constexpr int nothing_done = 1;
@@ -72,9 +78,10 @@ template <class T> Asked<T> ask(ControlClient& client, ipc::Question question) {
     return {std::nullopt, refused("an unexpected answer")};
 }
 
-int show_queue(ControlClient& client) {
+int show_queue(ControlClient& client, const ipc::QueueFilter& filter) {
     ipc::QueueQuery query;
     query.limit = 500;
+    query.filter = filter;
     while (true) {
         Asked<ipc::QueuePage> page = ask<ipc::QueuePage>(client, query);
         if (!page.answer)
@@ -82,10 +89,10 @@ int show_queue(ControlClient& client) {
         int64_t now = std::time(nullptr);
         for (const ipc::EnvelopeEntry& entry : page.answer->entries)
             print(format_line(entry, now));
-        if (page.answer->last || page.answer->entries.empty())
+        if (page.answer->last)
             return 0;
-        query.after_message = page.answer->entries.back().message;
-        query.after_index = page.answer->entries.back().index;
+        query.after_message = page.answer->after_message;
+        query.after_index = page.answer->after_index;
     }
 }
 
@@ -134,18 +141,29 @@ int show_stats(ControlClient& client) {
     return 0;
 }
 
-// A command that says how many envelopes it reached, where `counted`.
-int command(ControlClient& client, ipc::Question question, bool counted) {
+int command(ControlClient& client, ipc::Question question) {
     Asked<ipc::Done> done = ask<ipc::Done>(client, std::move(question));
     if (!done.answer)
         return done.status;
-    if (!done.answer->ok)
-        return refused(done.answer->error);
-    if (!counted)
-        return 0;
-    print(std::to_string(done.answer->affected) +
-          (done.answer->affected == 1 ? " envelope\n" : " envelopes\n"));
-    return done.answer->affected ? 0 : nothing_done;
+    return done.answer->ok ? 0 : refused(done.answer->error);
+}
+
+// All pieces of it, and how many envelopes it reached.
+int change(ControlClient& client, ipc::Change change) {
+    uint64_t affected = 0;
+    for (bool last = false; !last;) {
+        Asked<ipc::Changed> changed = ask<ipc::Changed>(client, change);
+        if (!changed.answer) {
+            if (affected)
+                print(std::to_string(affected) + " envelopes before that\n");
+            return changed.status;
+        }
+        affected += changed.answer->affected;
+        change.after_message = changed.answer->after_message;
+        last = changed.answer->last;
+    }
+    print(std::to_string(affected) + (affected == 1 ? " envelope\n" : " envelopes\n"));
+    return affected ? 0 : nothing_done;
 }
 
 struct Target {
@@ -164,7 +182,12 @@ std::optional<Target> parse_target(const std::string& word) {
 
 int show(ControlClient& client, const Words& words) {
     if (words.size() == 2 && words[1] == "queue")
-        return show_queue(client);
+        return show_queue(client, {});
+    if (words.size() > 2 && words[1] == "queue") {
+        Words rest(words.begin() + 2, words.end());
+        const std::optional<ipc::QueueFilter> filter = take_filter(rest, std::time(nullptr));
+        return filter && rest.empty() ? show_queue(client, *filter) : wrong_usage();
+    }
     if (words.size() == 2 && words[1] == "stats")
         return show_stats(client);
     if (words.size() != 3)
@@ -178,26 +201,54 @@ int show(ControlClient& client, const Words& words) {
     return wrong_usage();
 }
 
-int schedule(ControlClient& client, const std::string& what) {
-    ipc::Schedule question;
-    if (what != "all") {
-        std::optional<Target> target = parse_target(what);
-        if (!target)
-            return wrong_usage();
-        question.message = target->message;
-        question.index = target->index;
-    }
-    return command(client, question, true);
+std::optional<ipc::ChangeKind> parse_change(const std::string& verb) {
+    if (verb == "schedule")
+        return ipc::ChangeKind::schedule;
+    if (verb == "remove")
+        return ipc::ChangeKind::remove;
+    if (verb == "bounce")
+        return ipc::ChangeKind::bounce;
+    if (verb == "hold")
+        return ipc::ChangeKind::hold;
+    if (verb == "release")
+        return ipc::ChangeKind::release;
+    return std::nullopt;
 }
 
-int remove(ControlClient& client, const std::string& what) {
-    std::optional<Target> target = parse_target(what);
-    if (!target)
-        return wrong_usage();
-    ipc::Remove question;
-    question.message = target->message;
-    question.index = target->index;
-    return command(client, question, true);
+// Takes "NAME VALUE" off the end of the words.
+std::optional<std::string> take_option(Words& words, const std::string& name) {
+    if (words.size() < 2 || words[words.size() - 2] != name)
+        return std::nullopt;
+    std::string value = words.back();
+    words.resize(words.size() - 2);
+    return value;
+}
+
+// VERB ID|all|QUERY [for TIME] [reason TEXT]
+int change(ControlClient& client, ipc::ChangeKind kind, Words words) {
+    ipc::Change question;
+    question.kind = kind;
+    words.erase(words.begin());
+    if (kind == ipc::ChangeKind::bounce || kind == ipc::ChangeKind::hold)
+        question.reason = take_option(words, "reason").value_or("");
+    if (kind == ipc::ChangeKind::hold) {
+        if (const std::optional<std::string> time = take_option(words, "for")) {
+            const std::optional<int64_t> seconds = parse_time(*time);
+            if (!seconds)
+                return wrong_usage();
+            question.until = std::time(nullptr) + *seconds;
+        }
+    }
+    if (std::optional<Target> target; words.size() == 1 && (target = parse_target(words[0]))) {
+        question.message = target->message;
+        question.index = target->index;
+    } else {
+        const std::optional<ipc::QueueFilter> filter = take_filter(words, std::time(nullptr));
+        if (!filter || !words.empty())
+            return wrong_usage();
+        question.filter = *filter;
+    }
+    return change(client, std::move(question));
 }
 
 int pause(ControlClient& client, const std::string& what, bool paused) {
@@ -211,7 +262,7 @@ int pause(ControlClient& client, const std::string& what, bool paused) {
         question.subsystem = ipc::Subsystem::smtp;
     else
         return wrong_usage();
-    return command(client, question, false);
+    return command(client, question);
 }
 
 int set_log(ControlClient& client, const std::string& what) {
@@ -219,7 +270,7 @@ int set_log(ControlClient& client, const std::string& what) {
         return wrong_usage();
     ipc::LogLevel question;
     question.verbose = what == "verbose";
-    return command(client, question, false);
+    return command(client, question);
 }
 
 // What was to be shown has been shown, or the exit status is another.
@@ -234,12 +285,12 @@ int run(ControlClient& client, const Words& words) {
     const std::string& verb = words[0];
     if (verb == "show")
         return show(client, words);
+    if (words.size() < 2)
+        return wrong_usage();
+    if (const std::optional<ipc::ChangeKind> kind = parse_change(verb))
+        return change(client, *kind, words);
     if (words.size() != 2)
         return wrong_usage();
-    if (verb == "schedule")
-        return schedule(client, words[1]);
-    if (verb == "remove")
-        return remove(client, words[1]);
     if (verb == "pause" || verb == "resume")
         return pause(client, words[1], verb == "pause");
     if (verb == "log")

@@ -175,7 +175,7 @@ TEST_F(ControlDesk, EachCommandGoesWhereItBelongs) {
     FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) { return done_well(2); });
     ipc::Pause smtp, mta;
     smtp.subsystem = ipc::Subsystem::smtp;
-    ipc::Schedule schedule;
+    ipc::Change schedule;
     EXPECT_TRUE(std::get<ipc::Done>(*ask(smtp)).ok);
     EXPECT_EQ(listener.asked.size(), 1u);
     EXPECT_EQ(queue.asked.size(), 0u);
@@ -264,7 +264,7 @@ TEST_F(ControlDesk, AnOperatorWhoWritesNonsenseLosesHisConnectionOnly) {
     ASSERT_EQ(connect(raw.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     ASSERT_EQ(send(raw.get(), "nonsense", 8, 0), 8);
     FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) { return done_well(1); });
-    EXPECT_TRUE(ask(ipc::Schedule()));
+    EXPECT_TRUE(ask(ipc::Change()));
     char byte;
     EXPECT_EQ(recv(raw.get(), &byte, 1, 0), 0);
 }

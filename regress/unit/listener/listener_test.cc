@@ -192,7 +192,8 @@ TEST_F(ListenerTest, PausedItAcceptsNothing) {
 }
 
 TEST_F(ListenerTest, AnswersOnlyWhatItCan) {
-    ipc::Remove remove;
+    ipc::Change remove;
+    remove.kind = ipc::ChangeKind::remove;
     remove.request = 9;
     auto done = std::get<ipc::Done>(listener.answer(ipc::Question(remove)));
     EXPECT_EQ(done.request, 9u);

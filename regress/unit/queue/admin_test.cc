@@ -27,8 +27,8 @@ TEST(Admin, TheQueueComesInPagesAndInOrder) {
                 seen.push_back(entry.recipient);
             if (page.last)
                 break;
-            query.after_message = page.entries.back().message;
-            query.after_index = page.entries.back().index;
+            query.after_message = page.after_message;
+            query.after_index = page.after_index;
         }
         EXPECT_EQ(seen, expected) << limit;
     }
@@ -87,15 +87,15 @@ TEST(Admin, SchedulingMakesItReadyNow) {
         lab.answer(lab.handed(i), temporary());
     lab.run();
 
-    ipc::Schedule schedule;
+    ipc::Change schedule;
     schedule.message = first;
     schedule.index = 1;
-    EXPECT_EQ(lab.ask<ipc::Done>(schedule).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(schedule).affected, 1u);
     ASSERT_EQ(lab.handed_count(), 4u);
     EXPECT_EQ(lab.handed(3).recipients(), std::vector<std::string>{"c@two.example"});
-    EXPECT_EQ(lab.ask<ipc::Done>(schedule).affected, 0u) << "it is out";
+    EXPECT_EQ(lab.ask<ipc::Changed>(schedule).affected, 0u) << "it is out";
 
-    EXPECT_EQ(lab.ask<ipc::Done>(ipc::Schedule{}).affected, 2u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(ipc::Change{}).affected, 2u);
     EXPECT_EQ(lab.handed_count(), 6u);
 
     schedule.message = second + 1000;
@@ -108,16 +108,17 @@ TEST(Admin, RemovedMailIsGoneWithoutAWord) {
     for (size_t i : {0u, 1u})
         lab.answer(lab.handed(i), temporary());
     lab.run();
-    ipc::Remove remove;
+    ipc::Change remove;
+    remove.kind = ipc::ChangeKind::remove;
     remove.message = id;
     remove.index = 0;
-    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u);
-    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 0u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 0u);
     remove.index = 2;
     EXPECT_FALSE(lab.ask<ipc::Done>(remove).ok);
     EXPECT_EQ(lab.show_queue().size(), 1u);
     remove.index.reset();
-    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 1u);
     EXPECT_FALSE(lab.ask<ipc::Done>(remove).ok);
     EXPECT_TRUE(lab.show_queue().empty());
     EXPECT_EQ(lab.spool->statistics().messages, 0u);
@@ -129,9 +130,10 @@ TEST(Admin, RemovedMailIsGoneWithoutAWord) {
 TEST(Admin, RemovalIsAnsweredWhenItIsOnDisk) {
     QueueLab lab;
     const uint64_t id = lab.accept("a@from.example", {"b@one.example"});
-    ipc::Remove remove;
+    ipc::Change remove;
+    remove.kind = ipc::ChangeKind::remove;
     remove.message = id;
-    lab.ask<ipc::Done>(remove);
+    lab.ask<ipc::Changed>(remove);
     lab.lose_power(3);
     lab.start();
     EXPECT_TRUE(lab.show_queue().empty());
@@ -141,9 +143,10 @@ TEST(Admin, TheOutcomeOfRemovedMailIsIgnored) {
     for (auto outcome : {delivered(), temporary(), permanent()}) {
         QueueLab lab;
         const uint64_t id = lab.accept("a@from.example", {"b@dest.example", "c@dest.example"});
-        ipc::Remove remove;
+        ipc::Change remove;
+        remove.kind = ipc::ChangeKind::remove;
         remove.message = id;
-        EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 2u);
+        EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 2u);
         EXPECT_TRUE(lab.show_queue().empty());
         EXPECT_TRUE(lab.answer(lab.handed(0), outcome))
             << "the relay does not know, and may say so";
@@ -159,9 +162,10 @@ TEST(Admin, MailIsRemovedWhereverItIs) {
     // While lookup is asked, while it waits for its destination, and while that is held.
     QueueLab lab;
     lab.lookup_silent = true;
-    ipc::Remove remove;
+    ipc::Change remove;
+    remove.kind = ipc::ChangeKind::remove;
     remove.message = lab.accept("a@from.example", {"b@dest.example"});
-    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 1u);
     lab.lookup_silent = false;
     lab.run();
     EXPECT_EQ(lab.handed_count(), 0u);
@@ -170,14 +174,14 @@ TEST(Admin, MailIsRemovedWhereverItIs) {
     for (int i = 0; i < 4; ++i)
         remove.message = lab.accept("a@from.example", {"b@dest.example"});
     EXPECT_EQ(lab.handed_count(), 2u);
-    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u) << "it waited behind two others";
+    EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 1u) << "it waited behind two others";
     EXPECT_EQ(lab.queue->table().messages(), 3u);
     for (size_t i : {0u, 1u})
         lab.answer(lab.handed(i), temporary(), true);
     lab.run();
     for (const auto& entry : lab.show_queue()) {
         remove.message = entry.message;
-        EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u);
+        EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 1u);
     }
     EXPECT_EQ(lab.queue->table().messages(), 0u);
     EXPECT_EQ(lab.queue->table().recipients(), 0u);

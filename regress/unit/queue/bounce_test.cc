@@ -171,9 +171,10 @@ TEST(Bouncer, AReportForWhatAnOperatorRemovedIsNotWritten) {
     lab.answer(lab.handed(0), permanent());
     lab.run();
     lab.files.sync_failure = 0;
-    ipc::Remove remove;
+    ipc::Change remove;
+    remove.kind = ipc::ChangeKind::remove;
     remove.message = id;
-    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 1u);
     lab.advance(5min);
     EXPECT_EQ(lab.handed_count(), 1u);
     EXPECT_TRUE(lab.show_queue().empty());

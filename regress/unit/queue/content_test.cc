@@ -126,7 +126,8 @@ TEST(Content, WhatChangesWhileItIsCheckedIsHeeded) {
         {"nothing", [](QueueLab&, uint64_t) {}, {"a@one.example"}},
         {"removed",
          [](QueueLab& lab, uint64_t id) {
-             ipc::Remove remove;
+             ipc::Change remove;
+             remove.kind = ipc::ChangeKind::remove;
              remove.message = id;
              ipc::Question question = remove;
              lab.admin->ask(question);

@@ -83,15 +83,15 @@ TEST(Hold, SchedulingAMessageEndsTheHold) {
     lab.answer(lab.handed(0), temporary(), true);
     const uint64_t waiting = lab.accept("a@from.example", {"c@dead.example"});
     const uint64_t deferred = lab.show_queue()[0].message;
-    ipc::Schedule one;
+    ipc::Change one;
     one.message = waiting;
-    EXPECT_EQ(lab.ask<ipc::Done>(one).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(one).affected, 1u);
     ASSERT_EQ(lab.handed_count(), 2u);
     EXPECT_EQ(lab.handed(1).deliver.message, waiting);
     lab.answer(lab.handed(1), temporary(), true);
     lab.run();
     one.message = deferred; // it waits for its own time, and its destination is held again
-    EXPECT_EQ(lab.ask<ipc::Done>(one).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(one).affected, 1u);
     ASSERT_EQ(lab.handed_count(), 3u);
     EXPECT_EQ(lab.handed(2).deliver.message, deferred);
 }
@@ -109,7 +109,7 @@ TEST(Hold, SchedulingEverythingTriesADeadDestinationOnce) {
     };
     fail_all();
     const size_t before = lab.handed_count();
-    EXPECT_EQ(lab.ask<ipc::Done>(ipc::Schedule{}).affected, 8u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(ipc::Change{}).affected, 8u);
     fail_all();
     EXPECT_LE(lab.handed_count(), before + lab.settings.max_per_destination);
 }

@@ -113,7 +113,7 @@ TEST(Load, ADeadDestinationHoldsNobodyUp) {
     EXPECT_LT(lab.handed_count(), tried + 200);
     // The host is back: all of it goes out.
     lab.relay = [](const Handed&) { return delivered(); };
-    lab.ask<ipc::Done>(ipc::Schedule{});
+    lab.ask<ipc::Changed>(ipc::Change{});
     lab.advance(1h);
     EXPECT_EQ(lab.queue->table().recipients(), 0u);
     EXPECT_EQ(lab.counters["queue.delivered"], many + 1000);

@@ -205,19 +205,20 @@ TEST(Parking, OperatorsReachWhatIsParked) {
     EXPECT_NE(lab.content_of(entries[99].message), "");
     EXPECT_EQ(lab.parked(), parked);
 
-    ipc::Remove remove;
+    ipc::Change remove;
+    remove.kind = ipc::ChangeKind::remove;
     remove.message = entries[99].message;
-    EXPECT_TRUE(lab.ask<ipc::Done>(remove).ok);
+    EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 1u);
     EXPECT_FALSE(lab.ask<ipc::Done>(remove).ok) << "it is gone";
     EXPECT_EQ(lab.waiting(), 99u);
 
     const size_t before = lab.handed_count();
     lab.relay = [](const Handed&) { return delivered(); };
-    ipc::Schedule one;
+    ipc::Change one;
     one.message = entries[98].message;
-    EXPECT_EQ(lab.ask<ipc::Done>(one).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(one).affected, 1u);
     EXPECT_EQ(lab.handed_count(), before + 1);
-    EXPECT_EQ(lab.ask<ipc::Done>(ipc::Schedule{}).affected, 98u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(ipc::Change{}).affected, 98u);
     lab.advance(2s);
     EXPECT_EQ(lab.handed_count(), before + 99);
     EXPECT_EQ(lab.waiting(), 0u);

@@ -281,10 +281,10 @@ std::vector<ipc::EnvelopeEntry> QueueLab::show_queue() {
     for (;;) {
         auto page = ask<ipc::QueuePage>(query);
         all.insert(all.end(), page.entries.begin(), page.entries.end());
-        if (page.last || page.entries.empty())
+        if (page.last)
             return all;
-        query.after_message = page.entries.back().message;
-        query.after_index = page.entries.back().index;
+        query.after_message = page.after_message;
+        query.after_index = page.after_index;
     }
 }
 

@@ -79,11 +79,11 @@ TEST_F(Held, OverARestartAReloadAndAClockSetBack) {
 
 TEST_F(Held, AnOperatorMayRelease) {
     const uint64_t id = accept(10h);
-    ipc::Schedule schedule;
-    EXPECT_EQ(lab.ask<ipc::Done>(schedule).affected, 0u) << "not with all the others";
+    ipc::Change schedule;
+    EXPECT_EQ(lab.ask<ipc::Changed>(schedule).affected, 0u) << "not with all the others";
     EXPECT_EQ(lab.handed_count(), 0u);
     schedule.message = id;
-    EXPECT_EQ(lab.ask<ipc::Done>(schedule).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(schedule).affected, 1u);
     ASSERT_EQ(lab.handed_count(), 1u);
     lab.answer(lab.handed(0), temporary());
     lab.advance(301s);

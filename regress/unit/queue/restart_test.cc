@@ -141,15 +141,16 @@ TEST(Restart, ARecordThatCannotBeReadIsLeftAndNamed) {
     EXPECT_EQ(part.entries.size(), 1u);
     lab.advance(2h);
     EXPECT_EQ(lab.times_logged("cannot be read"), 1u) << "it will not get better";
-    ipc::Schedule schedule;
+    ipc::Change schedule;
     lab.answer(lab.handed(0), temporary());
-    EXPECT_EQ(lab.ask<ipc::Done>(schedule).affected, 1u) << "b@dest.example";
+    EXPECT_EQ(lab.ask<ipc::Changed>(schedule).affected, 1u) << "b@dest.example";
     schedule.message = shown[0].message;
-    EXPECT_EQ(lab.ask<ipc::Done>(schedule).affected, 0u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(schedule).affected, 0u);
 
-    ipc::Remove remove;
+    ipc::Change remove;
+    remove.kind = ipc::ChangeKind::remove;
     remove.message = shown[0].message;
-    EXPECT_EQ(lab.ask<ipc::Done>(remove).affected, 1u);
+    EXPECT_EQ(lab.ask<ipc::Changed>(remove).affected, 1u);
     EXPECT_EQ(lab.show_queue().size(), 1u);
     lab.lose_power(3);
     lab.start();
@@ -190,8 +191,8 @@ TEST(Restart, WhatCannotBeReadForNowIsShownAndTriedAgain) {
         if (code == EIO) {
             lab.advance(5min);
         } else {
-            ipc::Schedule all;
-            EXPECT_EQ(lab.ask<ipc::Done>(all).affected, 3u);
+            ipc::Change all;
+            EXPECT_EQ(lab.ask<ipc::Changed>(all).affected, 3u);
         }
         EXPECT_EQ(lab.handed_count(), 2u) << "max_per_destination";
         EXPECT_EQ(lab.show_queue().size(), 3u);

@@ -135,9 +135,9 @@ TEST(Routing, AnUrgentJobIsStillUrgentAfterAChange) {
     lab.answer(lab.handed(0), temporary("connection refused"), true);
     lab.run();
     lab.lookup_silent = true;
-    ipc::Schedule schedule;
+    ipc::Change schedule;
     schedule.message = id;
-    lab.ask<ipc::Done>(schedule);
+    lab.ask<ipc::Changed>(schedule);
     lab.queue->routing().changed();
     lab.lookup_silent = false;
     lab.run();

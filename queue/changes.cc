@@ -1,0 +1,162 @@
+#include "queue/changes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "queue/lifetime.h"
+
+namespace postern {
+
+namespace {
+
+constexpr size_t reason_limit = 256; // bytes
+
+// An operator's words in one line of printable ASCII.
+AttemptError own_words(const char* enhanced, const std::string& what, const std::string& reason) {
+    AttemptError error;
+    error.enhanced = enhanced;
+    error.diagnostic = what;
+    if (!reason.empty())
+        error.diagnostic += ": " + reason.substr(0, reason_limit);
+    std::replace_if(
+        error.diagnostic.begin(), error.diagnostic.end(),
+        [](char c) { return c < 0x20 || c >= 0x7f; }, '?');
+    return error;
+}
+
+bool any_of(const Job& job, const std::vector<uint32_t>& recipients) {
+    bool found = false;
+    for_each_recipient(job, [&](uint32_t index) {
+        found |= std::binary_search(recipients.begin(), recipients.end(), index);
+    });
+    return found;
+}
+
+} // namespace
+
+uint32_t Changes::apply(const ipc::Change& change, QueuedMessage& message,
+                        const std::vector<uint32_t>& recipients) {
+    switch (change.kind) {
+    case ipc::ChangeKind::schedule:
+        return schedule(message, recipients, change.message.has_value());
+    case ipc::ChangeKind::remove:
+        return remove(message, recipients);
+    case ipc::ChangeKind::bounce:
+        return bounce(message, recipients, change.reason);
+    case ipc::ChangeKind::hold:
+        return hold(message, recipients, change.reason, change.until);
+    case ipc::ChangeKind::release:
+        return release(message, recipients);
+    }
+    return 0;
+}
+
+uint32_t Changes::schedule(QueuedMessage& message, const Recipients& recipients, bool named) {
+    const WallTime now = queue_.executor().wall_seconds();
+    uint32_t affected = 0;
+    for (uint32_t index : recipients) {
+        QueuedRecipient& recipient = message.recipients[index];
+        const bool later = !recipient.attempts && recipient.next_attempt > now;
+        if (recipient.stage != Stage::waiting || recipient.held || (later && !named))
+            continue;
+        recipient.next_attempt = 0;
+        recipient.urgent = named;
+        ++affected;
+    }
+    if (affected)
+        queue_.reschedule(message);
+    for (Job* job = message.jobs; job; job = job->sibling) {
+        if (!job->listed || !queue_.scheduler().hold(job->destination) || !any_of(*job, recipients))
+            continue;
+        for_each_recipient(*job, [&](uint32_t index) {
+            affected += message.recipients[index].stage == Stage::ready &&
+                        std::binary_search(recipients.begin(), recipients.end(), index);
+        });
+        wanted_.insert(job->destination);
+    }
+    return affected;
+}
+
+void Changes::finish() {
+    for (uint32_t destination : std::exchange(wanted_, {}))
+        queue_.scheduler().lift(destination);
+    queue_.wake();
+}
+
+uint32_t Changes::remove(QueuedMessage& message, const Recipients& recipients) {
+    for (uint32_t index : recipients)
+        queue_.remove(message, index);
+    return static_cast<uint32_t>(recipients.size());
+}
+
+void Changes::take_back(QueuedMessage& message, const Recipients& recipients) {
+    for (Job *job = message.jobs, *next; job; job = next) {
+        next = job->sibling;
+        if (!job->listed || !any_of(*job, recipients))
+            continue;
+        queue_.scheduler().withdraw(*job);
+        for_each_recipient(*job, [&](uint32_t index) {
+            if (message.recipients[index].stage == Stage::ready)
+                queue_.table().set_stage(message.recipients[index], Stage::waiting);
+        });
+        queue_.table().drop(*job);
+    }
+}
+
+uint32_t Changes::bounce(QueuedMessage& message, const Recipients& recipients,
+                         const std::string& reason) {
+    take_back(message, recipients);
+    const StoredMessage stored = message.read();
+    const Settlement::Attempted attempted{message, stored};
+    uint32_t affected = 0;
+    for (uint32_t index : recipients) {
+        if (message.recipients[index].stage != Stage::waiting)
+            continue;
+        message.recipients[index].held = false;
+        queue_.settlement().failed(attempted, index,
+                                   own_words("5.0.0", "given up by the postmaster", reason));
+        ++affected;
+    }
+    queue_.reschedule(message);
+    return affected;
+}
+
+uint32_t Changes::hold(QueuedMessage& message, const Recipients& recipients,
+                       const std::string& reason, WallTime until) {
+    take_back(message, recipients);
+    uint32_t affected = 0;
+    for (uint32_t index : recipients) {
+        QueuedRecipient& recipient = message.recipients[index];
+        if (recipient.stage != Stage::waiting)
+            continue;
+        recipient.held = true;
+        recipient.urgent = false;
+        recipient.next_attempt = until ? std::min(to_seconds(until), QueuedRecipient::held_for_good)
+                                       : QueuedRecipient::held_for_good;
+        queue_.table().set_error(recipient, own_words("4.3.0", "held by the postmaster", reason));
+        ++affected;
+    }
+    if (affected)
+        queue_.recorder().changed(message);
+    queue_.reschedule(message);
+    return affected;
+}
+
+uint32_t Changes::release(QueuedMessage& message, const Recipients& recipients) {
+    uint32_t affected = 0;
+    for (uint32_t index : recipients) {
+        QueuedRecipient& recipient = message.recipients[index];
+        if (!recipient.held)
+            continue;
+        recipient.held = false;
+        recipient.next_attempt = 0;
+        queue_.table().clear_error(recipient);
+        ++affected;
+    }
+    if (affected)
+        queue_.recorder().changed(message);
+    queue_.reschedule(message);
+    return affected;
+}
+
+} // namespace postern

@@ -1,0 +1,184 @@
+// What operators do to mail that waits, whether it is in memory or on disk alone.
+#include "regress/unit/queue/queue_lab.h"
+
+namespace postern::test {
+namespace {
+
+using ipc::ChangeKind;
+
+// Some of the queue is parked, or none of it.
+class ChangeLab : public QueueLab {
+  public:
+    explicit ChangeLab(bool park) {
+        settings.max_in_memory = park ? 2 : 1'000'000;
+        queue->configure(settings);
+        relay = [](const Handed&) { return temporary("451 4.7.1 greylisted"); };
+        for (int i = 0; i < 20; ++i)
+            accept(i % 2 ? "odd@from.example" : "even@from.example",
+                   {"r" + std::to_string(i) + "@dest.example"});
+        run();
+        collect();
+        run();
+    }
+    // All pieces of it. How many it reached.
+    uint32_t change(ipc::Change change) {
+        uint32_t affected = 0;
+        for (bool last = false; !last;) {
+            const auto changed = ask<ipc::Changed>(change);
+            affected += changed.affected;
+            change.after_message = changed.after_message;
+            last = changed.last;
+        }
+        return affected;
+    }
+    uint32_t change(ChangeKind kind, const std::string& sender, const std::string& reason = "") {
+        ipc::Change question;
+        question.kind = kind;
+        question.filter.sender = sender;
+        question.reason = reason;
+        return change(question);
+    }
+    size_t count(ipc::RecipientState state) {
+        size_t count = 0;
+        for (const auto& entry : show_queue())
+            count += entry.state == state;
+        return count;
+    }
+};
+
+class ChangesTo : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(InMemoryAndParked, ChangesTo, testing::Bool());
+
+TEST_P(ChangesTo, ThoseThatAreMeantAreListed) {
+    ChangeLab lab(GetParam());
+    ipc::QueueQuery query;
+    query.filter.sender = "odd@*";
+    query.limit = 3;
+    std::vector<std::string> seen;
+    for (bool last = false; !last;) {
+        const auto page = lab.ask<ipc::QueuePage>(query);
+        for (const auto& entry : page.entries)
+            seen.push_back(entry.recipient);
+        query.after_message = page.after_message;
+        query.after_index = page.after_index;
+        last = page.last;
+    }
+    ASSERT_EQ(seen.size(), 10u);
+    for (size_t i = 0; i < 10; ++i)
+        EXPECT_EQ(seen[i], "r" + std::to_string(2 * i + 1) + "@dest.example");
+}
+
+TEST_P(ChangesTo, AQueryIsTriedNow) {
+    ChangeLab lab(GetParam());
+    const size_t before = lab.handed_count();
+    lab.relay = [](const Handed&) { return delivered(); };
+    EXPECT_EQ(lab.change(ChangeKind::schedule, "odd@*"), 10u);
+    lab.advance(2s);
+    EXPECT_EQ(lab.handed_count(), before + 10);
+    EXPECT_EQ(lab.show_queue().size(), 10u);
+}
+
+TEST_P(ChangesTo, AQueryIsRemovedForGood) {
+    ChangeLab lab(GetParam());
+    EXPECT_EQ(lab.change(ChangeKind::remove, "odd@*"), 10u);
+    EXPECT_EQ(lab.show_queue().size(), 10u);
+    EXPECT_EQ(lab.change(ChangeKind::remove, "odd@*"), 0u);
+    lab.lose_power(4);
+    lab.start();
+    EXPECT_EQ(lab.show_queue().size(), 10u) << "it was answered for";
+}
+
+TEST_P(ChangesTo, AQueryIsGivenUpAndItsSendersAreTold) {
+    ChangeLab lab(GetParam());
+    size_t told = 0;
+    lab.relay = [&](const Handed& handed) -> std::optional<ipc::RecipientOutcome> {
+        EXPECT_EQ(handed.recipients()[0], "odd@from.example");
+        EXPECT_NE(handed.deliver.content.bytes.find("given up by the postmaster: a wrong list"),
+                  std::string::npos);
+        ++told;
+        return delivered();
+    };
+    EXPECT_EQ(lab.change(ChangeKind::bounce, "odd@*", "a wrong list\r\nX-Forged: yes"), 10u);
+    lab.run();
+    EXPECT_EQ(told, 10u);
+    EXPECT_EQ(lab.show_queue().size(), 10u);
+}
+
+TEST_P(ChangesTo, WhatIsHeldWaitsUntilItIsReleased) {
+    ChangeLab lab(GetParam());
+    lab.relay = [](const Handed&) { return delivered(); };
+    EXPECT_EQ(lab.change(ChangeKind::hold, "odd@*", "under suspicion"), 10u);
+    const auto entries = lab.show_queue();
+    ASSERT_EQ(entries.size(), 20u);
+    EXPECT_EQ(entries[1].state, ipc::RecipientState::held);
+    EXPECT_EQ(entries[1].next_attempt, 0);
+    EXPECT_NE(entries[1].last_error.find("under suspicion"), std::string::npos);
+    // Neither time nor an operator in a hurry moves it, and nobody is warned.
+    lab.ask<ipc::Changed>(ipc::Change{});
+    for (int i = 0; i < 48; ++i)
+        lab.advance(1h);
+    EXPECT_EQ(lab.counters["queue.delivered"], 10u);
+    EXPECT_EQ(lab.counters["queue.notices"], 0u);
+    EXPECT_EQ(lab.count(ipc::RecipientState::held), 10u);
+    // A new process knows of it.
+    lab.run();
+    lab.collect();
+    lab.lose_power(9);
+    lab.start();
+    EXPECT_EQ(lab.count(ipc::RecipientState::held), 10u);
+    EXPECT_EQ(lab.change(ChangeKind::release, "*"), 10u);
+    EXPECT_EQ(lab.change(ChangeKind::release, "*"), 0u);
+    lab.advance(2s);
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+TEST_P(ChangesTo, AHoldEndsAtItsTime) {
+    ChangeLab lab(GetParam());
+    lab.relay = [](const Handed&) { return delivered(); };
+    ipc::Change hold;
+    hold.kind = ChangeKind::hold;
+    hold.until = lab.time.wall_seconds() + 7200;
+    EXPECT_EQ(lab.change(hold), 20u);
+    lab.advance(7190s);
+    EXPECT_EQ(lab.count(ipc::RecipientState::held), 20u);
+    lab.advance(12s);
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+TEST(Changes, WhatWaitsForADeadDestinationIsReached) {
+    for (const auto kind : {ChangeKind::hold, ChangeKind::bounce, ChangeKind::remove}) {
+        QueueLab lab;
+        for (int i = 0; i < 10; ++i)
+            lab.accept("", {"r" + std::to_string(i) + "@dead.example"});
+        for (size_t i = 0; i < lab.handed_count(); ++i)
+            lab.answer(lab.handed(i), temporary("connection refused"), true);
+        lab.run();
+        ipc::Change change;
+        change.kind = kind;
+        change.filter.recipient = "*@dead.example";
+        EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 10u);
+        EXPECT_EQ(lab.queue->table().recipients(Stage::ready), 0u);
+        EXPECT_EQ(lab.show_queue().size(), kind == ChangeKind::hold ? 10u : 0u);
+    }
+}
+
+TEST(Changes, OneRecipientOfAMessage) {
+    QueueLab lab;
+    lab.relay = [](const Handed&) { return temporary(); };
+    const uint64_t id = lab.accept("a@from.example", {"b@dest.example", "c@dest.example"});
+    ipc::Change hold;
+    hold.kind = ChangeKind::hold;
+    hold.message = id;
+    hold.index = 1;
+    EXPECT_EQ(lab.ask<ipc::Changed>(hold).affected, 1u);
+    const auto entries = lab.show_queue();
+    EXPECT_EQ(entries[0].state, ipc::RecipientState::deferred);
+    EXPECT_EQ(entries[1].state, ipc::RecipientState::held);
+    hold.index = 2;
+    EXPECT_FALSE(lab.ask<ipc::Done>(hold).ok);
+    hold.message = id + 1;
+    EXPECT_FALSE(lab.ask<ipc::Done>(hold).ok);
+}
+
+} // namespace
+} // namespace postern::test

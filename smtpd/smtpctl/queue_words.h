@@ -1,0 +1,21 @@
+// The words by which operators say which mail of the queue they mean. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ipc/administration.h"
+
+namespace postern {
+
+// "from PATTERN", "to PATTERN", "older TIME", "newer TIME", "error TEXT", "state STATE", each at
+// most once, or "all" alone. Takes them off the front of `words`; what is none of them stays.
+// Nothing: they say nothing, or one of them is wrong or has no value. `now`: seconds since the
+// epoch.
+std::optional<ipc::QueueFilter> take_filter(std::vector<std::string>& words, int64_t now);
+
+// "90s", "15m", "2h", "4d", in seconds, up to ten years; nothing for anything else.
+std::optional<int64_t> parse_time(const std::string& word);
+
+} // namespace postern
