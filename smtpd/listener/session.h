@@ -192,9 +192,12 @@ class Session {
     Task<void> check_credentials(SaslExchange& exchange, const std::string& method);
     Task<void> exchange_with_lookup(SaslMechanism mechanism, std::string method,
                                     std::optional<Secret> response);
-    Task<void> conclude(ipc::Authentication verdict, std::string user, std::string method);
+    // `asked`: when lookup was asked.
+    Task<void> conclude(ipc::Authentication verdict, std::string user, std::string method,
+                        TimePoint asked);
     void note_abandoned(const std::string& user, const std::string& method);
-    Task<void> refuse_credentials(const std::string& user, const std::string& method);
+    Task<void> refuse_credentials(const std::string& user, const std::string& method,
+                                  TimePoint asked);
     Task<bool> may_send_as(const Mailbox& reverse_path);
 
     // session_envelope.cc

@@ -144,6 +144,7 @@ Task<void> Session::exchange_with_lookup(SaslMechanism mechanism, std::string me
     start.response = *std::move(response);
     start.bindings = tls_->bindings;
     start.client = connection_.client;
+    TimePoint asked = executor().now();
     ipc::SaslAnswer answer =
         co_await services_.accounts.start(std::move(start), patience::authentication);
     while (answer.verdict == ipc::SaslVerdict::challenge) {
@@ -157,10 +158,11 @@ Task<void> Session::exchange_with_lookup(SaslMechanism mechanism, std::string me
         ipc::SaslResponse next;
         next.exchange = id();
         next.response = *std::move(response);
+        asked = executor().now();
         answer = co_await services_.accounts.respond(std::move(next), patience::authentication);
     }
     if (answer.verdict == ipc::SaslVerdict::temporary) {
-        co_await conclude(ipc::Authentication::temporary, answer.user, method);
+        co_await conclude(ipc::Authentication::temporary, answer.user, method, asked);
         co_return;
     }
     open.over();
@@ -169,7 +171,7 @@ Task<void> Session::exchange_with_lookup(SaslMechanism mechanism, std::string me
     else
         co_await conclude(answer.verdict == ipc::SaslVerdict::ok ? ipc::Authentication::ok
                                                                  : ipc::Authentication::failed,
-                          answer.user, method);
+                          answer.user, method, asked);
 }
 
 // RFC 4954 4: "=" is an initial response of no length. Nothing: the client has been told.
@@ -215,6 +217,7 @@ Task<std::optional<Secret>> Session::ask_client(std::string_view challenge) {
 
 Task<void> Session::check_credentials(SaslExchange& exchange, const std::string& method) {
     const std::string user = exchange.credentials().user;
+    const TimePoint asked = executor().now();
     ipc::AuthenticateAnswer answer;
     answer.verdict = ipc::Authentication::failed;
     if (exchange.state() == SaslExchange::State::complete) {
@@ -228,10 +231,12 @@ Task<void> Session::check_credentials(SaslExchange& exchange, const std::string&
     }
     // The name that rules know; or else the client's word.
     co_await conclude(answer.verdict,
-                      answer.verdict == ipc::Authentication::ok ? answer.user : user, method);
+                      answer.verdict == ipc::Authentication::ok ? answer.user : user, method,
+                      asked);
 }
 
-Task<void> Session::conclude(ipc::Authentication verdict, std::string user, std::string method) {
+Task<void> Session::conclude(ipc::Authentication verdict, std::string user, std::string method,
+                             TimePoint asked) {
     switch (verdict) {
     case ipc::Authentication::ok:
         ++services_.counters.auth_successes;
@@ -244,7 +249,7 @@ Task<void> Session::conclude(ipc::Authentication verdict, std::string user, std:
         say(replies::authenticated());
         co_return;
     case ipc::Authentication::failed:
-        co_await refuse_credentials(user, method);
+        co_await refuse_credentials(user, method, asked);
         co_return;
     case ipc::Authentication::temporary:
         break;
@@ -273,8 +278,10 @@ void Session::note_abandoned(const std::string& user, const std::string& method)
         close_with(replies::too_many_auth_failures(hostname()));
 }
 
-// What was wrong is not said, neither in words nor by the time it takes.
-Task<void> Session::refuse_credentials(const std::string& user, const std::string& method) {
+// What was wrong is not said, neither in words nor by the time it takes: the delay is there from
+// when it was asked, and so has in it what a Dovecot or PAM takes for one user and not for another.
+Task<void> Session::refuse_credentials(const std::string& user, const std::string& method,
+                                       TimePoint asked) {
     ++services_.counters.auth_failures;
     const Duration delay =
         services_.delays.failed(connection_.client, comparable_name(user), executor().now());
@@ -282,7 +289,7 @@ Task<void> Session::refuse_credentials(const std::string& user, const std::strin
                                         {"user", user},
                                         {"client", connection_.client.to_string()},
                                         {"method", method}});
-    co_await executor().sleep(delay);
+    co_await executor().sleep(std::max(asked + delay - executor().now(), Duration(0)));
     if (++auth_failures_ < max_auth_failures)
         co_return complain(replies::authentication_failed());
     count_error();

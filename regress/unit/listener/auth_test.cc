@@ -246,6 +246,33 @@ TEST_F(Auth, Failures) {
     )");
 }
 
+// What a check takes is a part of the delay, as long as it is shorter.
+TEST_F(Auth, TheTimeOfAFailureDoesNotTellWhoExists) {
+    accounts.check = 800ms;
+    struct Row {
+        const char* client;
+        const char* initial_response;
+    } rows[] = {{"192.0.2.8", "AGJvYgB3cm9uZw=="}, {"192.0.2.9", "AGV2ZQB3cm9uZw=="}}; // bob, eve
+    for (const Row& row : rows) {
+        client_address = *IpAddress::parse(row.client);
+        connect();
+        greet();
+        play("C: AUTH PLAIN " + std::string(row.initial_response));
+        time.advance(999ms);
+        play("silence");
+        time.advance(1ms);
+        play("S: 535 5.7.8 *");
+    }
+    accounts.check = 10s;
+    play(R"(
+        C: AUTH PLAIN AGJvYgB3cm9uZw==
+        pass 9s
+        silence
+        pass 1s
+        S: 535 5.7.8 *
+    )");
+}
+
 TEST_F(Auth, WithoutAnAnswerOfLookup) {
     accounts.away = true;
     greet();

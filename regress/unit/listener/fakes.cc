@@ -96,6 +96,8 @@ Task<ipc::AuthenticateAnswer> FakeAccounts::authenticate(ipc::Authenticate quest
         co_return answer;
     const std::string user = ascii_lower(question.user);
     const auto password = passwords.find(user);
+    if (password != passwords.end())
+        co_await executor_.sleep(check);
     const bool good = password != passwords.end() && password->second == question.password.view();
     answer.verdict = good ? ipc::Authentication::ok : ipc::Authentication::failed;
     if (good)

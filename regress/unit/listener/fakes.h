@@ -94,6 +94,7 @@ class FakeAccounts final : public Accounts {
     std::string nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"; // for SCRAM
     bool away = false;
     bool silent = false; // no answer within any limit
+    Duration check{0};   // what the password of somebody who exists takes
     std::optional<std::vector<SaslMechanism>> dovecot; // what it has announced
     bool forgetful = false; // knows no exchange that has begun
 
