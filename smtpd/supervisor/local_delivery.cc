@@ -78,11 +78,7 @@ Result<User> find_user(const std::string& name, bool root) {
 
 void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request) {
     auto refuse = [&](std::string why, int status = EX_TEMPFAIL) {
-        ipc::Exited exited;
-        exited.request = request.request;
-        exited.status = status;
-        exited.error = std::move(why);
-        report_(std::move(exited));
+        helpers_.refuse(request.request, std::move(why), status);
     };
     auto action = std::find_if(configuration.actions.begin(), configuration.actions.end(),
                                [&](const Action& a) { return a.name == request.action; });
@@ -110,34 +106,7 @@ void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request
         return refuse(system_error("fork").message);
     if (pid == 0)
         become_helper(programs_ + "/postern-maildir", *user, root_, *path, request);
-    helpers_[pid] = {request.request, false};
-}
-
-void LocalDelivery::kill(uint32_t request) {
-    for (auto& [pid, helper] : helpers_)
-        if (helper.request == request && !helper.forgotten)
-            ::kill(pid, SIGKILL);
-}
-
-bool LocalDelivery::ended(pid_t pid, int status) {
-    auto found = helpers_.find(pid);
-    if (found == helpers_.end())
-        return false;
-    ipc::Exited exited;
-    exited.request = found->second.request;
-    exited.status = WIFEXITED(status) ? WEXITSTATUS(status) : EX_TEMPFAIL;
-    if (!WIFEXITED(status))
-        exited.error = "ended by signal " + std::to_string(WTERMSIG(status));
-    bool forgotten = found->second.forgotten;
-    helpers_.erase(found);
-    if (!forgotten)
-        report_(std::move(exited));
-    return true;
-}
-
-void LocalDelivery::forget() {
-    for (auto& [pid, helper] : helpers_)
-        helper.forgotten = true;
+    helpers_.add(pid, request.request);
 }
 
 } // namespace postern

@@ -1,0 +1,47 @@
+#include "smtpd/supervisor/helpers.h"
+
+#include <sys/wait.h>
+
+namespace postern {
+
+void Helpers::refuse(uint32_t request, std::string why, int status) {
+    ipc::Exited exited;
+    exited.request = request;
+    exited.status = status;
+    exited.error = std::move(why);
+    report_(std::move(exited));
+}
+
+void Helpers::kill(uint32_t request) const {
+    for (const auto& [pid, helper] : running_)
+        if (helper.request == request && !helper.forgotten)
+            ::kill(pid, kill_signal_);
+}
+
+void Helpers::kill_all() const {
+    for (const auto& [pid, helper] : running_)
+        ::kill(pid, kill_signal_);
+}
+
+bool Helpers::ended(pid_t pid, int status) {
+    const auto found = running_.find(pid);
+    if (found == running_.end())
+        return false;
+    ipc::Exited exited;
+    exited.request = found->second.request;
+    exited.status = WIFEXITED(status) ? WEXITSTATUS(status) : EX_TEMPFAIL;
+    if (!WIFEXITED(status))
+        exited.error = "ended by signal " + std::to_string(WTERMSIG(status));
+    const bool forgotten = found->second.forgotten;
+    running_.erase(found);
+    if (!forgotten)
+        report_(std::move(exited));
+    return true;
+}
+
+void Helpers::forget() {
+    for (auto& [pid, helper] : running_)
+        helper.forgotten = true;
+}
+
+} // namespace postern

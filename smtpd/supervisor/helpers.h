@@ -1,0 +1,47 @@
+// Programs that the supervisor runs for one of its processes, each for one request of it: which
+// they are, and what is told of their end.
+#pragma once
+
+#include <csignal>
+#include <functional>
+#include <map>
+#include <string>
+#include <sys/types.h>
+#include <sysexits.h>
+
+#include "common/ipc/supervision.h"
+
+namespace postern {
+
+class Helpers {
+  public:
+    using Report = std::function<void(ipc::Exited)>;
+
+    // `kill_signal` ends one that has had its time.
+    explicit Helpers(Report report, int kill_signal = SIGKILL)
+        : report_(std::move(report)), kill_signal_(kill_signal) {}
+
+    // Reports that none was started, and why.
+    void refuse(uint32_t request, std::string why, int status = EX_TEMPFAIL);
+    // One runs, for this request.
+    void add(pid_t pid, uint32_t request) { running_[pid] = {request, false}; }
+    bool has(pid_t pid) const { return running_.contains(pid); }
+    void kill(uint32_t request) const;
+    void kill_all() const;
+    // True if the process was one of ours. `status` is of waitpid(2).
+    bool ended(pid_t pid, int status);
+    // Who asked for them has died: nobody is told of their end.
+    void forget();
+    size_t running() const { return running_.size(); }
+
+  private:
+    struct Helper {
+        uint32_t request;
+        bool forgotten;
+    };
+    Report report_;
+    int kill_signal_;
+    std::map<pid_t, Helper> running_;
+};
+
+} // namespace postern
