@@ -37,6 +37,7 @@ void Peers::connect(ipc::Connect connect) {
     case ipc::Role::keyholder:
     case ipc::Role::resolver:
     case ipc::Role::queue:
+    case ipc::Role::pam:
         break;
     }
     log::warning("a channel to nobody the queue talks to",

@@ -24,7 +24,7 @@ inline constexpr uint32_t sender_credit = 4096;
 // Is this the password of this user?
 struct Authenticate {
     uint32_t request = 0;
-    std::string table; // of credentials: the listener's, or a Dovecot (common/smtp/sasl.h)
+    std::string table; // of credentials: the listener's; or others (common/smtp/sasl.h)
     std::string user;  // as the client says it
     Secret password;
     IpAddress client;

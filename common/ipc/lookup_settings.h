@@ -15,7 +15,7 @@ struct LookupSettings {
     std::vector<Action> actions;
     std::vector<MatchRule> rules;
     std::map<std::string, Table> tables;
-    std::vector<std::string> credentials;   // of tables: user → password hash; and Dovecots
+    std::vector<std::string> credentials;   // of tables: user → password hash; and others
     std::string decoy_key; // by which users who do not exist look as if they did; the same for all
                            // lookups of one supervisor
     std::vector<std::string> senders;       // names of tables: user → addresses, with commas

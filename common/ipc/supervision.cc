@@ -20,6 +20,8 @@ const char* role_name(Role role) {
         return "relay";
     case Role::local:
         return "local";
+    case Role::pam:
+        return "pam";
     }
     return "unknown";
 }

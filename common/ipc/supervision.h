@@ -16,8 +16,18 @@ namespace postern::ipc {
 // The descriptor on which a process finds its channel to the supervisor.
 inline constexpr int supervision_fd = 3;
 
-enum class Role : uint8_t { listener, keyholder, resolver, lookup, control, queue, relay, local };
-constexpr Role last_enumerator(Role) { return Role::local; }
+enum class Role : uint8_t {
+    listener,
+    keyholder,
+    resolver,
+    lookup,
+    control,
+    queue,
+    relay,
+    local,
+    pam,
+};
+constexpr Role last_enumerator(Role) { return Role::pam; }
 
 // "listener", as in `user listener …`, in the log and in the program's name postern-listener.
 const char* role_name(Role role);
@@ -91,6 +101,17 @@ struct Spawn {
                         m.output);
     }
 };
+// pam only: run the helper that asks PAM about one password (common/ipc/pam.h), with the rights of
+// the supervisor. The service has to be one that the configuration names. Answered by Exited.
+struct SpawnCheck {
+    uint32_t request = 0;
+    std::string service;
+    FileDescriptor question; // read end of a pipe: an encoded PamQuestion
+    FileDescriptor finding;  // write end of a pipe: an encoded PamFinding
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.request, m.service, m.question, m.finding);
+    }
+};
 // The helper may be ended: its time is over.
 struct Kill {
     uint32_t request = 0;
@@ -114,6 +135,6 @@ struct Exited {
 
 using FromSupervisor = std::variant<Configure, Connect, Drain, Exited>;
 // Pause and LogLevel: control only, to be kept in Orders; not answered.
-using ToSupervisor = std::variant<Ready, Spawn, Kill, Pause, LogLevel>;
+using ToSupervisor = std::variant<Ready, Spawn, SpawnCheck, Kill, Pause, LogLevel>;
 
 } // namespace postern::ipc

@@ -11,6 +11,8 @@ namespace {
 constexpr std::string_view names[] = {
     "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN"};
 
+constexpr std::string_view pam_prefix = "pam:";
+
 bool has_control(std::string_view text) {
     return std::any_of(text.begin(), text.end(),
                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
@@ -34,6 +36,20 @@ std::optional<std::string> dovecot_socket(std::string_view credentials) {
     if (!credentials.starts_with(prefix))
         return std::nullopt;
     return std::string(credentials.substr(prefix.size()));
+}
+
+std::optional<std::string> pam_service(std::string_view credentials) {
+    if (!credentials.starts_with(pam_prefix))
+        return std::nullopt;
+    return std::string(credentials.substr(pam_prefix.size()));
+}
+
+std::string pam_credentials(std::string_view service) {
+    return std::string(pam_prefix) + std::string(service);
+}
+
+bool is_user_identity(std::string_view name) {
+    return !name.empty() && name.size() <= user_name_limit && !has_control(name);
 }
 
 std::string_view SaslExchange::challenge() const {
@@ -85,8 +101,7 @@ void SaslExchange::finish() {
     const size_t password = credentials_.password.size();
     if (credentials_.user.empty() || password == 0)
         state_ = State::malformed;
-    else if (credentials_.user.size() > user_name_limit || password > password_limit ||
-             has_control(credentials_.user))
+    else if (!is_user_identity(credentials_.user) || password > password_limit)
         state_ = State::refused;
     else
         state_ = State::complete;

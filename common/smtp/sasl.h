@@ -35,10 +35,17 @@ constexpr bool sends_password(SaslMechanism mechanism) {
 // Credentials are those of a table, which is given by name, or those that a Dovecot knows: then they
 // are called "dovecot:" and the path of its authentication socket, which is what this returns.
 std::optional<std::string> dovecot_socket(std::string_view credentials);
+// The same of those that PAM knows, which are called "pam:" and the name of a service.
+std::optional<std::string> pam_service(std::string_view credentials);
+std::string pam_credentials(std::string_view service);
 
 // Octets. RFC 4616 2 wants 255 of each accepted; crypt(3) takes passwords of up to 511.
 inline constexpr size_t user_name_limit = 255;
 inline constexpr size_t password_limit = 511;
+
+// What a user's name can be, wherever it comes from: neither empty nor too long, and without control
+// characters.
+bool is_user_identity(std::string_view name);
 
 struct SaslCredentials {
     std::string user;

@@ -3,6 +3,7 @@
 #include "common/ipc/authentication.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/delivery.h"
+#include "common/ipc/pam.h"
 #include "common/ipc/resolution.h"
 #include "common/ipc/routing.h"
 #include "common/ipc/signing.h"
@@ -35,6 +36,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check<ipc::FromLookup>(bytes);
     check<ipc::ListenerToLookup>(bytes);
     check<ipc::LookupToListener>(bytes);
+    check<ipc::LookupToPam>(bytes);
+    check<ipc::PamToLookup>(bytes);
+    check<ipc::PamQuestion>(bytes);
+    check<ipc::PamFinding>(bytes);
     check<ipc::ToResolver>(bytes);
     check<ipc::FromResolver>(bytes);
     check<ipc::QueueToDeliverer>(bytes);

@@ -74,6 +74,7 @@ int main() {
         case ipc::Role::listener:
         case ipc::Role::relay:
         case ipc::Role::local:
+        case ipc::Role::pam:
             log::warning("a channel to nobody we know", {{"role", ipc::role_name(peer.role)}});
         }
     };

@@ -24,12 +24,6 @@ uint32_t client_id() {
 // LOGIN is PLAIN by the time it comes here. What binds itself to our TLS Dovecot cannot check.
 bool is_ours(SaslMechanism mechanism) { return mechanism != SaslMechanism::scram_sha_256_plus; }
 
-bool is_user(const std::string& name) {
-    return !name.empty() && name.size() <= user_name_limit &&
-           std::none_of(name.begin(), name.end(),
-                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
 DovecotClient::Outcome outcome(SaslVerdict verdict) {
     DovecotClient::Outcome outcome;
     outcome.verdict = verdict;
@@ -133,7 +127,7 @@ void DovecotClient::take(const dovecot::Reply& reply) {
             [this](const dovecot::Success& success) {
                 Outcome end = outcome(SaslVerdict::ok);
                 end.user = comparable_name(success.user);
-                if (!is_user(end.user)) {
+                if (!is_user_identity(end.user)) {
                     log::error("Dovecot does not say who has authenticated", {{"socket", name_}});
                     end = outcome(SaslVerdict::temporary);
                 }
@@ -142,7 +136,7 @@ void DovecotClient::take(const dovecot::Reply& reply) {
             [this](const dovecot::Failure& failure) {
                 Outcome end =
                     outcome(failure.temporary ? SaslVerdict::temporary : SaslVerdict::failed);
-                if (is_user(failure.user))
+                if (is_user_identity(failure.user))
                     end.user = failure.user;
                 finish(failure.request, std::move(end));
             },

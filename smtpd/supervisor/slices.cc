@@ -8,6 +8,7 @@
 #include "common/ipc/keyholder_settings.h"
 #include "common/ipc/local_settings.h"
 #include "common/ipc/lookup_settings.h"
+#include "common/ipc/pam_settings.h"
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
 #include "common/ipc/resolver_settings.h"
@@ -92,7 +93,7 @@ ipc::RelaySettings relay(const Surroundings& found) {
     return settings;
 }
 
-void add_table(std::vector<std::string>& names, const std::string& name) {
+void add_name(std::vector<std::string>& names, const std::string& name) {
     if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
         names.push_back(name);
 }
@@ -103,8 +104,8 @@ ipc::LookupSettings lookup(const Configuration& configuration, const Surrounding
     settings.rules = configuration.rules;
     settings.tables = configuration.tables;
     for (const Listen& listen : configuration.listens) {
-        add_table(settings.credentials, listen.auth.credentials);
-        add_table(settings.senders, listen.auth.senders);
+        add_name(settings.credentials, listen.auth.credentials);
+        add_name(settings.senders, listen.auth.senders);
     }
     settings.decoy_key = found.decoy_key;
     settings.local_names = own_names(found);
@@ -141,13 +142,22 @@ std::vector<Network> networks_of(const Configuration& configuration, const std::
     return result;
 }
 
+std::vector<std::string> pam_services_of(const Configuration& configuration) {
+    std::vector<std::string> services;
+    for (const Listen& listen : configuration.listens)
+        if (listen.auth.mode != AuthMode::none)
+            add_name(services, pam_service(listen.auth.credentials).value_or(""));
+    return services;
+}
+
 // SCRAM only where somebody can use it. For a Dovecot, what every one of them has, until it has
-// announced what else there is.
+// announced what else there is. PAM has to be told the password.
 std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
                                          const AuthOptions& auth) {
     std::vector<SaslMechanism> mechanisms;
     const auto table = configuration.tables.find(auth.credentials);
-    if (auth.mode != AuthMode::none && dovecot_socket(auth.credentials))
+    if (auth.mode != AuthMode::none &&
+        (dovecot_socket(auth.credentials) || pam_service(auth.credentials)))
         return {SaslMechanism::plain, SaslMechanism::login};
     if (auth.mode == AuthMode::none || table == configuration.tables.end())
         return mechanisms;
@@ -179,6 +189,8 @@ std::string settings_for(ipc::Role role, const Configuration& configuration,
         return ipc::encode_bytes(ipc::LocalSettings{max_local_helpers});
     case ipc::Role::keyholder:
         return ipc::encode_bytes(keyholder(found));
+    case ipc::Role::pam:
+        return ipc::encode_bytes(ipc::PamSettings{pam_services_of(configuration)});
     }
     return {};
 }

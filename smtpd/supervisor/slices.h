@@ -32,6 +32,9 @@ std::vector<std::string> domains_of(const Configuration& configuration, const st
 // The networks of a table, none if there is no such table. The value "local" is no network.
 std::vector<Network> networks_of(const Configuration& configuration, const std::string& table);
 
+// The services of PAM that listeners ask for passwords.
+std::vector<std::string> pam_services_of(const Configuration& configuration);
+
 // What a listener with these options offers in EHLO.
 std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
                                          const AuthOptions& auth);

@@ -20,6 +20,9 @@ using ipc::Role;
 
 namespace {
 
+// What a process that is needed no more has for what is under way.
+constexpr uint32_t retirement_seconds = 30;
+
 std::string described(ProcessName name) {
     return ipc::role_name(name.role) + (name.index ? std::to_string(name.index) : std::string());
 }
@@ -61,9 +64,14 @@ Supervisor::Supervisor(EventLoop& loop, SupervisorOptions options, Configuration
                        std::string programs)
     : loop_(loop), options_(std::move(options)), configuration_(std::move(configuration)),
       programs_(std::move(programs)), root_(geteuid() == 0),
-      local_delivery_(programs_, root_, [this](ipc::Exited exited) {
-          if (Child* local = find(Role::local))
-              local->send(std::move(exited));
+      local_delivery_(programs_, root_,
+                      [this](ipc::Exited exited) {
+                          if (Child* local = find(Role::local))
+                              local->send(std::move(exited));
+                      }),
+      pam_checks_(programs_, [this](ipc::Exited exited) {
+          if (Child* pam = find(Role::pam))
+              pam->send(std::move(exited));
       }) {
     orders_.verbose = options_.verbose;
     // Without randomness, which Linux always has, it would be known, and no more than that.
@@ -99,7 +107,8 @@ Result<Surroundings> Supervisor::survey(const Configuration& configuration) cons
     return found;
 }
 
-Result<void> Supervisor::choose_identities() {
+// Of those that this configuration needs, and that have none yet: users change with a restart only.
+Result<void> Supervisor::choose_identities(const Configuration& configuration) {
     std::string empty;
     if (root_) {
         Result<std::string> made = empty_directory();
@@ -108,16 +117,18 @@ Result<void> Supervisor::choose_identities() {
         empty = *made;
     }
     for (Role role : {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::control,
-                      Role::queue, Role::relay, Role::local}) {
-        Result<ipc::Identity> identity = identity_of(role, configuration_, root_);
+                      Role::queue, Role::relay, Role::local, Role::pam}) {
+        if (identities_.contains(role) || process_count(role, configuration, 1) == 0)
+            continue;
+        Result<ipc::Identity> identity = identity_of(role, configuration, root_);
         if (!identity)
             return identity.error();
         // lookup reads the user database, and a relay may have to reach the socket of an LMTP
         // server.
         bool needs_files = role == Role::lookup ||
-                           (role == Role::relay && delivers_to_unix_sockets(configuration_));
+                           (role == Role::relay && delivers_to_unix_sockets(configuration));
         if (role == Role::queue)
-            identity->root_directory = root_ ? configuration_.spool : "";
+            identity->root_directory = root_ ? configuration.spool : "";
         else if (!needs_files)
             identity->root_directory = empty;
         identities_[role] = *identity;
@@ -131,7 +142,7 @@ Result<void> Supervisor::prepare() {
     if (!found)
         return found.error();
     surroundings_ = std::move(*found);
-    if (Result<void> chosen = choose_identities(); !chosen)
+    if (Result<void> chosen = choose_identities(configuration_); !chosen)
         return chosen;
     std::vector<Endpoint> endpoints;
     for (const ipc::ListenAddress& address : surroundings_.listen)
@@ -159,15 +170,7 @@ int Supervisor::run() {
     SignalWatch terminate(loop_, SIGTERM, [this] { drain(); });
     SignalWatch interrupt(loop_, SIGINT, [this] { drain(); });
     SignalWatch hangup(loop_, SIGHUP, [this] { reload(); });
-    for (ProcessName name : all_processes(configuration_, surroundings_.cores))
-        children_.push_back(std::make_unique<Child>(
-            loop_, name,
-            [this](Child& child, ipc::ToSupervisor&& message) {
-                on_message(child, std::move(message));
-            },
-            options_.syslog ? log::pass_on : ChildLog::PassOn()));
-    for (auto& child : children_)
-        start(*child);
+    start_missing();
     for (const ipc::ListenAddress& address : surroundings_.listen)
         log::info("listening",
                   {{"address", address.endpoint.to_string()}, {"hostname", address.hostname}});
@@ -189,6 +192,46 @@ bool Supervisor::any_running(const std::vector<Role>& roles) const {
         return child->running() &&
                std::find(roles.begin(), roles.end(), child->name().role) != roles.end();
     });
+}
+
+// Starts those that the configuration has and that there have not been, or not lately.
+void Supervisor::start_missing() {
+    std::vector<Child*> missing;
+    for (ProcessName name : all_processes(configuration_, surroundings_.cores)) {
+        Child* child = find(name.role, name.index);
+        const bool retired = retired_.erase(name) == 1;
+        if (!child)
+            child = children_
+                        .emplace_back(std::make_unique<Child>(
+                            loop_, name,
+                            [this](Child& from, ipc::ToSupervisor&& message) {
+                                on_message(from, std::move(message));
+                            },
+                            options_.syslog ? log::pass_on : ChildLog::PassOn()))
+                        .get();
+        else if (!retired || child->running()) // one that is ending is started again then
+            continue;
+        missing.push_back(child);
+    }
+    for (Child* child : missing)
+        start(*child);
+}
+
+// Ends those that the configuration has no more.
+void Supervisor::retire_needless() {
+    for (auto& child : children_)
+        if (process_count(child->name().role, configuration_, surroundings_.cores) <=
+                child->name().index &&
+            retired_.insert(child->name()).second)
+            tasks_.spawn(end_in_time(*child));
+}
+
+Task<void> Supervisor::end_in_time(Child& child) {
+    const pid_t pid = child.pid();
+    child.send(ipc::Drain{retirement_seconds});
+    co_await loop_.sleep(std::chrono::seconds(retirement_seconds + 1));
+    if (child.pid() == pid)
+        child.signal(SIGKILL);
 }
 
 void Supervisor::start(Child& child) {
@@ -279,6 +322,7 @@ template <class Order> void Supervisor::on_order(Child& child, const Order& orde
 
 void Supervisor::on_message(Child& child, ipc::ToSupervisor&& message) {
     bool is_local = child.name().role == Role::local;
+    bool is_pam = child.name().role == Role::pam;
     std::visit(
         ipc::Overloaded{
             [&](ipc::Ready& ready) {
@@ -290,9 +334,17 @@ void Supervisor::on_message(Child& child, ipc::ToSupervisor&& message) {
                 else
                     child.signal(SIGKILL);
             },
+            [&](ipc::SpawnCheck& check) {
+                if (is_pam)
+                    pam_checks_.spawn(configuration_, check);
+                else
+                    child.signal(SIGKILL);
+            },
             [&](ipc::Kill& kill) {
                 if (is_local)
                     local_delivery_.kill(kill.request);
+                else if (is_pam)
+                    pam_checks_.kill(kill.request);
                 else
                     child.signal(SIGKILL);
             },
@@ -303,11 +355,17 @@ void Supervisor::on_message(Child& child, ipc::ToSupervisor&& message) {
 }
 
 void Supervisor::on_child_signal() {
-    int status;
-    while (pid_t pid = waitpid(-1, &status, WNOHANG)) {
-        if (pid < 0)
+    siginfo_t end;
+    for (;;) {
+        // Until it is waited for its number is that of nobody else, nor of a group but its own.
+        end.si_pid = 0;
+        if (waitid(P_ALL, 0, &end, WEXITED | WNOHANG | WNOWAIT) < 0 || end.si_pid == 0)
             return;
-        if (local_delivery_.ended(pid, status))
+        const pid_t pid = end.si_pid;
+        pam_checks_.ending(pid);
+        int status = 0;
+        waitpid(pid, &status, 0);
+        if (local_delivery_.ended(pid, status) || pam_checks_.ended(pid, status))
             continue;
         for (auto& child : children_)
             if (child->pid() == pid) {
@@ -321,7 +379,9 @@ void Supervisor::on_child_end(Child& child, int status) {
     std::chrono::milliseconds delay = child.ended();
     if (child.name().role == Role::local)
         local_delivery_.forget();
-    if (draining_)
+    if (child.name().role == Role::pam)
+        pam_checks_.end_all();
+    if (draining_ || retired_.contains(child.name()))
         return;
     log::warning("a process ended, it is started again", {{"process", described(child.name())},
                                                           {"reason", how_it_ended(status)},
@@ -334,7 +394,7 @@ void Supervisor::on_child_end(Child& child, int status) {
 
 Task<void> Supervisor::restart_later(Child& child, std::chrono::milliseconds delay) {
     co_await loop_.sleep(delay);
-    if (!draining_ && !child.running())
+    if (!draining_ && !child.running() && !retired_.contains(child.name()))
         start(child);
 }
 
@@ -362,6 +422,8 @@ void Supervisor::reload() {
     Result<Surroundings> found = survey(fresh);
     if (!found)
         return refuse(found.error().message);
+    if (Result<void> chosen = choose_identities(fresh); !chosen)
+        return refuse(chosen.error().message);
     std::vector<Endpoint> endpoints;
     for (const ipc::ListenAddress& address : found->listen)
         endpoints.push_back(address.endpoint);
@@ -373,6 +435,8 @@ void Supervisor::reload() {
     configuration_ = std::move(fresh);
     for (auto& child : children_)
         configure(*child);
+    retire_needless();
+    start_missing();
     log::info("configuration reloaded", {{"file", options_.configuration_file}});
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "smtpd/supervisor/child.h"
 #include "smtpd/supervisor/local_delivery.h"
 #include "smtpd/supervisor/machine.h"
+#include "smtpd/supervisor/pam_checks.h"
 #include "smtpd/supervisor/slices.h"
 
 namespace postern {
@@ -40,8 +42,11 @@ class Supervisor {
     struct Restart;
 
     Result<Surroundings> survey(const Configuration& configuration) const;
-    Result<void> choose_identities();
+    Result<void> choose_identities(const Configuration& configuration);
 
+    void start_missing();
+    void retire_needless();
+    Task<void> end_in_time(Child& child);
     void start(Child& child);
     void give_up(Child& child, const Error& why);
     void configure(Child& child);
@@ -75,7 +80,9 @@ class Supervisor {
     FileDescriptor spool_;
     std::map<ipc::Role, ipc::Identity> identities_;
     std::vector<std::unique_ptr<Child>> children_;
+    std::set<ProcessName> retired_; // that there were once, and are not needed now
     LocalDelivery local_delivery_;
+    PamChecks pam_checks_;
     TaskGroup tasks_;
 };
 

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 
+#include "smtpd/supervisor/slices.h"
+
 namespace postern {
 
 using ipc::Role;
 
 namespace {
 
-constexpr Role start_order[] = {Role::keyholder, Role::resolver, Role::lookup,  Role::queue,
-                                Role::relay,     Role::local,    Role::control, Role::listener};
+constexpr Role start_order[] = {Role::keyholder, Role::resolver, Role::pam,
+                                Role::lookup,    Role::queue,    Role::relay,
+                                Role::local,     Role::control,  Role::listener};
 
 constexpr std::pair<Role, Role> channels[] = {
     {Role::listener, Role::queue},
@@ -20,7 +23,8 @@ constexpr std::pair<Role, Role> channels[] = {
     {Role::queue, Role::relay},
     {Role::queue, Role::local},
     {Role::relay, Role::resolver},
-    // An operator may ask everybody.
+    {Role::lookup, Role::pam},
+    // An operator may ask everybody else.
     {Role::control, Role::listener},
     {Role::control, Role::keyholder},
     {Role::control, Role::queue},
@@ -39,6 +43,8 @@ uint32_t process_count(Role role, const Configuration& configuration, uint32_t c
         return configuration.listeners ? configuration.listeners : cores;
     case Role::relay:
         return configuration.relays ? configuration.relays : std::max(cores / 2, 1u);
+    case Role::pam:
+        return pam_services_of(configuration).empty() ? 0 : 1;
     default:
         return 1;
     }
@@ -63,7 +69,7 @@ const std::vector<DrainStep>& drain_steps() {
         {{Role::listener}, 10},
         {{Role::queue}, 10},
         {{Role::relay, Role::local}, 3},
-        {{Role::control, Role::lookup, Role::resolver, Role::keyholder}, 1},
+        {{Role::control, Role::lookup, Role::resolver, Role::keyholder, Role::pam}, 1},
     };
     return steps;
 }

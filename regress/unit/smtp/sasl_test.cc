@@ -97,5 +97,13 @@ TEST(Sasl, Names) {
     EXPECT_EQ(to_string(SaslMechanism::login), "LOGIN");
 }
 
+TEST(Sasl, WhoKnowsTheUsers) {
+    EXPECT_EQ(dovecot_socket("dovecot:/run/auth"), "/run/auth");
+    EXPECT_EQ(dovecot_socket("pam:smtpd"), std::nullopt);
+    EXPECT_EQ(pam_service(pam_credentials("smtpd")), "smtpd");
+    for (const char* other : {"", "users", "PAM:smtpd", "dovecot:/pam:x"})
+        EXPECT_EQ(pam_service(other), std::nullopt) << other;
+}
+
 } // namespace
 } // namespace postern

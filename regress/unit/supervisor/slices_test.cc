@@ -5,6 +5,7 @@
 #include "common/ipc/keyholder_settings.h"
 #include "common/ipc/listener_settings.h"
 #include "common/ipc/lookup_settings.h"
+#include "common/ipc/pam_settings.h"
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
 #include "smtpd/supervisor/slices.h"
@@ -91,6 +92,19 @@ TEST(Slices, LookupIsToldWhichTablesHavePasswords) {
     EXPECT_EQ(lookup.senders, std::vector<std::string>{"senders"});
 }
 
+TEST(Slices, PamKnowsTheServicesThatListenersAskAndLookupThatTheyAreNoTables) {
+    Configuration configuration;
+    for (const char* credentials : {"pam:smtpd", "pam:mail", "dovecot:/run/auth", "pam:smtpd"})
+        configuration.listens.emplace_back().auth = {AuthMode::required, credentials, "", false};
+    configuration.listens.emplace_back().auth = {AuthMode::none, "pam:unused", "", false};
+    auto pam = settings<ipc::PamSettings>(ipc::Role::pam, configuration);
+    EXPECT_EQ(pam.services, (std::vector<std::string>{"smtpd", "mail"}));
+    configuration.listens.pop_back();
+    auto lookup = settings<ipc::LookupSettings>(ipc::Role::lookup, configuration);
+    EXPECT_EQ(lookup.credentials,
+              (std::vector<std::string>{"pam:smtpd", "pam:mail", "dovecot:/run/auth"}));
+}
+
 TEST(Slices, TheQueueKnowsItsTimesAndTheNumberOfRelays) {
     Configuration configuration;
     configuration.queue.ttl = std::chrono::hours(24);
@@ -115,6 +129,9 @@ TEST(Slices, WhatListenersOffer) {
     EXPECT_TRUE(mechanisms_of(configuration, auth).empty());
     auth.mode = AuthMode::optional;
     auth.credentials = "users";
+    EXPECT_EQ(mechanisms_of(configuration, auth),
+              (std::vector{SaslMechanism::plain, SaslMechanism::login}));
+    auth.credentials = "pam:smtpd";
     EXPECT_EQ(mechanisms_of(configuration, auth),
               (std::vector{SaslMechanism::plain, SaslMechanism::login}));
     auth.credentials = "with scram";

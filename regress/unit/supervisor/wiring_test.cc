@@ -10,8 +10,9 @@ namespace {
 using ipc::Role;
 using namespace std::chrono_literals;
 
-constexpr Role all_roles[] = {Role::listener, Role::keyholder, Role::resolver, Role::lookup,
-                              Role::control,  Role::queue,     Role::relay,    Role::local};
+constexpr Role all_roles[] = {Role::listener, Role::keyholder, Role::resolver,
+                              Role::lookup,   Role::control,   Role::queue,
+                              Role::relay,    Role::local,     Role::pam};
 
 TEST(Wiring, AListenerForEachCoreAndARelayForEachTwo) {
     struct Row {
@@ -31,6 +32,25 @@ TEST(Wiring, AListenerForEachCoreAndARelayForEachTwo) {
     }
 }
 
+Configuration with_pam() {
+    Configuration configuration;
+    configuration.listens.emplace_back();
+    configuration.listens.emplace_back().auth = {AuthMode::optional, "pam:smtpd", "", false};
+    return configuration;
+}
+
+TEST(Wiring, PamIsThereOnlyWhereAListenerAsksIt) {
+    EXPECT_EQ(process_count(Role::pam, with_pam(), 4), 1u);
+    Configuration configuration;
+    EXPECT_EQ(process_count(Role::pam, configuration, 4), 0u);
+    for (const char* other : {"users", "dovecot:/run/auth"}) {
+        configuration.listens.emplace_back().auth = {AuthMode::required, other, "", false};
+        EXPECT_EQ(process_count(Role::pam, configuration, 4), 0u) << other;
+    }
+    for (ProcessName name : all_processes(configuration, 4))
+        EXPECT_NE(name.role, Role::pam);
+}
+
 // The isolation that the design promises, as a table: there is no other channel.
 TEST(Wiring, WhoTalksToWhom) {
     const std::map<Role, std::vector<Role>> expected = {
@@ -38,13 +58,14 @@ TEST(Wiring, WhoTalksToWhom) {
          {Role::keyholder, Role::resolver, Role::lookup, Role::control, Role::queue}},
         {Role::keyholder, {Role::listener, Role::control}},
         {Role::resolver, {Role::listener, Role::control, Role::relay}},
-        {Role::lookup, {Role::listener, Role::control, Role::queue}},
+        {Role::lookup, {Role::listener, Role::control, Role::queue, Role::pam}},
         {Role::control,
          {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::queue, Role::relay,
           Role::local}},
         {Role::queue, {Role::listener, Role::lookup, Role::control, Role::relay, Role::local}},
         {Role::relay, {Role::resolver, Role::control, Role::queue}},
         {Role::local, {Role::control, Role::queue}},
+        {Role::pam, {Role::lookup}},
     };
     for (Role one : all_roles) {
         std::vector<Role> peers;
@@ -59,7 +80,7 @@ TEST(Wiring, EveryProcessThatIsStartedIsAlsoEnded) {
     std::vector<Role> ended;
     for (const DrainStep& step : drain_steps())
         ended.insert(ended.end(), step.roles.begin(), step.roles.end());
-    for (ProcessName name : all_processes(Configuration(), 4))
+    for (ProcessName name : all_processes(with_pam(), 4))
         EXPECT_NE(std::find(ended.begin(), ended.end(), name.role), ended.end())
             << ipc::role_name(name.role);
     EXPECT_EQ(ended.front(), Role::listener) << "first nothing new comes in";
