@@ -71,6 +71,8 @@ install: programs
 	    >$(DESTDIR)$(prefix)/lib/systemd/system/postern.service
 	@[ -e $(DESTDIR)/etc/postern/smtpd.conf ] || \
 	    install -D -m 644 etc/smtpd.conf $(DESTDIR)/etc/postern/smtpd.conf
+	@[ -e $(DESTDIR)/etc/pam.d/smtpd ] || \
+	    install -D -m 644 etc/pam.d/smtpd $(DESTDIR)/etc/pam.d/smtpd
 
 clean:
 	@rm -rf $(BUILD)

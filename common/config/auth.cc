@@ -1,21 +1,23 @@
 // The options of `listen on` by which clients say who they are: auth, auth-optional, senders,
 // received-auth.
+#include <algorithm>
+
 #include "common/config/grammar.h"
 #include "common/smtp/sasl.h"
+#include "common/smtp/text.h"
 
 namespace postern::config {
 
 namespace {
 
-// "<name>" of a mapping.
-std::string read_table_name(Grammar& g, std::string_view option, TableUse use,
-                            const std::string& otherwise) {
+constexpr size_t pam_service_limit = 64;                  // bytes
+constexpr std::string_view default_pam_service = "smtpd"; // as in OpenSMTPD
+
+// "<name>" of a mapping, if there is one.
+std::optional<std::string> read_table_name(Grammar& g, std::string_view option, TableUse use) {
     const Position place = g.in.current().position;
-    if (!g.in.accept_punctuation("<")) {
-        if (!g.in.failed())
-            g.in.fail(place, otherwise);
-        return {};
-    }
+    if (!g.in.accept_punctuation("<"))
+        return std::nullopt;
     std::string name = g.in.value("a table name").text;
     g.in.expect_punctuation(">");
     if (!g.in.failed())
@@ -23,19 +25,38 @@ std::string read_table_name(Grammar& g, std::string_view option, TableUse use,
     return name;
 }
 
-// "<table>" or "dovecot:/path".
+// It becomes the name of a file.
+bool is_pam_service(std::string_view name) {
+    return !name.empty() && name.size() <= pam_service_limit &&
+           std::all_of(name.begin(), name.end(), [](char c) {
+               return is_ascii_letter(c) || is_ascii_digit(c) || c == '_' || c == '-';
+           });
+}
+
+// "<table>", "dovecot:/path", "pam:service", or nothing: the users of the system, whom PAM knows.
+// What is neither in quotes nor begins like one of these is the next option.
 std::string read_credentials_source(Grammar& g, std::string_view keyword) {
     const Token here = g.in.current();
-    if (!g.in.failed() && here.kind != TokenKind::punctuation && dovecot_socket(here.text)) {
+    const bool is_text = here.kind == TokenKind::string || here.kind == TokenKind::word;
+    if (!g.in.failed() && is_text && dovecot_socket(here.text)) {
         const Token source = g.in.value("a source of credentials");
         if (!is_socket_path(*dovecot_socket(source.text)))
             g.in.fail(source, "\"dovecot:\" and the absolute path of a socket");
         return source.text;
     }
-    return read_table_name(g, keyword, TableUse::credentials,
-                           quoted(keyword) + " needs a <table> of credentials, or "
-                                             "\"dovecot:/path\": the passwords of system users "
-                                             "are not supported by this version");
+    if (!g.in.failed() && is_text && pam_service(here.text)) {
+        const Token source = g.in.value("a source of credentials");
+        const std::string service = *pam_service(source.text);
+        if (!is_pam_service(service))
+            g.in.fail(source, "\"pam:\" and the name of a PAM service: 1 to 64 letters, digits, "
+                              "\"-\" and \"_\"");
+        return pam_credentials(ascii_lower(service)); // as PAM has it
+    }
+    if (auto table = read_table_name(g, keyword, TableUse::credentials))
+        return *std::move(table);
+    if (here.kind == TokenKind::string || here.kind == TokenKind::punctuation)
+        g.in.fail(here, "a <table> of credentials, \"dovecot:/path\" or \"pam:service\"");
+    return pam_credentials(default_pam_service);
 }
 
 } // namespace
@@ -56,8 +77,11 @@ bool parse_auth_option(Grammar& g, Options& options, AuthOptions& auth) {
         return true;
     }
     if (options.accept("senders")) {
-        auth.senders = read_table_name(g, "senders", TableUse::senders,
-                                       "\"senders\" needs a <table>: user = \"addresses\"");
+        const Position here = g.in.current().position;
+        if (auto table = read_table_name(g, "senders", TableUse::senders))
+            auth.senders = *std::move(table);
+        else
+            g.in.fail(here, "\"senders\" needs a <table>: user = \"addresses\"");
         g.in.refuse({"masquerade"});
         return true;
     }

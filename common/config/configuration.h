@@ -151,7 +151,7 @@ constexpr AuthMode last_enumerator(AuthMode) { return AuthMode::required; }
 
 struct AuthOptions {
     AuthMode mode = AuthMode::none;
-    std::string credentials;  // table: user → password hash; or a Dovecot (common/smtp/sasl.h)
+    std::string credentials;  // table: user → password hash; or others (common/smtp/sasl.h)
     std::string senders;      // table: user → reverse-paths that are his; empty: any will do
     bool in_received = false; // `received-auth`: Received: says who it was
 

@@ -101,7 +101,8 @@ std::string store_inline(Grammar& g, Draft draft) {
 // Names of the one form are those of inline lists, and of the other those of credentials that are
 // not in a table.
 bool is_table_name(std::string_view text) {
-    return text.find_first_of("<>") == std::string_view::npos && !dovecot_socket(text);
+    return text.find_first_of("<>") == std::string_view::npos && !dovecot_socket(text) &&
+           !pam_service(text);
 }
 
 } // namespace

@@ -36,7 +36,7 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
     Accounts accounts;
     accounts.decoy_key_ = settings.decoy_key;
     for (const std::string& name : settings.credentials) {
-        if (dovecot_socket(name))
+        if (dovecot_socket(name) || pam_service(name))
             continue;
         const Result<const Table*> table = mapping(settings, name);
         if (!table)

@@ -4,7 +4,7 @@
 // Receives questions (common/ipc/routing.h, authentication.h) from listeners and the queue. Holds
 // the rules and the tables, and may read files, for the user database, and connect to local
 // sockets, for the same and for Dovecot; never sees the content of a mail. Passwords are checked on
-// threads of their own and wiped.
+// threads of their own, or by postern-pam, and wiped.
 #include "common/process/process.h"
 #include "smtpd/lookup/service.h"
 

@@ -85,7 +85,7 @@ Result<bool> user_exists(const std::string& name) {
 
 LookupService::LookupService(EventLoop& loop, std::function<void()> on_drained)
     : loop_(loop), on_drained_(std::move(on_drained)), operator_port_(loop, counters_),
-      workers_(loop, password_threads(), max_password_checks) {}
+      workers_(loop, password_threads(), max_password_checks), pam_(loop) {}
 
 // Nobody is there any more for the last answers.
 LookupService::~LookupService() {
@@ -103,6 +103,10 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
     router_.emplace(std::move(*router));
     accounts_ = *std::move(accounts);
     keep_dovecots(settings);
+    pam_services_.clear();
+    for (const std::string& name : settings.credentials)
+        if (auto service = pam_service(name))
+            pam_services_.insert(*std::move(service));
     for (auto& [key, peer] : peers_)
         if (peer.other) // listeners ask anew for each recipient
             peer.other->send(ipc::RoutesChanged());
@@ -112,6 +116,8 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
 void LookupService::connect(ipc::Connect connect) {
     if (connect.role == ipc::Role::control)
         return operator_port_.connect(std::move(connect.channel));
+    if (connect.role == ipc::Role::pam)
+        return pam_.connect(std::move(connect.channel));
     const PeerKey key{connect.role, connect.index};
     const auto on_closed = [this, key](const std::string& reason) {
         ipc::log_closed_channel(ipc::role_name(key.first), reason);
@@ -170,6 +176,9 @@ void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
     answer.request = question.request;
     if (DovecotClient* source = dovecot(question.table))
         return ask_dovecot(key, *source, std::move(question));
+    if (const auto service = pam_service(question.table);
+        service && pam_services_.contains(*service))
+        return ask_pam(key, *service, std::move(question));
     const uint64_t life = peers_.at(key).life;
     const auto candidate = accounts_.find(question.table, question.user);
     if (!candidate) {
@@ -261,6 +270,23 @@ void LookupService::ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authen
         authenticated(key, life, std::move(answer));
     };
     check_password_with(dovecot, question.user, question.password, question.client, done);
+}
+
+void LookupService::ask_pam(PeerKey key, const std::string& service, ipc::Authenticate&& question) {
+    const uint32_t request = question.request;
+    ipc::CheckPassword check;
+    check.service = service;
+    check.user = std::move(question.user);
+    check.password = std::move(question.password);
+    check.client = question.client;
+    pam_.check(std::move(check),
+               [this, key, life = peers_.at(key).life, request](PamClient::Outcome outcome) {
+                   ipc::AuthenticateAnswer answer;
+                   answer.request = request;
+                   answer.verdict = outcome.verdict;
+                   answer.user = std::move(outcome.user);
+                   authenticated(key, life, std::move(answer));
+               });
 }
 
 void LookupService::start_exchange(PeerKey key, ipc::SaslStart&& start) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "common/base/result.h"
 #include "common/ipc/authentication.h"
@@ -17,6 +18,7 @@
 #include "smtpd/lookup/accounts.h"
 #include "smtpd/lookup/dovecot_client.h"
 #include "smtpd/lookup/exchanges.h"
+#include "smtpd/lookup/pam_client.h"
 #include "smtpd/lookup/password_workers.h"
 #include "smtpd/lookup/route.h"
 
@@ -59,6 +61,7 @@ class LookupService : Timer {
     DovecotClient* dovecot(const std::string& credentials) const;
     void announce(Peer& listener) const;
     void ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authenticate&& question);
+    void ask_pam(PeerKey key, const std::string& service, ipc::Authenticate&& question);
     void start_exchange(PeerKey key, ipc::SaslStart&& start);
     void answer_exchange(PeerKey key, ipc::SaslAnswer answer);
     void authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer);
@@ -75,6 +78,8 @@ class LookupService : Timer {
     std::optional<Router> router_;
     Accounts accounts_;
     PasswordWorkers workers_;
+    std::set<std::string> pam_services_;
+    PamClient pam_;
     uint64_t next_life_ = 1;
     std::map<PeerKey, Peer> peers_;
     std::map<std::string, std::shared_ptr<DovecotClient>> dovecots_; // by credentials

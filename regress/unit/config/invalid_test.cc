@@ -77,18 +77,37 @@ TEST(Invalid, Auth) {
     const std::string pair = "pki m1 cert /c\npki m1 key /k\n";
     const std::string users = pair + "table users { bob = \"*\" }\ntable list { bob, eve }\n"
                                      "table owners { bob = \"bob@x.example\" }\n";
-    const std::string system_users = ", or \"dovecot:/path\": the passwords of system users are "
-                                     "not supported by this version";
+    const std::string source_expected =
+        "expected a <table> of credentials, \"dovecot:/path\" or \"pam:service\"";
+    const std::string service_expected =
+        "expected \"pam:\" and the name of a PAM service: 1 to 64 letters, digits, \"-\" and "
+        "\"_\"";
+    const std::string long_name = "pam:" + std::string(65, 'x');
     const std::string hash_expected =
         "needs: the hash of a password, as \"smtpctl encrypt\" makes it: $y$, $2b$, $6$, $5$, "
         "$7$, $argon2id$ or SCRAM-SHA-256$";
     expect_errors({
-        {users + "listen on lo tls auth",
-         "f:6:22: \"auth\" needs a <table> of credentials" + system_users},
-        {users + "listen on lo tls auth-optional received-auth",
-         "f:6:32: \"auth-optional\" needs a <table> of credentials" + system_users},
         {users + "listen on lo tls auth users",
-         "f:6:23: \"auth\" needs a <table> of credentials" + system_users},
+         R"(f:6:23: found "users", expected one of: "<", port, hostname, tag, no-dsn, no-smtputf8, binarymime, lmtp, proxy, proxy-v2, proxy-from, vrfy, etrn, normalise-from, xclient-from, pki, ca, ciphers, protocols, tls, tls-require, smtps, auth, auth-optional, senders, received-auth)"},
+        {users + "listen on lo tls auth \"users\"",
+         "f:6:23: found \"users\", " + source_expected},
+        {users + "listen on lo tls auth-optional \"\"",
+         "f:6:32: found \"\", " + source_expected},
+        {users + "listen on lo tls auth { bob }", "f:6:23: found \"{\", " + source_expected},
+        {users + "listen on lo tls auth pam:",
+         "f:6:23: found \"pam:\", " + service_expected},
+        {users + "listen on lo tls auth \"pam:../login\"",
+         "f:6:23: found \"pam:../login\", " + service_expected},
+        {users + "listen on lo tls auth \"pam:a b\"",
+         "f:6:23: found \"pam:a b\", " + service_expected},
+        {users + "listen on lo tls auth " + long_name,
+         "f:6:23: found \"" + long_name.substr(0, 60) + "...\", " + service_expected},
+        {users + "listen on lo tls auth \"pam:x\" \"pam:y\"",
+         R"(f:6:31: found "pam:y", expected one of: port, hostname, tag, no-dsn, no-smtputf8, binarymime, lmtp, proxy, proxy-v2, proxy-from, vrfy, etrn, normalise-from, xclient-from, pki, ca, ciphers, protocols, tls, tls-require, smtps, auth, auth-optional, senders, received-auth)"},
+        {users + "listen on lo auth",
+         "f:6:11: passwords are taken under TLS only: this listener has authentication, but none "
+         "of \"tls\", \"tls-require\" and \"smtps\""},
+        {users + "table \"pam:x\" { a = \"*\" }", "f:6:7: found \"pam:x\", expected a table name"},
         {users + "listen on lo tls auth dovecot:run/auth",
          "f:6:23: found \"dovecot:run/auth\", expected \"dovecot:\" and the absolute path of a "
          "socket"},
@@ -237,7 +256,7 @@ TEST(Invalid, Settings) {
         {R"(hostname "-bad")", R"(f:1:10: found "-bad", expected a host name)"},
         {"hostname 1.2.3.4", R"(f:1:10: found "1.2.3.4", expected a host name)"},
         {"user nobody x",
-         R"(f:1:6: found "nobody", expected one of: listener, keyholder, resolver, lookup, control, queue, relay, local)"},
+         R"(f:1:6: found "nobody", expected one of: listener, keyholder, resolver, lookup, control, queue, relay, local, pam)"},
         {"user queue", "f:1:11: found end of line, expected a user name"},
         {R"(user queue "a:b")", R"(f:1:12: found "a:b", expected a user name)"},
         {"user queue -x", R"(f:1:12: found "-x", expected a user name)"},

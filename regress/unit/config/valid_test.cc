@@ -184,6 +184,19 @@ TEST(Valid, Auth) {
             {start + "listen on lo senders <s> auth <u> smtps", meaning("465 smtps pki * auth <u> "
                                                                         "senders <s>")},
             {start + "listen on lo received-auth", meaning("25 received-auth")},
+            // PAM: what follows "auth" is the next option, unless it names a source.
+            {start + "listen on lo tls auth", meaning("25 tls pki * auth <pam:smtpd>")},
+            {start + "listen on lo auth-optional tls senders <s>",
+             meaning("25 tls pki * auth-optional <pam:smtpd> senders <s>")},
+            {start + "listen on lo tls auth binarymime",
+             meaning("25 tls pki * auth <pam:smtpd> binarymime")},
+            {start + "listen on lo tls auth pki *", meaning("25 tls pki * auth <pam:smtpd>")},
+            {start + "listen on lo tls auth \\\n  received-auth",
+             meaning("25 tls pki * auth <pam:smtpd> received-auth")},
+            {start + "listen on lo tls auth \"pam:Mail-2_x\" port 587",
+             meaning("587 tls pki * auth <pam:mail-2_x>")},
+            {start + "listen on lo tls auth-optional pam:mail",
+             meaning("25 tls pki * auth-optional <pam:mail>")},
             {start + "listen on lo no-smtputf8 no-dsn binarymime", meaning("25 no-dsn no-smtputf8 "
                                                                             "binarymime")},
         },
