@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "common/base/secret.h"
+
 namespace postern {
 
 namespace {
@@ -39,6 +41,11 @@ const char* to_string(StreamStatus status) {
     return "unknown";
 }
 
+Stream::~Stream() {
+    if (secret_)
+        wipe(output_);
+}
+
 void Stream::consume(size_t bytes) {
     taken_ += bytes;
     reclaim();
@@ -54,7 +61,7 @@ void Stream::limit_input(size_t bytes) {
 
 void Stream::wipe_line() {
     if (!line_.text.empty())
-        explicit_bzero(input_.data() + (line_.text.data() - input_.data()), line_.text.size());
+        explicit_bzero(const_cast<char*>(line_.text.data()), line_.text.size()); // in our buffers
 }
 
 // Gives back what has been taken: an idle session holds no buffer.
@@ -194,6 +201,8 @@ void Stream::abandon_input() {
 void Stream::write(std::string_view bytes) {
     if (broken_)
         return;
+    if (secret_)
+        make_room_for_output(bytes.size());
     output_.append(bytes);
     if (watching_output_)
         return; // it goes when the socket takes more
@@ -203,11 +212,29 @@ void Stream::write(std::string_view bytes) {
         executor_.flush_soon(flush_);
 }
 
+void Stream::write_secret(std::string_view bytes) {
+    secret_ = secret_ || !broken_;
+    write(bytes);
+}
+
+// A string that grows leaves what was in it behind.
+void Stream::make_room_for_output(size_t bytes) {
+    if (output_.size() + bytes <= output_.capacity())
+        return;
+    std::string larger;
+    larger.reserve(std::max(2 * output_.capacity(), output_.size() + bytes));
+    larger = output_;
+    output_.swap(larger);
+    wipe(larger);
+}
+
 void Stream::on_writable() {
     bool progress = false;
     while (sent_ < output_.size() && !broken_) {
         ssize_t sent = transmit(output_.data() + sent_, output_.size() - sent_);
         if (sent > 0) {
+            if (secret_)
+                explicit_bzero(output_.data() + sent_, static_cast<size_t>(sent));
             sent_ += static_cast<size_t>(sent);
             progress = true;
             continue;
@@ -219,9 +246,12 @@ void Stream::on_writable() {
         broken_ = true;
     }
     if (broken_) {
+        if (secret_)
+            wipe(output_);
         output_.clear();
         sent_ = 0;
     }
+    secret_ = secret_ && sent_ < output_.size();
     release_if_empty(output_, sent_);
     watching_output_ = sent_ < output_.size();
     update_watch();

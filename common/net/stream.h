@@ -34,7 +34,7 @@ class Stream {
     explicit Stream(Executor& executor)
         : executor_(executor), flush_(*this), resumption_(*this), input_timer_(*this),
           output_timer_(*this) {}
-    virtual ~Stream() = default;
+    virtual ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 
@@ -60,6 +60,8 @@ class Stream {
     }
 
     void write(std::string_view bytes);
+    // The same of a password or the like: no copy stays behind here once it is sent, or cannot be.
+    void write_secret(std::string_view bytes);
     // Waits until at most `pending` bytes are left to be sent; the limit starts anew whenever some
     // have been.
     auto drain(Duration time_limit, size_t pending = 0);
@@ -106,6 +108,7 @@ class Stream {
     };
 
     void update_watch();
+    void make_room_for_output(size_t bytes);
     void reclaim();
     bool find_line();
     bool input_satisfied();
@@ -129,6 +132,7 @@ class Stream {
     size_t scanned_ = 0;         // of input_: no LF before this
     std::string output_;
     size_t sent_ = 0;       // of output_
+    bool secret_ = false;   // some of output_ is
     bool ended_ = false;    // no more input will come
     bool broken_ = false;   // nothing can be sent
     bool skipping_ = false; // in the middle of a line that is too long

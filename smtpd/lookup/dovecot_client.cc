@@ -174,7 +174,7 @@ uint32_t DovecotClient::begin(SaslMechanism mechanism, const Secret& message,
         return 0;
     next_ = next_ % 999'999'999 + 1;
     wait_for(number, std::move(done));
-    stream_->write(dovecot::begin(number, mechanism, client, message.view()).view());
+    stream_->write_secret(dovecot::begin(number, mechanism, client, message.view()).view());
     return number;
 }
 
@@ -182,7 +182,7 @@ bool DovecotClient::go_on(uint32_t number, const Secret& message, Done done) {
     if (!can_write() || !requests_.contains(number))
         return false;
     wait_for(number, std::move(done));
-    stream_->write(dovecot::go_on(number, message.view()).view());
+    stream_->write_secret(dovecot::go_on(number, message.view()).view());
     return true;
 }
 

@@ -1,6 +1,7 @@
 // What a session may rely on when it waits for lines and bytes, in simulated time.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <vector>
 
 #include "common/loop/task.h"
@@ -64,6 +65,52 @@ TEST(Stream, ALineCanBeWiped) {
     }(*near));
     time.run();
     EXPECT_TRUE(tasks.empty());
+}
+
+// A connection that takes a few bytes at a time, and remembers where they were.
+class SlowTaker final : public Stream {
+  public:
+    using Stream::Stream;
+    std::string taken;
+    std::string behind; // what was left of it in the buffer when the next bytes were sent
+    void on_writable() { Stream::on_writable(); }
+
+  protected:
+    ssize_t receive(char*, size_t) override { return 0; }
+    ssize_t transmit(const char* bytes, size_t size) override {
+        behind += std::string_view(bytes - last_, last_);
+        if (last_ != 0) {
+            last_ = 0;
+            errno = EAGAIN;
+            return -1;
+        }
+        last_ = std::min<size_t>(size, 4);
+        taken.append(bytes, last_);
+        return static_cast<ssize_t>(last_);
+    }
+    void watch(bool, bool) override {}
+    std::pair<char*, size_t> read_buffer() override { return {nullptr, 0}; }
+
+  private:
+    size_t last_ = 0;
+};
+
+TEST(Stream, WhatIsSecretIsOverwrittenWhenItIsSent) {
+    SimulatedTime time;
+    SlowTaker stream(time);
+    stream.write_secret("a password");
+    time.run();
+    EXPECT_EQ(stream.taken, "a pa");
+    EXPECT_EQ(stream.behind, std::string(4, '\0'));
+    stream.on_writable();
+    EXPECT_EQ(stream.taken, "a passwo");
+    EXPECT_EQ(stream.behind, std::string(8, '\0'));
+    stream.on_writable();
+    EXPECT_EQ(stream.pending_output(), 0u);
+    SlowTaker other(time);
+    other.write("no secret");
+    time.run();
+    EXPECT_EQ(other.behind, "no s") << "others need not pay for it";
 }
 
 TEST(Stream, ReadsLinesHoweverTheyArrive) {
