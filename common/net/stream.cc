@@ -122,18 +122,23 @@ bool Stream::find_line() {
     if (!found) {
         scanned_ = input_.size();
         if (skipping_ || input_.size() - taken_ >= line_limit_) {
-            skipping_ = true;
+            if (!std::exchange(skipping_, true))
+                input_.copy(skipped_.data(), skipped_.size(), taken_);
             consume(input_.size() - taken_);
         }
         return false;
     }
     size_t end = static_cast<size_t>(static_cast<const char*>(found) - input_.data());
     size_t length = end + 1 - taken_;
-    bool too_long = std::exchange(skipping_, false) || length > line_limit_;
+    const bool skipped = std::exchange(skipping_, false);
+    const bool too_long = skipped || length > line_limit_;
     line_.status = too_long ? StreamStatus::too_long : StreamStatus::ok;
     line_.crlf = !too_long && length >= 2 && input_[end - 1] == '\r';
-    line_.text = too_long ? std::string_view()
-                          : std::string_view(input_).substr(taken_, length - (line_.crlf ? 2 : 1));
+    line_.text = std::string_view(input_).substr(taken_, length - (line_.crlf ? 2 : 1));
+    if (skipped)
+        line_.text = std::string_view(skipped_.data(), skipped_.size());
+    else if (too_long)
+        line_.text = line_.text.substr(0, Line::beginning);
     // The text stays where it is for now: only the position moves.
     scanned_ = taken_ += length;
     update_watch();

@@ -6,6 +6,7 @@
 // travels together.
 #pragma once
 
+#include <array>
 #include <coroutine>
 #include <string>
 #include <string_view>
@@ -25,8 +26,11 @@ const char* to_string(StreamStatus status);
 
 struct Line {
     StreamStatus status = StreamStatus::closed;
-    std::string_view text; // without its end; valid until the next co_await
-    bool crlf = false;     // it ended in CRLF; false: in a bare LF
+    // Without its end; valid until the next co_await. Of a line that is too long, its first
+    // `beginning` octets.
+    std::string_view text;
+    static constexpr size_t beginning = 8;
+    bool crlf = false; // it ended in CRLF; false: in a bare LF
 };
 
 class Stream {
@@ -131,11 +135,12 @@ class Stream {
     size_t taken_ = 0;           // of input_
     size_t scanned_ = 0;         // of input_: no LF before this
     std::string output_;
-    size_t sent_ = 0;       // of output_
-    bool secret_ = false;   // some of output_ is
-    bool ended_ = false;    // no more input will come
-    bool broken_ = false;   // nothing can be sent
-    bool skipping_ = false; // in the middle of a line that is too long
+    size_t sent_ = 0;                             // of output_
+    bool secret_ = false;                         // some of output_ is
+    bool ended_ = false;                          // no more input will come
+    bool broken_ = false;                         // nothing can be sent
+    bool skipping_ = false;                       // in the middle of a line that is too long
+    std::array<char, Line::beginning> skipped_{}; // what it began with
     bool watching_output_ = false;
     bool held_ = false;
     uint64_t bytes_received_ = 0;

@@ -98,10 +98,21 @@ Command parse_rcpt(std::string_view argument, const Extensions& offered) {
     return rcpt;
 }
 
-// RFC 3030 2: "BDAT" SP chunk-size [ SP "LAST" ]. `rest` is what is behind these four letters.
-Command parse_bdat(std::string_view rest, std::size_t length) {
+constexpr std::string_view bdat = "BDAT";
+// Whatever is behind these letters: a chunk may follow.
+bool is_bdat(std::string_view line) {
+    return equal_ignoring_case(line.substr(0, bdat.size()), bdat);
+}
+
+CommandError bad_bdat() {
     CommandError error = bad_arguments("Syntax: BDAT size [LAST]");
     error.out_of_step = true;
+    return error;
+}
+
+// RFC 3030 2: "BDAT" SP chunk-size [ SP "LAST" ]. `rest` is what is behind these four letters.
+Command parse_bdat(std::string_view rest, std::size_t length) {
+    const CommandError error = bad_bdat();
     if (length > limits::command_line || !rest.starts_with(' '))
         return error;
     skip_spaces(rest);
@@ -215,6 +226,10 @@ CommandError line_too_long() { return refuse(500, status::syntax_error, "Line to
 
 } // namespace
 
+CommandError too_long_command(std::string_view beginning) {
+    return is_bdat(beginning) ? bad_bdat() : line_too_long();
+}
+
 Command parse_command(std::string_view line, const Extensions& offered) {
     const std::size_t length = line.size() + 2; // its CRLF counts
     while (!line.empty() && (line.back() == ' ' || line.back() == '\t'))
@@ -228,8 +243,7 @@ Command parse_command(std::string_view line, const Extensions& offered) {
     if (equal_ignoring_case(verb, "RCPT"))
         return length > limits::rcpt_command_line ? Command(line_too_long())
                                                   : parse_rcpt(argument, offered);
-    constexpr std::string_view bdat = "BDAT";
-    if (equal_ignoring_case(line.substr(0, bdat.size()), bdat))
+    if (is_bdat(line))
         return parse_bdat(line.substr(bdat.size()), length);
     const bool is_auth = equal_ignoring_case(verb, "AUTH");
     if (length > (is_auth ? limits::auth_response_line : limits::command_line))

@@ -78,8 +78,9 @@ struct EtrnCommand {    // RFC 1985
 struct CommandError {
     Reply reply;
     AddressError address_error = AddressError::none; // what is wrong with the path of MAIL or RCPT
-    // A BDAT whose chunk has no known end: what comes next cannot be told from commands, and must
-    // not be read as such. The session says `reply` and ends.
+    // A BDAT whose chunk has no known end (RFC 3030 2: its line has the size of what follows): what
+    // comes next cannot be told from commands, and must not be read as such. The session says
+    // `reply` and ends: RFC 3030 has no way to get into step again.
     bool out_of_step = false;
 };
 
@@ -120,5 +121,9 @@ struct Extensions {
 // Tolerated: white space at the end (4.1.1), several spaces for one, a space behind "FROM:" and
 // "TO:", underscores and a trailing dot in a HELO name, text behind a HELO literal (4.1.1.1).
 Command parse_command(std::string_view line, const Extensions& offered = {});
+
+// What is said of a line that is longer than any command, of which this is the beginning: four
+// octets of it are enough.
+CommandError too_long_command(std::string_view beginning);
 
 } // namespace postern

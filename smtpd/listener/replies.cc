@@ -126,7 +126,6 @@ Reply start_tls() { return Reply(220, status::success, "Ready to start TLS"); }
 Reply challenge(std::string_view base64) { return Reply(334, std::string(base64)); }
 Reply authenticated() { return Reply(235, status::security_success, "Authentication succeeded"); }
 
-Reply line_too_long() { return Reply(500, status::syntax_error, "Line too long"); }
 Reply line_without_crlf() {
     return Reply(500, status::syntax_error, "A command line must end in CRLF, not in a bare LF");
 }

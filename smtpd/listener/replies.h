@@ -40,7 +40,6 @@ Reply challenge(std::string_view base64); // RFC 4954 4
 Reply authenticated();
 
 // Bad commands: the session goes on.
-Reply line_too_long();
 Reply line_without_crlf();
 Reply not_implemented();
 Reply hello_first(bool lmtp = false);

@@ -245,7 +245,7 @@ Extensions Session::offered() const {
 Command Session::understand(const Line& line) {
     const bool first = std::exchange(first_line_, false);
     if (line.status == StreamStatus::too_long)
-        return CommandError{replies::line_too_long(), AddressError::none};
+        return too_long_command(line.text);
     if (first && is_http(line.text))
         close_with(replies::not_smtp(hostname()));
     Command command = parse_command(line.text, offered());

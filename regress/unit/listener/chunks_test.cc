@@ -299,6 +299,30 @@ TEST_F(Chunks, ALongLineEndsTheSession) {
     play("S: 501 5.5.4 *\nclosed");
 }
 
+// However long it is, and however it comes.
+TEST_F(Chunks, ALineThatNobodyKeepsEndsTheSession) {
+    for (size_t length :
+         {limits::any_command_line, Session::command_input, 3 * Session::command_input}) {
+        connect();
+        begin_mail();
+        send("bdat " + std::string(length, '0') + "6 LAST\r\nNOOP\r\nNOOP\r\n");
+        play("S: 501 5.5.4 *\nclosed");
+        connect();
+        begin_mail();
+        for (size_t sent = 0; sent < length; sent += 500)
+            send(sent == 0 ? "BDAT" + std::string(496, ' ') : std::string(500, ' '));
+        send("6 LAST\r\nNOOP\r\nNOOP\r\n");
+        play("S: 501 5.5.4 *\nclosed");
+    }
+}
+
+// It is none.
+TEST_F(Chunks, AnotherLongLineDoesNot) {
+    begin_mail();
+    send("NOOP BDAT" + std::string(2 * Session::command_input, ' ') + "6 LAST\r\nNOOP\r\n");
+    play("S: 500 5.5.2 *\nS: 250 *\nopen");
+}
+
 TEST_F(Chunks, LargeContentTravelsInAFile) {
     settings->max_message_size = 0; // no limit
     begin_mail();

@@ -116,7 +116,7 @@ TEST(Stream, WhatIsSecretIsOverwrittenWhenItIsSent) {
 TEST(Stream, ReadsLinesHoweverTheyArrive) {
     const Got end{StreamStatus::closed, "", false};
     auto ok = [](const char* text, bool crlf = true) { return Got{StreamStatus::ok, text, crlf}; };
-    const Got long_one{StreamStatus::too_long, "", false};
+    const Got long_one{StreamStatus::too_long, "12345678", false}; // what it begins with
     struct Row {
         const char* input;
         std::vector<Got> lines;
