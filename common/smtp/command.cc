@@ -2,6 +2,8 @@
 // joins them to the verbs.
 #include "common/smtp/command.h"
 
+#include <algorithm>
+
 #include "common/base/utf8.h"
 #include "common/smtp/command_parts.h"
 #include "common/smtp/limits.h"
@@ -40,7 +42,8 @@ std::optional<std::string> take_identity(std::string_view argument) {
     return std::string(name);
 }
 
-template <class Hello> Command parse_hello(std::string_view argument, std::string_view verb) {
+template <class Hello>
+Command parse_hello(std::string_view argument, std::string_view verb, const Extensions&) {
     if (argument.empty())
         return bad_arguments("Syntax: " + std::string(verb) + " hostname");
     auto identity = take_identity(argument);
@@ -122,7 +125,8 @@ Command parse_bdat(std::string_view rest, std::size_t length) {
     return BdatCommand{*size, !rest.empty()};
 }
 
-template <class Bare> Command parse_bare(std::string_view argument, std::string_view verb) {
+template <class Bare>
+Command parse_bare(std::string_view argument, std::string_view verb, const Extensions&) {
     if (!argument.empty())
         return bad_arguments(std::string(verb) + " takes no arguments");
     return Bare{};
@@ -132,12 +136,28 @@ CommandError not_plain() {
     return refuse(501, status::syntax_error, "Control or non-ASCII character in argument");
 }
 
-template <class Query> Command parse_query(std::string_view argument, std::string_view verb) {
+// RFC 6531 3.7.4.2: a string, and SMTPUTF8 where that is offered.
+template <class Query>
+Command parse_query(std::string_view argument, std::string_view verb, const Extensions& offered) {
+    const bool utf8 = offered.smtp_utf8 && offered.any;
+    Query query;
+    constexpr std::string_view parameter = " SMTPUTF8";
+    const size_t rest = argument.size() - std::min(argument.size(), parameter.size());
+    if (utf8 && equal_ignoring_case(argument.substr(rest), parameter)) {
+        query.smtp_utf8 = true;
+        argument = argument.substr(0, argument.find_last_not_of(' ', rest) + 1);
+    }
     if (argument.empty())
         return bad_arguments("Syntax: " + std::string(verb) + " string");
-    if (!is_plain(argument))
+    for (char c : argument)
+        if (is_control(static_cast<unsigned char>(c)) && (c & 0x80) == 0)
+            return not_plain();
+    if (!is_ascii(argument) && !utf8)
+        return refuse(553, status::non_ascii_address, "Non-ASCII character in argument");
+    if (!is_utf8(argument))
         return not_plain();
-    return Query{std::string(argument)};
+    query.argument = argument;
+    return query;
 }
 
 // RFC 4422 3.1: 1 to 20 upper-case letters, digits, hyphens and underscores.
@@ -150,7 +170,7 @@ bool is_mechanism(std::string_view text) {
     return true;
 }
 
-Command parse_auth(std::string_view argument, std::string_view) {
+Command parse_auth(std::string_view argument, std::string_view, const Extensions&) {
     AuthCommand auth;
     const std::string_view mechanism = take_word(argument);
     if (!is_mechanism(mechanism))
@@ -168,16 +188,16 @@ Command parse_auth(std::string_view argument, std::string_view) {
 }
 
 // RFC 5321 4.1.1.9: whatever is said is ignored, but a bare CR or LF is no part of a line (2.3.8).
-Command parse_noop(std::string_view argument, std::string_view) {
+Command parse_noop(std::string_view argument, std::string_view, const Extensions&) {
     return is_plain(argument) ? Command(NoopCommand{}) : not_plain();
 }
 
-Command parse_help(std::string_view argument, std::string_view) {
+Command parse_help(std::string_view argument, std::string_view, const Extensions&) {
     return is_plain(argument) ? Command(HelpCommand{std::string(argument)}) : not_plain();
 }
 
 // RFC 1985 5: a node, "@" and a domain, or "#" and the name of a queue.
-Command parse_etrn(std::string_view argument, std::string_view) {
+Command parse_etrn(std::string_view argument, std::string_view, const Extensions&) {
     EtrnCommand etrn{};
     etrn.is_queue = argument.starts_with('#');
     etrn.subdomains = argument.starts_with('@');
@@ -191,7 +211,8 @@ Command parse_etrn(std::string_view argument, std::string_view) {
     return etrn;
 }
 
-using Parse = Command (*)(std::string_view argument, std::string_view verb);
+using Parse = Command (*)(std::string_view argument, std::string_view verb,
+                          const Extensions& offered);
 enum class Protocol : std::uint8_t { any, smtp, lmtp };
 struct Verb {
     std::string_view name;
@@ -254,7 +275,7 @@ Command parse_command(std::string_view line, const Extensions& offered) {
             continue;
         if (known.parse == nullptr || (known.offered && !(offered.*known.offered)))
             return refuse(502, status::invalid_command, "Command not implemented");
-        return known.parse(argument, known.name);
+        return known.parse(argument, known.name, offered);
     }
     return refuse(500, status::invalid_command, "Command unrecognized");
 }

@@ -44,10 +44,12 @@ struct RsetCommand {};
 struct NoopCommand {};
 struct QuitCommand {};
 struct VrfyCommand {
-    std::string argument; // not empty, printable ASCII
+    std::string argument;   // not empty, printable ASCII or UTF-8 where SMTPUTF8 is offered
+    bool smtp_utf8 = false; // RFC 6531 3.7.4.2: the reply may have UTF-8 in it
 };
 struct ExpnCommand {
-    std::string argument; // not empty, printable ASCII
+    std::string argument; // likewise
+    bool smtp_utf8 = false;
 };
 struct HelpCommand {
     std::string argument; // may be empty
@@ -114,7 +116,8 @@ struct Extensions {
 //   501 5.5.2  control or non-ASCII octets, or "FROM:"/"TO:" missing
 //   501 5.5.4  arguments missing, bad or too many, a parameter twice
 //   501 5.1.7  bad reverse-path         501 5.1.3  bad forward-path
-//   550 5.6.7  non-ASCII reverse-path   553 5.6.7  non-ASCII forward-path (RFC 6531 3.5)
+//   550 5.6.7  non-ASCII reverse-path   553 5.6.7  non-ASCII forward-path (RFC 6531 3.5), or
+//                                                  argument of VRFY or EXPN
 //   555 5.5.4  a parameter that is not allowed
 // A bad BDAT gets 501 5.5.4, and the session ends (CommandError::out_of_step).
 // AUTH may be as long as MAIL, although RFC 4954 4 gives it 512 octets: some clients do not count.

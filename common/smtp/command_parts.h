@@ -49,6 +49,6 @@ std::optional<CommandError> take_parameters(std::string_view tail, RcptCommand& 
                                             const Extensions& offered);
 
 // The arguments of XCLIENT (xclient.cc).
-Command parse_xclient(std::string_view argument, std::string_view verb);
+Command parse_xclient(std::string_view argument, std::string_view verb, const Extensions& offered);
 
 } // namespace postern::command_parts

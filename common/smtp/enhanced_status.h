@@ -108,6 +108,7 @@ inline constexpr EnhancedStatusCode wrong_protocol_version{5, 5, 5};
 inline constexpr EnhancedStatusCode content_refused{5, 6, 0};
 inline constexpr EnhancedStatusCode conversion_not_supported{5, 6, 3};
 inline constexpr EnhancedStatusCode non_ascii_address{5, 6, 7};
+inline constexpr EnhancedStatusCode utf8_reply_refused{2, 6, 8}; // RFC 6531 3.7.4.2
 inline constexpr EnhancedStatusCode auth_line_too_long{5, 5, 6}; // RFC 4954 6, as those of 5.7
 inline constexpr EnhancedStatusCode other_security{5, 7, 0};
 inline constexpr EnhancedStatusCode security_success{2, 7, 0};

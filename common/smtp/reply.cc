@@ -1,6 +1,7 @@
 // Writing and reading replies; see reply.h for what is promised.
 #include "common/smtp/reply.h"
 
+#include "common/base/utf8.h"
 #include "common/smtp/limits.h"
 
 #include <algorithm>
@@ -20,7 +21,9 @@ EnhancedStatusCode status_to_write(const Reply& reply) {
     return reply.status.as(digit); // RFC 2034 4: the class is that of the reply code
 }
 
-void append_printable(std::string& out, std::string_view text) {
+void append_printable(std::string& out, std::string_view text, bool utf8) {
+    while (utf8 && !text.empty())
+        take_displayable(text, out);
     for (char c : text)
         out += (c >= 0x20 && c < 0x7f) || c == '\t' ? c : '?';
 }
@@ -62,7 +65,7 @@ void append_reply(std::string& out, const Reply& reply) {
             out += status;
             if (!status.empty() && !piece.empty())
                 out += ' ';
-            append_printable(out, piece);
+            append_printable(out, piece, reply.utf8);
             out += "\r\n";
         } while (!line.empty());
     }

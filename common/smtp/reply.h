@@ -20,7 +20,8 @@ struct Reply {
 
     int code = 0;
     EnhancedStatusCode status;
-    std::string text; // lines separated by '\n', without codes
+    std::string text;  // lines separated by '\n', without codes
+    bool utf8 = false; // the client takes UTF-8 in it (RFC 6531 3.7.4.2)
 
     bool is_positive() const { return code >= 200 && code < 300; }
     bool is_intermediate() const { return code >= 300 && code < 400; }
@@ -32,7 +33,8 @@ struct Reply {
 
 // Appends the reply as it goes over the wire, CRLF included: a line for each line of text, wrapped
 // to 512 octets (4.5.3.1.5), the enhanced status code in every one (RFC 2034 4) except in 3yz
-// replies, its class made that of the code. Octets that a reply cannot have become '?'.
+// replies, its class made that of the code. Octets that a reply cannot have become '?': so does
+// UTF-8, unless the reply says that it is wanted.
 void append_reply(std::string& out, const Reply& reply);
 std::string to_wire(const Reply& reply);
 

@@ -86,7 +86,7 @@ bool take_attribute(std::string_view attribute, std::string_view value, XclientC
 
 } // namespace
 
-Command parse_xclient(std::string_view argument, std::string_view) {
+Command parse_xclient(std::string_view argument, std::string_view, const Extensions&) {
     if (argument.empty())
         return bad_arguments("Syntax: XCLIENT attribute=value ...");
     XclientCommand client;

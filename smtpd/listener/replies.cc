@@ -1,5 +1,6 @@
 #include "smtpd/listener/replies.h"
 
+#include "common/base/utf8.h"
 #include "common/smtp/sasl.h"
 
 namespace postern::listener::replies {
@@ -99,8 +100,13 @@ Reply cannot_expand() {
     return Reply(252, status::success, "Cannot expand, but will take mail for good addresses");
 }
 
-Reply verified(std::string_view address) {
-    return Reply(250, status::recipient_valid, '<' + std::string(address) + '>');
+Reply verified(std::string_view address, bool utf8) {
+    if (!utf8 && !is_ascii(address))
+        return Reply(252, status::utf8_reply_refused,
+                     "Will accept mail, but the address needs SMTPUTF8 to be named");
+    Reply reply(250, status::recipient_valid, '<' + std::string(address) + '>');
+    reply.utf8 = utf8;
+    return reply;
 }
 
 Reply cannot_verify_now() { return Reply(252, status::success, "Cannot verify now"); }

@@ -16,7 +16,8 @@ namespace postern::listener::replies {
 Reply greeting(std::string_view hostname, bool lmtp = false);
 Reply helo(std::string_view hostname, std::string_view client);
 // Of `settings`, the limits that are told (RFC 1870, RFC 9422, RFC 4865). `starttls`: it is offered
-// (RFC 3207 4.2), and AUTH if there are any `mechanisms` (RFC 4954 3). `now` in seconds since the epoch.
+// (RFC 3207 4.2), and AUTH if there are any `mechanisms` (RFC 4954 3). `now` in seconds since the
+// epoch.
 Reply ehlo(std::string_view hostname, std::string_view client,
            const ipc::ListenerSettings& settings, const Extensions& offered, bool starttls,
            const std::vector<SaslMechanism>& mechanisms, int64_t now);
@@ -32,7 +33,9 @@ Reply goodbye(std::string_view hostname);
 // disabled answers 252, which cannot be taken for success or failure.
 Reply cannot_verify();
 Reply cannot_expand();
-Reply verified(std::string_view address); // RFC 5321 3.5.1
+// RFC 5321 3.5.1. `utf8`: the client takes it; an address that needs it is not named otherwise
+// (RFC 6531 3.7.4.2).
+Reply verified(std::string_view address, bool utf8);
 Reply cannot_verify_now();
 Reply help(const Extensions& offered);
 Reply start_tls();
@@ -52,7 +55,7 @@ Reply data_for_binary();
 Reply hold_too_long(int64_t longest); // seconds
 Reply recipient_after_chunk();
 Reply no_valid_recipients(bool lmtp); // RFC 2033 4.2
-Reply tls_first(); // RFC 3207 4
+Reply tls_first();                    // RFC 3207 4
 Reply tls_already();
 Reply tls_after_client(); // XCLIENT has named one
 Reply not_in_transaction(std::string_view verb);

@@ -240,7 +240,7 @@ class Session {
     // session_queries.cc
     Task<void> verify(const VrfyCommand& vrfy);
     std::optional<std::string> verifiable_address(std::string_view argument) const;
-    void answer_verification(const std::string& address, const ipc::RouteAnswer& answer);
+    void answer_verification(const std::string& address, bool utf8, const ipc::RouteAnswer& answer);
     void expand();
     Task<void> start_queue(const EtrnCommand& etrn);
     std::optional<Reply> why_no_etrn(const EtrnCommand& etrn) const;

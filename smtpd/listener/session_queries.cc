@@ -37,33 +37,35 @@ Task<void> Session::verify(const VrfyCommand& vrfy) {
     query.recipient = *asked;
     const ipc::RouteAnswer answer =
         co_await services_.routing.route(std::move(query), patience::routing);
-    answer_verification(*asked, answer);
+    answer_verification(*asked, vrfy.smtp_utf8, answer);
 }
 
 // RFC 5321 3.5.1: a user name, which is one of this host, or local-part@domain. Nothing: it is
-// neither.
+// neither. UTF-8 in it has been asked about before (parse_command).
 std::optional<std::string> Session::verifiable_address(std::string_view argument) const {
     std::optional<Mailbox> mailbox;
     if (argument.starts_with('<'))
-        mailbox = parse_forward_path(argument);
+        mailbox = parse_forward_path(argument, nullptr, Internationalized::accepted);
     else
-        mailbox = parse_mailbox(argument);
+        mailbox = parse_mailbox(argument, nullptr, Internationalized::accepted);
     std::string local_part(argument);
     if (mailbox && mailbox->domain().empty()) // <postmaster>
         local_part = mailbox->local_part();
     if (!mailbox || mailbox->domain().empty())
-        mailbox = parse_mailbox(local_part + '@' + hostname());
+        mailbox =
+            parse_mailbox(local_part + '@' + hostname(), nullptr, Internationalized::accepted);
     if (!mailbox)
         return std::nullopt;
     return mailbox->to_string();
 }
 
 // RFC 5321 3.5.3: 250 only for what was verified. What goes on to another host is for that to know.
-void Session::answer_verification(const std::string& address, const ipc::RouteAnswer& answer) {
+void Session::answer_verification(const std::string& address, bool utf8,
+                                  const ipc::RouteAnswer& answer) {
     if (answer.verdict == ipc::RouteVerdict::temporary)
         return say(replies::cannot_verify_now());
     if (answer.verdict == ipc::RouteVerdict::accepted)
-        return say(answer.route.kind == ActionKind::maildir ? replies::verified(address)
+        return say(answer.route.kind == ActionKind::maildir ? replies::verified(address, utf8)
                                                             : replies::cannot_verify());
     const Reply reply = replies::recipient_refused(answer.verdict);
     services_.counters.count_refusal(answer.verdict);

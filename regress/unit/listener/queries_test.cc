@@ -50,6 +50,42 @@ TEST_F(Verification, SaysWhatLookupSays) {
     EXPECT_EQ(counters.refused_mailbox, 1u);
 }
 
+// RFC 6531 3.7.4.2.
+TEST_F(Verification, InUtf8) {
+    lookup.mailboxes = {"b\xc3\xb6@dest.example", "bob@mx.test.example"};
+    lookup.verdicts["n\xc3\xb6@dest.example"] = ipc::RouteVerdict::no_mailbox;
+    play(R"(
+        S: 220 *
+        C: EHLO client.example
+        offers VRFY SMTPUTF8
+        C= VRFY b\xc3\xb6@Dest.example SMTPUTF8\r\n
+    )"
+         "S: 250 2.1.5 <b\xc3\xb6@dest.example>\n"
+         R"(
+        C: VRFY bob SMTPUTF8
+        S: 250 2.1.5 <bob@mx.test.example>
+        C= VRFY b\xc3\xb6@dest.example\r\n
+        S: 252 2.6.8 *
+        C= VRFY n\xc3\xb6@dest.example\r\n
+        S: 550 5.1.1 *
+        C= EXPN n\xc3\xb6@dest.example SMTPUTF8\r\n
+        S: 550 5.1.1 *
+        C= VRFY b\xc3@dest.example SMTPUTF8\r\n
+        S: 501 5.5.2 *
+    )");
+    settings->addresses[0].extensions.smtp_utf8 = false;
+    connect();
+    play(R"(
+        S: 220 *
+        C: EHLO client.example
+        offers VRFY !SMTPUTF8
+        C= VRFY b\xc3\xb6@dest.example SMTPUTF8\r\n
+        S: 553 5.6.7 *
+        C: VRFY bob SMTPUTF8
+        S: 553 5.1.3 *
+    )");
+}
+
 TEST_F(Verification, IsOffByDefault) {
     settings->addresses[0].vrfy = false;
     play(R"(

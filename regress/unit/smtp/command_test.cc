@@ -34,6 +34,36 @@ TEST(Command, VerbsInAnyCase) {
     EXPECT_EQ(expect<ExpnCommand>("expn a list ").argument, "a list");
 }
 
+// RFC 6531 3.7.4.2: UTF-8 where SMTPUTF8 is offered; the word is about the reply.
+TEST(Command, InternationalizedQueries) {
+    Extensions offered;
+    offered.smtp_utf8 = true;
+    struct Row {
+        const char* line;
+        const char* argument;
+        bool smtp_utf8;
+    } rows[] = {
+        {"VRFY bob SMTPUTF8", "bob", true},
+        {"VRFY bob  smtputf8 ", "bob", true},
+        {"VRFY b\xc3\xb6@c.example SMTPUTF8", "b\xc3\xb6@c.example", true},
+        {"VRFY b\xc3\xb6@c.example", "b\xc3\xb6@c.example", false},
+        {"VRFY SMTPUTF8", "SMTPUTF8", false},
+        {"VRFY bobSMTPUTF8", "bobSMTPUTF8", false},
+        {"VRFY SMTPUTF8 bob", "SMTPUTF8 bob", false},
+    };
+    for (const Row& row : rows) {
+        const auto vrfy = expect<VrfyCommand>(row.line, offered);
+        EXPECT_EQ(vrfy.argument, row.argument) << row.line;
+        EXPECT_EQ(vrfy.smtp_utf8, row.smtp_utf8) << row.line;
+    }
+    EXPECT_TRUE(expect<ExpnCommand>("EXPN list SMTPUTF8", offered).smtp_utf8);
+    EXPECT_EQ(expect<CommandError>("VRFY b\xc3 SMTPUTF8", offered).reply.code, 501);
+    EXPECT_EQ(expect<CommandError>("VRFY b\x01 SMTPUTF8", offered).reply.code, 501);
+    EXPECT_EQ(expect<VrfyCommand>("VRFY bob SMTPUTF8").argument, "bob SMTPUTF8");
+    offered.any = false; // after HELO
+    EXPECT_EQ(expect<CommandError>("VRFY b\xc3\xb6 SMTPUTF8", offered).reply.code, 553);
+}
+
 TEST(Command, Hello) {
     EXPECT_EQ(expect<HeloCommand>("HELO mail.example").identity, "mail.example");
     EXPECT_EQ(expect<EhloCommand>("ehlo  Mail.Example \t").identity, "Mail.Example");
@@ -303,7 +333,8 @@ const Bad bad_commands[] = {
     {"VRFY a\x01", 501, "5.5.2"},
     {"EXPN b\xc3\xbc"
      "cher",
-     501, "5.5.2"},
+     553, "5.6.7"},
+    {"VRFY \xc3\xbc@b.example SMTPUTF8", 553, "5.6.7"},
     {"HELP \x7f", 501, "5.5.2"},
     {"MAIL", 501, "5.5.2"},
     {"MAIL <a@b>", 501, "5.5.2"},

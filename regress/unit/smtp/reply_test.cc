@@ -21,6 +21,10 @@ TEST(ReplyWriter, Examples) {
     EXPECT_EQ(to_wire(Reply(550, status::not_authorized, "a\nb")),
               "550-5.7.1 a\r\n550 5.7.1 b\r\n");
     EXPECT_EQ(to_wire(Reply(550, status::not_authorized, "")), "550 5.7.1\r\n");
+    Reply utf8(250, status::recipient_valid, "<b\xc3\xb6@c.example>\xff\xc2\x85");
+    EXPECT_EQ(to_wire(utf8), "250 2.1.5 <b??@c.example>???\r\n");
+    utf8.utf8 = true;
+    EXPECT_EQ(to_wire(utf8), "250 2.1.5 <b\xc3\xb6@c.example>???\r\n");
     EXPECT_EQ(to_wire(Reply(250, "")), "250 \r\n") << "4.2: the space is sent without text too";
     EXPECT_EQ(to_wire(Reply(250, "a\n")), "250-a\r\n250 \r\n");
     EXPECT_EQ(to_wire(Reply(250, "a\n\nb")), "250-a\r\n250-\r\n250 b\r\n");
