@@ -169,10 +169,21 @@ struct ExtensionOptions {
     static constexpr auto fields(auto& m) { return std::tie(m.dsn, m.smtp_utf8, m.binary_mime); }
 };
 
+// `listen on "/path"`: a socket of this host's programs.
+struct UnixSocket {
+    std::string path; // empty: it is another listener
+    uint32_t mode = 0660;
+    std::string group; // empty: that of whoever runs the supervisor
+
+    bool operator==(const UnixSocket&) const = default;
+    static constexpr auto fields(auto& m) { return std::tie(m.path, m.mode, m.group); }
+};
+
 // `listen on … port …`. A name or an interface is resolved to addresses by the supervisor.
 struct Listen {
-    std::string on; // address, host name, or interface name
-    uint16_t port = 25;
+    std::string on; // address, host name, interface name, or path
+    UnixSocket unix_socket;
+    uint16_t port = 25;   // 0 with a path
     std::string hostname; // in the greeting; empty: the server's
     std::string tag;
     TlsOptions tls;

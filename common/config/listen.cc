@@ -1,5 +1,6 @@
-// `listen on ADDRESS [port N] [hostname NAME] [tag NAME] [tls …] [auth …] [proxy …] [no-dsn]
-// [binarymime] [lmtp] [vrfy] [etrn DOMAINS] [normalise-from NETWORKS] [xclient-from NETWORKS]`
+// `listen on ADDRESS|"/PATH" [port N | mode M group G] [hostname NAME] [tag NAME] [tls …] [auth …]
+// [proxy …] [no-dsn] [binarymime] [lmtp] [vrfy] [etrn DOMAINS] [normalise-from NETWORKS]
+// [xclient-from NETWORKS]`
 #include "common/config/grammar.h"
 
 #include <algorithm>
@@ -32,13 +33,41 @@ std::optional<std::string> parse_listen_on(std::string_view text) {
         return address->to_string();
     if (text.find_first_not_of("0123456789.") == std::string_view::npos)
         return std::nullopt;
+    if (is_socket_path(text))
+        return std::string(text);
     auto name = parse_host_name(text);
     if (!name && is_interface_name(text))
         name = text;
     return name;
 }
 
+// 0 to 777, in octal.
+std::optional<uint32_t> parse_mode(std::string_view text) {
+    uint32_t mode = 0;
+    for (char c : text) {
+        if (c < '0' || c > '7' || mode > 0777)
+            return std::nullopt;
+        mode = mode * 8 + static_cast<uint32_t>(c - '0');
+    }
+    return text.empty() || mode > 0777 ? std::nullopt : std::optional(mode);
+}
+
+// What a socket in the file system has.
+bool parse_socket_option(Grammar& g, Options& options, UnixSocket& socket) {
+    if (socket.path.empty())
+        return false;
+    if (options.accept("mode"))
+        socket.mode = read_value(g.in, "the mode of a file, such as 0660", parse_mode);
+    else if (options.accept("group"))
+        socket.group = read_name(g.in, "the name of a group", is_user_name);
+    else
+        return false;
+    return true;
+}
+
 uint16_t default_port(const Listen& listen) {
+    if (!listen.unix_socket.path.empty())
+        return 0;
     if (listen.lmtp)
         return lmtp_port;
     return listen.tls.mode == TlsMode::implicit ? smtps_port : smtp_port;
@@ -68,12 +97,16 @@ void parse_listen(Grammar& g) {
     Listen listen;
     listen.line = line;
     const Position place = g.in.current().position;
-    listen.on = read_value(g.in, "an address, a host name or an interface", parse_listen_on);
+    listen.on = read_value(g.in, "an address, a host name, an interface or the path of a socket",
+                           parse_listen_on);
+    const bool is_path = listen.on.starts_with('/');
+    if (is_path)
+        listen.unix_socket.path = listen.on;
     std::optional<Position> proxy_from;
     Options options(g.in);
     std::optional<uint16_t> port;
     while (g.in.more()) {
-        if (options.accept("port")) {
+        if (!is_path && options.accept("port")) {
             port = read_port(g.in);
         } else if (options.accept("hostname")) {
             listen.hostname = read_value(g.in, "a host name", parse_host_name);
@@ -95,7 +128,8 @@ void parse_listen(Grammar& g) {
         } else if (options.accept("proxy-from")) {
             proxy_from = g.in.position();
             listen.proxy_from = read_table(g, TableUse::networks, "proxy-from");
-        } else if (!parse_service_option(g, options, listen) &&
+        } else if (!parse_socket_option(g, options, listen.unix_socket) &&
+                   !parse_service_option(g, options, listen) &&
                    !parse_tls_option(g, options, listen.tls) &&
                    !parse_auth_option(g, options, listen.auth)) {
             g.in.refuse({"filter", "hostnames", "inet4", "inet6", "mask-src"});
@@ -117,9 +151,9 @@ void parse_listen(Grammar& g) {
                                 "\"tls\" behind a proxy is");
     for (const Listen& other : g.configuration.listens)
         if (other.on == listen.on && other.port == listen.port)
-            return g.in.fail(place, quoted(listen.on) + " port " + std::to_string(listen.port) +
-                                        " is listened on already (line " +
-                                        std::to_string(other.line) + ")");
+            return g.in.fail(
+                place, quoted(listen.on) + (is_path ? "" : " port " + std::to_string(listen.port)) +
+                           " is listened on already (line " + std::to_string(other.line) + ")");
     g.configuration.listens.push_back(std::move(listen));
     g.listen_positions.push_back(place);
 }

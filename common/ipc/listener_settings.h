@@ -13,9 +13,11 @@
 
 namespace postern::ipc {
 
-// One bound address. Its listening socket is the descriptor at the same place in Configure::files.
+// One bound address, or path. Its listening socket is the descriptor at the same place in
+// Configure::files.
 struct ListenAddress {
-    Endpoint endpoint;
+    Endpoint endpoint; // of no address with a path
+    UnixSocket unix_socket;
     std::string hostname; // in the greeting and in Received:
     std::string tag;
     TlsOptions tls;
@@ -29,10 +31,15 @@ struct ListenAddress {
     std::vector<Network> xclient_from{};     // trusted to say XCLIENT
     std::vector<Network> normalise_from{};   // their bare CR and LF become CRLF
     std::vector<std::string> etrn{};         // patterns of the domains that ETRN is for
+
+    bool is_local_socket() const { return !unix_socket.path.empty(); }
+    std::string where() const { // for the log
+        return is_local_socket() ? unix_socket.path : endpoint.to_string();
+    }
     static constexpr auto fields(auto& m) {
-        return std::tie(m.endpoint, m.hostname, m.tag, m.tls, m.auth, m.extensions, m.proxy,
-                        m.proxies, m.mechanisms, m.lmtp, m.vrfy, m.xclient_from, m.normalise_from,
-                        m.etrn);
+        return std::tie(m.endpoint, m.unix_socket, m.hostname, m.tag, m.tls, m.auth, m.extensions,
+                        m.proxy, m.proxies, m.mechanisms, m.lmtp, m.vrfy, m.xclient_from,
+                        m.normalise_from, m.etrn);
     }
 };
 

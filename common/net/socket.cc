@@ -171,7 +171,9 @@ void Acceptor::accept_ready() {
                 return;
             continue; // this connection broke before we took it
         }
-        if (auto peer = Endpoint::from_sockaddr(reinterpret_cast<sockaddr&>(address)))
+        if (address.ss_family == AF_UNIX)
+            handler_(std::move(socket), {*IpAddress::parse("127.0.0.1"), 0});
+        else if (auto peer = Endpoint::from_sockaddr(reinterpret_cast<sockaddr&>(address)))
             handler_(std::move(socket), *peer);
     }
 }

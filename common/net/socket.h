@@ -71,6 +71,7 @@ Result<FileDescriptor> listen_on(const Endpoint& endpoint, int backlog);
 // second before it tries again, instead of spinning.
 class Acceptor {
   public:
+    // The peer on a Unix socket has no address, but is a program of this host: 127.0.0.1, port 0.
     using Handler = std::function<void(FileDescriptor socket, Endpoint peer)>;
     // `exhausted` is called when they have run out.
     Acceptor(EventLoop& loop, FileDescriptor listening, Handler handler,

@@ -74,7 +74,7 @@ void Session::wait_no_more() { waiting_since_ = overdue_at_ = TimePoint::max(); 
 void Session::start() {
     log::debug("connected", {{"session", to_string(MessageId{id()})},
                              {"client", connection_.client.to_string()},
-                             {"address", address().endpoint.to_string()}});
+                             {"address", address().where()}});
     tasks_.spawn(run());
 }
 
@@ -127,7 +127,12 @@ Task<void> Session::run() {
         refused_ = true;
         say(replies::spoke_early(hostname()));
     } else {
-        tasks_.spawn(learn_reverse_name(connection_.client));
+        if (address().is_local_socket() && connection_.client.is_loopback()) {
+            reverse_name_ = "localhost"; // whatever the DNS makes of that
+            name_known_->complete(true);
+        } else {
+            tasks_.spawn(learn_reverse_name(connection_.client));
+        }
         say(replies::greeting(hostname(), address().lmtp));
     }
     co_await converse();

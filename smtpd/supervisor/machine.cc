@@ -1,7 +1,6 @@
 #include "smtpd/supervisor/machine.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <ifaddrs.h>
@@ -9,7 +8,6 @@
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "common/base/log.h"
 #include "common/ipc/packet_channel.h"
@@ -21,6 +19,7 @@ namespace postern {
 namespace {
 
 constexpr int listen_backlog = 1024;
+constexpr int control_backlog = 64;
 // A listener is given all sockets in one message, beside its settings.
 constexpr size_t most_listen_addresses = ipc::descriptors_per_packet - 1;
 constexpr const char* empty_path = "/run/postern/empty";
@@ -60,7 +59,8 @@ std::string with_domain(const std::string& name) {
     return canonical.find('.') != std::string::npos ? canonical : name;
 }
 
-// mkdir -p: parents are made as mkdir(2) makes them, for everybody to pass through.
+} // namespace
+
 Result<void> make_directories(const std::string& path, mode_t mode) {
     for (size_t slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1))
@@ -70,14 +70,6 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
         return system_error("create " + path);
     return {};
 }
-
-bool somebody_listens(const sockaddr_un& address) {
-    FileDescriptor probe(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    return probe &&
-           connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-}
-
-} // namespace
 
 std::string machine_hostname() {
     std::ifstream mailname("/etc/mailname");
@@ -114,7 +106,9 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
                                                      const std::string& hostname) {
     std::vector<ipc::ListenAddress> all;
     for (const Listen& listen : configuration.listens) {
-        Result<std::vector<IpAddress>> addresses = listen_addresses(listen.on);
+        const bool is_path = !listen.unix_socket.path.empty();
+        Result<std::vector<IpAddress>> addresses =
+            is_path ? std::vector<IpAddress>(1) : listen_addresses(listen.on);
         if (!addresses)
             return addresses.error();
         for (const IpAddress& address : *addresses) {
@@ -122,10 +116,11 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
             bool twice = std::any_of(all.begin(), all.end(), [&](const ipc::ListenAddress& other) {
                 return other.endpoint == endpoint;
             });
-            if (twice)
+            if (twice && !is_path)
                 return Error{"listen on " + endpoint.to_string() + " is configured twice"};
             ipc::ListenAddress entry;
             entry.endpoint = endpoint;
+            entry.unix_socket = listen.unix_socket;
             entry.hostname = listen.hostname.empty() ? hostname : listen.hostname;
             entry.tag = listen.tag;
             entry.tls = listen.tls;
@@ -149,58 +144,43 @@ Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& config
     return all;
 }
 
-Result<std::vector<BoundSocket>> bind_listeners(const std::vector<Endpoint>& endpoints,
+bool BoundSocket::is_at(const ipc::ListenAddress& place) const {
+    return place.endpoint == endpoint && place.unix_socket.path == unix_socket.path;
+}
+
+Result<std::vector<BoundSocket>> bind_listeners(const std::vector<ipc::ListenAddress>& places,
                                                 std::vector<BoundSocket>& open) {
     std::vector<BoundSocket> bound;
-    for (const Endpoint& endpoint : endpoints) {
-        bool have = std::any_of(open.begin(), open.end(),
-                                [&](const BoundSocket& b) { return b.endpoint == endpoint; });
-        FileDescriptor socket;
-        if (!have) {
-            Result<FileDescriptor> fresh = listen_on(endpoint, listen_backlog);
-            if (!fresh)
-                return fresh.error();
-            socket = std::move(*fresh);
-        }
-        bound.push_back({endpoint, std::move(socket)});
+    for (const ipc::ListenAddress& place : places) {
+        BoundSocket& entry = bound.emplace_back();
+        entry.endpoint = place.endpoint;
+        entry.unix_socket = place.unix_socket;
+        const auto have = std::find_if(open.begin(), open.end(),
+                                       [&](const BoundSocket& b) { return b.is_at(place); });
+        if (have != open.end() && have->unix_socket != place.unix_socket)
+            return Error{"listen on " + place.where() +
+                         ": the mode and the group of a socket change with a restart only"};
+        if (have != open.end())
+            continue;
+        Result<FileDescriptor> fresh = place.is_local_socket()
+                                           ? listen_on(place.unix_socket, listen_backlog)
+                                           : listen_on(place.endpoint, listen_backlog);
+        if (!fresh)
+            return fresh.error();
+        entry.socket = std::move(*fresh);
+        if (place.is_local_socket())
+            entry.name = BoundPath(place.unix_socket.path);
     }
     // Nothing can fail any more: take over what is open already.
-    for (BoundSocket& socket : bound)
+    for (size_t i = 0; i < bound.size(); ++i)
         for (BoundSocket& old : open)
-            if (!socket.socket && old.endpoint == socket.endpoint)
-                socket.socket = std::move(old.socket);
+            if (!bound[i].socket && old.is_at(places[i]))
+                bound[i] = std::move(old);
     return bound;
 }
 
 Result<FileDescriptor> bind_control_socket(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return system_error(path, ENAMETOOLONG);
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    if (size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
-        if (Result<void> made = make_directories(path.substr(0, slash), 0755); !made)
-            return made.error();
-    struct stat status;
-    if (lstat(path.c_str(), &status) == 0) {
-        if (!S_ISSOCK(status.st_mode))
-            return Error{path + " exists and is not a socket"};
-        if (somebody_listens(address))
-            return Error{path + ": another smtpd answers there"};
-        unlink(path.c_str());
-    }
-    FileDescriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!socket)
-        return system_error("socket");
-    mode_t before = umask(0177);
-    int bound = bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-    Error error = system_error("bind " + path);
-    umask(before);
-    if (bound < 0)
-        return error;
-    if (listen(socket.get(), 64) < 0)
-        return system_error("listen on " + path);
-    return socket;
+    return listen_on_path(path, SOCK_SEQPACKET, 0600, control_backlog);
 }
 
 Result<ipc::Identity> identity_of(ipc::Role role, const Configuration& configuration, bool root) {

@@ -11,6 +11,7 @@
 #include "common/config/configuration.h"
 #include "common/ipc/listener_settings.h"
 #include "common/ipc/supervision.h"
+#include "smtpd/supervisor/unix_socket.h"
 
 namespace postern {
 
@@ -24,11 +25,14 @@ Result<std::vector<IpAddress>> listen_addresses(const std::string& on);
 // Listening sockets that are open, by what they listen on, so that a reload keeps those it can.
 struct BoundSocket {
     Endpoint endpoint;
+    UnixSocket unix_socket;
     FileDescriptor socket;
+    BoundPath name; // with a path
+    bool is_at(const ipc::ListenAddress& place) const;
 };
 // Opens what the configuration lists, taking over what `open` has already. On failure nothing of
 // `open` has been taken.
-Result<std::vector<BoundSocket>> bind_listeners(const std::vector<Endpoint>& endpoints,
+Result<std::vector<BoundSocket>> bind_listeners(const std::vector<ipc::ListenAddress>& places,
                                                 std::vector<BoundSocket>& open);
 Result<std::vector<ipc::ListenAddress>> addresses_of(const Configuration& configuration,
                                                      const std::string& hostname);
@@ -41,6 +45,8 @@ Result<FileDescriptor> bind_control_socket(const std::string& path);
 // replaced by nobody, with a warning; a configured one is an error.
 Result<ipc::Identity> identity_of(ipc::Role role, const Configuration& configuration, bool root);
 
+// mkdir -p: parents are made as mkdir(2) makes them, for everybody to pass through.
+Result<void> make_directories(const std::string& path, mode_t mode);
 // Makes the directory, 0700 and owned by `owner` where that can be, and opens it.
 Result<FileDescriptor> open_spool(const std::string& path, const ipc::Identity& owner);
 // An empty directory of root's to chroot into.

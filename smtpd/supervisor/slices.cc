@@ -89,7 +89,8 @@ ipc::RelaySettings relay(const Surroundings& found) {
     settings.own_names = own_names(found);
     settings.machine_addresses = found.local_addresses;
     for (const ipc::ListenAddress& address : found.listen)
-        settings.own_endpoints.push_back(address.endpoint);
+        if (!address.is_local_socket())
+            settings.own_endpoints.push_back(address.endpoint);
     return settings;
 }
 

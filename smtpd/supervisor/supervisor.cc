@@ -144,10 +144,7 @@ Result<void> Supervisor::prepare() {
     surroundings_ = std::move(*found);
     if (Result<void> chosen = choose_identities(configuration_); !chosen)
         return chosen;
-    std::vector<Endpoint> endpoints;
-    for (const ipc::ListenAddress& address : surroundings_.listen)
-        endpoints.push_back(address.endpoint);
-    Result<std::vector<BoundSocket>> bound = bind_listeners(endpoints, sockets_);
+    Result<std::vector<BoundSocket>> bound = bind_listeners(surroundings_.listen, sockets_);
     if (!bound)
         return bound.error();
     sockets_ = std::move(*bound);
@@ -172,8 +169,7 @@ int Supervisor::run() {
     SignalWatch hangup(loop_, SIGHUP, [this] { reload(); });
     start_missing();
     for (const ipc::ListenAddress& address : surroundings_.listen)
-        log::info("listening",
-                  {{"address", address.endpoint.to_string()}, {"hostname", address.hostname}});
+        log::info("listening", {{"address", address.where()}, {"hostname", address.hostname}});
     loop_.run();
     unlink(configuration_.socket.c_str());
     log::info("stopped");
@@ -424,10 +420,7 @@ void Supervisor::reload() {
         return refuse(found.error().message);
     if (Result<void> chosen = choose_identities(fresh); !chosen)
         return refuse(chosen.error().message);
-    std::vector<Endpoint> endpoints;
-    for (const ipc::ListenAddress& address : found->listen)
-        endpoints.push_back(address.endpoint);
-    Result<std::vector<BoundSocket>> bound = bind_listeners(endpoints, sockets_);
+    Result<std::vector<BoundSocket>> bound = bind_listeners(found->listen, sockets_);
     if (!bound)
         return refuse(bound.error().message);
     sockets_ = std::move(*bound);

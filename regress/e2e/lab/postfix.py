@@ -37,6 +37,7 @@ flush unix 0 flush
 proxymap unix - proxymap
 smtp unix - smtp
 relay unix - smtp
+lmtp unix - lmtp
 error unix - error
 retry unix - error
 anvil unix 1 anvil

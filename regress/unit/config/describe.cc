@@ -184,6 +184,10 @@ std::string describe(const Configuration& configuration) {
     describe_pkis(out, configuration);
     for (const Listen& listen : configuration.listens) {
         out << listen.line << ": listen " << listen.on << " " << listen.port;
+        if (!listen.unix_socket.path.empty())
+            out << " mode " << std::oct << listen.unix_socket.mode << std::dec;
+        if (!listen.unix_socket.group.empty())
+            out << " group " << listen.unix_socket.group;
         if (!listen.hostname.empty())
             out << " hostname " << listen.hostname;
         if (!listen.tag.empty())

@@ -198,7 +198,7 @@ TEST(Valid, Auth) {
             {start + "listen on lo tls auth-optional pam:mail",
              meaning("25 tls pki * auth-optional <pam:mail>")},
             {start + "listen on lo no-smtputf8 no-dsn binarymime", meaning("25 no-dsn no-smtputf8 "
-                                                                            "binarymime")},
+                                                                           "binarymime")},
         },
         files);
     // A file without a line in it is a mapping without users.
@@ -224,6 +224,9 @@ TEST(Valid, Listen) {
         {"listen on lo lmtp", "1: listen lo 24 lmtp\n"},
         {"listen on lo lmtp port 2003", "1: listen lo 2003 lmtp\n"},
         {"listen on lo port lmtp lmtp", "1: listen lo 24 lmtp\n"},
+        {"listen on \"/run/lmtp\" lmtp", "1: listen /run/lmtp 0 mode 660 lmtp\n"},
+        {"listen on \"/run/mail\" group mail tag in mode 0007 hostname mx.example.org",
+         "1: listen /run/mail 0 mode 7 group mail hostname mx.example.org tag in\n"},
         {"table d { Branch.example, \"*.branch.example\" }\n"
          "table n { 192.0.2.0/24, ::1 }\n"
          "listen on lo etrn <d> normalise-from <n> xclient-from <n>",

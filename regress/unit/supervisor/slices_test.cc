@@ -20,8 +20,9 @@ Surroundings example() {
     found.local_addresses = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("192.0.2.1"),
                              *IpAddress::parse("2001:db8::1")};
     found.listen = {
-        {{*IpAddress::parse("0.0.0.0"), 25}, "mx.example", "", {}, {}, {}},
-        {{*IpAddress::parse("127.0.0.1"), 2525}, "inside.example", "inside", {}, {}, {}}};
+        {{*IpAddress::parse("0.0.0.0"), 25}, {}, "mx.example", "", {}, {}, {}},
+        {{*IpAddress::parse("127.0.0.1"), 2525}, {}, "inside.example", "inside", {}, {}, {}},
+        {{}, {"/run/postern/lmtp", 0660, ""}, "inside.example", "", {}, {}, {}}};
     found.credentials.pkis.push_back({"mx.example", "the certificates", {}});
     found.credentials.authorities.push_back({"staff", "the authority"});
     return found;
