@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/config/parse.h"
 #include "smtpd/supervisor/pki_files.h"
+#include "smtpd/supervisor/postmaster.h"
 #include "smtpd/supervisor/supervisor.h"
 
 namespace {
@@ -99,6 +100,11 @@ int check_files(const Configuration& configuration) {
     }
     for (const std::string& warning : credentials->warnings)
         std::fprintf(stderr, "%s (warning)\n", warning.c_str());
+    const std::string postmaster =
+        postmaster_warning(configuration, configuration.hostname.empty() ? machine_hostname()
+                                                                         : configuration.hostname);
+    if (!postmaster.empty())
+        std::fprintf(stderr, "%s (warning)\n", postmaster.c_str());
     std::fprintf(stderr, "configuration OK\n");
     return 0;
 }

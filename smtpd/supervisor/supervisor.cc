@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/config/parse.h"
 #include "common/process/process.h"
+#include "smtpd/supervisor/postmaster.h"
 #include "smtpd/supervisor/wiring.h"
 
 namespace postern {
@@ -103,6 +104,9 @@ Result<Surroundings> Supervisor::survey(const Configuration& configuration) cons
         return credentials.error();
     found.credentials = std::move(*credentials);
     for (const std::string& warning : found.credentials.warnings)
+        log::warning(warning);
+    if (const std::string warning = postmaster_warning(configuration, found.hostname);
+        !warning.empty())
         log::warning(warning);
     return found;
 }
