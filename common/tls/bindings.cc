@@ -19,13 +19,23 @@ std::string tls_exporter(SSL* ssl) {
     return value;
 }
 
+// Empty: nobody kept it there.
+std::string end_point_of_ticket(SSL_SESSION* session) {
+    void* value = nullptr;
+    size_t size = 0;
+    if (!session || SSL_SESSION_get0_ticket_appdata(session, &value, &size) != 1 || !value)
+        return {};
+    return std::string(static_cast<const char*>(value), std::min<size_t>(size, EVP_MAX_MD_SIZE));
+}
+
 // RFC 5929 4.1: the hash of the server's certificate, by the hash function of its signature, but at
-// least SHA-256. Not for a resumed session: it does not say which of several certificates it began
-// with.
+// least SHA-256. With which certificate a resumed session began its ticket has to say.
 std::string tls_server_end_point(SSL* ssl) {
+    if (SSL_session_reused(ssl) == 1)
+        return end_point_of_ticket(SSL_get0_session(ssl));
     const X509* certificate = SSL_get_certificate(ssl);
     int hash = NID_undef;
-    if (!certificate || SSL_session_reused(ssl) == 1 ||
+    if (!certificate ||
         OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &hash, nullptr) != 1)
         return {};
     if (hash == NID_md5 || hash == NID_sha1)
@@ -37,6 +47,11 @@ std::string tls_server_end_point(SSL* ssl) {
     if (!digest || X509_digest(certificate, digest, value, &size) != 1)
         return {};
     return std::string(reinterpret_cast<const char*>(value), size);
+}
+
+int on_new_ticket(SSL* ssl, void*) {
+    const std::string value = tls_server_end_point(ssl); // in a resumed session that of its ticket
+    return SSL_SESSION_set1_ticket_appdata(SSL_get0_session(ssl), value.data(), value.size());
 }
 
 // RFC 5929 3.1: the first Finished of the handshake. That is the client's, or, in a resumed
@@ -52,6 +67,10 @@ std::string tls_unique(SSL* ssl) {
 }
 
 } // namespace
+
+void keep_end_point_in_tickets(SSL_CTX* context) {
+    SSL_CTX_set_session_ticket_cb(context, on_new_ticket, nullptr, nullptr);
+}
 
 ChannelBindings bindings_of(SSL* ssl) {
     ChannelBindings bindings;

@@ -6,6 +6,8 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include "common/tls/bindings.h"
+
 namespace postern::listener {
 
 namespace {
@@ -96,6 +98,7 @@ void SessionTickets::attach(SSL_CTX* context, std::string_view terms) const {
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_ex_data(context, tickets_index(), const_cast<SessionTickets*>(this));
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+    keep_end_point_in_tickets(context);
 }
 
 } // namespace postern::listener

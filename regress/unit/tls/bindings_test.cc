@@ -104,17 +104,43 @@ TEST_F(BindingsTest, NoneWithoutTheExtendedMasterSecret) {
 
 TEST_F(BindingsTest, OfResumedSessions) {
     use(make_certificate());
+    for (bool kept : {false, true}) {
+        SCOPED_TRACE(kept);
+        if (kept)
+            keep_end_point_in_tickets(server_.get());
+        for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+            const Ends before = connect(version);
+            const Ends ends = connect(version, SSL_get0_session(before.client.get()));
+            ASSERT_EQ(SSL_session_reused(ends.server.get()), 1);
+            const ChannelBindings bindings = bindings_of(ends.server.get());
+            EXPECT_EQ(bindings.tls_exporter, exported(ends.client.get()));
+            EXPECT_NE(bindings.tls_exporter, exported(before.client.get()));
+            EXPECT_EQ(bindings.tls_server_end_point,
+                      kept ? hash(ends.client.get(), EVP_sha256()) : "");
+            EXPECT_EQ(bindings.tls_unique,
+                      version == TLS1_3_VERSION
+                          ? ""
+                          : finished(ends.client.get(), SSL_get_peer_finished));
+        }
+    }
+}
+
+// With the certificate that the client knows, whatever the server has by now, and however often it
+// comes back with a new ticket.
+TEST_F(BindingsTest, OfASessionThatIsResumedUnderAnotherCertificate) {
+    keep_end_point_in_tickets(server_.get());
     for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-        const Ends before = connect(version);
-        const Ends ends = connect(version, SSL_get0_session(before.client.get()));
-        ASSERT_EQ(SSL_session_reused(ends.server.get()), 1);
-        const ChannelBindings bindings = bindings_of(ends.server.get());
-        EXPECT_EQ(bindings.tls_exporter, exported(ends.client.get()));
-        EXPECT_NE(bindings.tls_exporter, exported(before.client.get()));
-        EXPECT_EQ(bindings.tls_server_end_point, "");
-        EXPECT_EQ(bindings.tls_unique, version == TLS1_3_VERSION
-                                           ? ""
-                                           : finished(ends.client.get(), SSL_get_peer_finished));
+        use(make_certificate());
+        const Ends first = connect(version);
+        const std::string known = hash(first.client.get(), EVP_sha256());
+        use(make_certificate());
+        const Ends second = connect(version, SSL_get0_session(first.client.get()));
+        const Ends third = connect(version, SSL_get0_session(second.client.get()));
+        ASSERT_EQ(SSL_session_reused(third.server.get()), 1);
+        EXPECT_EQ(bindings_of(second.server.get()).tls_server_end_point, known);
+        EXPECT_EQ(bindings_of(third.server.get()).tls_server_end_point, known);
+        const Ends other = connect(version);
+        EXPECT_NE(bindings_of(other.server.get()).tls_server_end_point, known);
     }
 }
 
