@@ -65,6 +65,49 @@ TEST_F(Waiting, TheSenderIsToldOfADelayOnce) {
     EXPECT_TRUE(lab.show_queue().empty());
 }
 
+// Counts in each turn of the loop who has been told of a delay by then.
+class EveryTurn final : Timer, Callback {
+  public:
+    EveryTurn(QueueLab& lab, Duration from) : lab_(lab) { arm(lab.time, lab.time.now() + from); }
+    size_t told = 0;
+    size_t most_in_a_turn = 0;
+
+  private:
+    void expired() override { call(); }
+    void call() override {
+        size_t now = 0;
+        for (QueuedMessage* message = lab_.queue->table().after(0); message;
+             message = lab_.queue->table().after(message->id))
+            now += message->recipients[0].told != 0;
+        most_in_a_turn = std::max(most_in_a_turn, now - std::min(now, told));
+        told = now;
+        if (--turns_left_ > 0)
+            lab_.time.schedule(*this);
+    }
+
+    QueueLab& lab_;
+    int turns_left_ = 50;
+};
+
+// Many messages whose time comes at once do not hold everything else up.
+TEST_F(Waiting, ManyAreToldInSeveralTurns) {
+    constexpr size_t count = 200, at_once = 64;
+    lab.route = [](const ipc::RouteQuery& query) {
+        return query.recipient == "b@dest.example" ? verdict(query, ipc::RouteVerdict::temporary)
+                                                   : to_exchanger(query);
+    };
+    for (size_t i = 0; i < count; ++i)
+        lab.submit(to_one());
+    lab.advance(4h - 1s);
+    ASSERT_TRUE(reports.empty());
+    EveryTurn watch(lab, 1s);
+    lab.advance(1min);
+    EXPECT_EQ(watch.told, count);
+    EXPECT_LE(watch.most_in_a_turn, at_once);
+    EXPECT_GT(watch.most_in_a_turn, at_once / 2);
+    EXPECT_EQ(reports.size(), count);
+}
+
 TEST_F(Waiting, NotEverybodyIsTold) {
     struct Row {
         Notify notify;

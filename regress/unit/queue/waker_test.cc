@@ -125,6 +125,28 @@ TEST_F(WakerTest, AListenerThatAsksForNothingIsFoundOut) {
     EXPECT_FALSE(lab.queue->intake().handle(0, question));
 }
 
+// What a listener may have open counts all together.
+TEST_F(WakerTest, AQuestionTakesAListenersCredit) {
+    Intake& intake = lab.queue->intake();
+    ipc::Wake question;
+    question.request = 5000;
+    question.domain = "dest.example";
+    EXPECT_TRUE(intake.handle(0, question));
+    EXPECT_FALSE(intake.handle(0, question)) << "it is open already";
+    ipc::ContentFileRequest file;
+    for (file.request = 6000; file.request < 6000 + ipc::submission_credit - 1; ++file.request)
+        ASSERT_TRUE(intake.handle(0, file));
+    EXPECT_FALSE(intake.handle(0, file));
+    question.request = 5001;
+    EXPECT_FALSE(intake.handle(0, question));
+    lab.run(); // the first has its answer
+    EXPECT_EQ(lab.answers.count(5000), 1u);
+    question.request = 5000;
+    question.domain = "other.example";
+    EXPECT_TRUE(intake.handle(0, question)) << "another one, under a number that is free again";
+    EXPECT_FALSE(intake.handle(0, file));
+}
+
 // The queue that answers is another one by then.
 TEST_F(WakerTest, AListenerThatDiesGetsNoAnswer) {
     ipc::Wake question;
