@@ -186,6 +186,22 @@ TEST_F(DovecotTest, LongMessages) {
     EXPECT_EQ(verdict(), SaslVerdict::malformed);
 }
 
+// What Dovecot would close the connection of all over is not sent.
+TEST_F(DovecotTest, WhatItWouldNotTake) {
+    greet();
+    check("alice", "");
+    EXPECT_LE(heard().size(), dovecot::line_limit);
+    check("", std::string(dovecot::message_limit - 2, 'x').c_str());
+    EXPECT_EQ(verdict(), std::nullopt);
+    EXPECT_LE(heard().size(), dovecot::line_limit);
+    check("", std::string(dovecot::message_limit - 1, 'x').c_str());
+    EXPECT_EQ(verdict(), SaslVerdict::temporary);
+    begin(SaslMechanism::xoauth2, "x"); // it has not announced it
+    EXPECT_EQ(verdict(), SaslVerdict::temporary);
+    EXPECT_EQ(heard(), "");
+    EXPECT_FALSE(dovecot_->peer_gone());
+}
+
 TEST_F(DovecotTest, NoAnswerInTime) {
     greet();
     check("alice", "secret");

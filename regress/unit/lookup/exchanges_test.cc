@@ -112,6 +112,25 @@ TEST_F(ExchangesTest, AnAnswerMayComeLater) {
     EXPECT_EQ(exchanges_->open(), 0u);
 }
 
+// A server that answers for what is over is not heard, whatever has its place by then.
+TEST_F(ExchangesTest, AnAnswerForWhatIsOver) {
+    SaslServer::Outcome outcome;
+    outcome.verdict = SaslVerdict::ok;
+    start(7, "wait");
+    const SaslServer::Done cancelled = waiting_;
+    exchanges_->cancel({7});
+    cancelled(outcome);
+    EXPECT_TRUE(answers_.empty());
+    start(7, "wait");
+    cancelled(outcome);
+    EXPECT_TRUE(answers_.empty());
+    EXPECT_EQ(exchanges_->open(), 1u);
+    const SaslServer::Done forgotten = waiting_;
+    exchanges_.reset();
+    forgotten(outcome);
+    EXPECT_TRUE(answers_.empty());
+}
+
 TEST_F(ExchangesTest, AMessageBeforeTheLastOneHasItsAnswer) {
     start(7, "wait");
     respond(7, "ok");
