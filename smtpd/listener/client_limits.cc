@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "common/base/client_network.h"
+
 namespace postern::listener {
 
 namespace {
@@ -18,10 +20,6 @@ uint64_t mix(uint64_t x) {
 }
 
 } // namespace
-
-IpAddress ClientLimits::network_of(const IpAddress& address) {
-    return address.prefix(address.version == 4 ? 24 : 64);
-}
 
 void ClientLimits::configure(const ipc::ClientPolicy& policy, uint32_t max_sessions) {
     policy_ = policy;
@@ -155,7 +153,7 @@ std::variant<std::unique_ptr<ClientLimits::Account>, Excess>
 ClientLimits::admit(const IpAddress& client, TimePoint now) {
     if (is_exempt(client))
         return std::make_unique<Account>(*this, std::array<Counters*, limit_scopes>{});
-    const IpAddress network = network_of(client);
+    const IpAddress network = client_network(client);
     std::array<Counters*, limit_scopes> counters{find(client, false), find(network, true), &all_};
     for (LimitScope scope : scopes)
         if (auto excess = find_excess(counters[static_cast<size_t>(scope)], scope, now))

@@ -40,8 +40,6 @@ struct Excess {
 
 class ClientLimits {
   public:
-    // The networks that are one client (IPv4 /24, IPv6 /64).
-    static IpAddress network_of(const IpAddress& address);
     static constexpr size_t ways = 16; // counters of a set
 
     // `secret` is from the system's randomness.

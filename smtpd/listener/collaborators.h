@@ -38,7 +38,9 @@ class Submission {
     using Answer = std::variant<ipc::Durable, ipc::Refused>;
 
     virtual ~Submission() = default;
-    virtual Task<OpenedFile> open_content_file(Duration limit) = 0;
+    // The clients of one network (common/base/client_network.h) share what there is for it, so that
+    // others find some; `client` may be of no version: then there is no such limit.
+    virtual Task<OpenedFile> open_content_file(IpAddress client, Duration limit) = 0;
     // `file` is null for a message whose content is inside `message`. Nothing: no answer came in
     // time, or the queue has died; the message may have been kept all the same.
     virtual Task<std::optional<Answer>>

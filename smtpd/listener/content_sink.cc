@@ -68,7 +68,7 @@ Task<void> ContentSink::settle() {
 }
 
 Task<void> ContentSink::open_file() {
-    Submission::OpenedFile opened = co_await submission_.open_content_file(file_limit);
+    Submission::OpenedFile opened = co_await submission_.open_content_file(client_, file_limit);
     if (opened.file)
         file_ = std::move(opened.file);
     else if (opened.refused)

@@ -33,6 +33,8 @@ class ContentSink {
     explicit ContentSink(Submission& submission, size_t inline_limit = ipc::inline_content_limit)
         : submission_(submission), inline_limit_(inline_limit) {}
 
+    // Whose content it is, for Submission::open_content_file().
+    void on_behalf_of(const IpAddress& client) { client_ = client; }
     // The trace field in front, which is not the client's: it does not count as one more hop.
     void prepend(std::string_view trace);
     // Fields with their CRLF, to be put behind the trace field if the header section has none of
@@ -64,6 +66,7 @@ class ContentSink {
     void fail(Reply reply);
 
     Submission& submission_;
+    IpAddress client_;
     size_t inline_limit_;
     size_t buffer_limit_ = buffer_limit;
     std::string buffer_;

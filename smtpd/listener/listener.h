@@ -30,6 +30,10 @@ class Listener : SessionOwner {
     // parallel to settings.addresses. On failure everything stays as it was.
     Result<void> configure(ipc::ListenerSettings settings, std::vector<FileDescriptor> sockets);
 
+    // So many content files are open: the sessions hold them.
+    void content_files_changed(uint32_t used, uint32_t limit) {
+        pressure_.files_changed(used, limit);
+    }
     // Stops accepting, until told otherwise; sessions go on.
     void pause(bool paused);
     // Stops accepting for good and lets sessions come to an end. `done` is called when there are

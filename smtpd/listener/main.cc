@@ -50,6 +50,9 @@ int main() {
     listener::ResolverClient resolver(loop);
     listener::KeyholderClient keyholder(loop);
     listener::Listener listener(loop, queue, lookup, resolver, lookup, keyholder);
+    queue.watch_files([&listener](uint32_t used, uint32_t limit) {
+        listener.content_files_changed(used, limit);
+    });
     Counters counters;
     OperatorPort operator_port(
         loop, counters, [&](Counters& current) { listener.counters().publish(current); },

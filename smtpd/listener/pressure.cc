@@ -10,7 +10,8 @@ void Pressure::configure(uint32_t max_sessions, uint64_t max_memory) {
 }
 
 bool Pressure::otherwise_high(TimePoint now) const {
-    return now < scarce_until_ || (max_memory_ != 0 && memory_ >= max_memory_ / 5 * 4);
+    return now < scarce_until_ || (max_memory_ != 0 && memory_ >= max_memory_ / 5 * 4) ||
+           (max_files_ != 0 && files_ >= uint64_t{max_files_} * 4 / 5);
 }
 
 bool Pressure::high(TimePoint now) const {

@@ -1,4 +1,5 @@
-// How much is left of what sessions share: places for them, descriptors, memory. Counts only.
+// How much is left of what sessions share: places for them, descriptors, memory, content files.
+// Counts only.
 //
 // When little is left the process is under pressure: sessions then have less patience with their
 // clients (patience::pressed_command and so on), as in Postfix's STRESS_README, and those that have
@@ -25,9 +26,15 @@ class Pressure {
     void session_ended() { --sessions_; }
     // A session holds `now` bytes, and has held `before`.
     void memory_changed(uint64_t before, uint64_t now) { memory_ += now - before; }
+    // So many of the queue's content files are open, of `limit`.
+    void files_changed(uint32_t used, uint32_t limit) {
+        files_ = used;
+        max_files_ = limit;
+    }
     void descriptors_ran_out(TimePoint now) { scarce_until_ = now + scarcity; }
 
-    // Four fifths of the sessions or of the memory are in use, or descriptors ran out lately.
+    // Four fifths of the sessions, of the memory or of the content files are in use, or descriptors
+    // ran out lately.
     bool high(TimePoint now) const;
     bool memory_full() const { return max_memory_ != 0 && memory_ >= max_memory_; }
     uint64_t memory() const { return memory_; }
@@ -43,6 +50,8 @@ class Pressure {
     uint64_t max_memory_ = 0;
     uint64_t sessions_ = 0;
     uint64_t memory_ = 0;
+    uint32_t files_ = 0;
+    uint32_t max_files_ = 0;
     TimePoint scarce_until_ = TimePoint::min();
 };
 

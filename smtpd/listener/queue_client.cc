@@ -1,5 +1,8 @@
 #include "smtpd/listener/queue_client.h"
 
+#include <algorithm>
+
+#include "common/base/client_network.h"
 #include "common/base/log.h"
 
 namespace postern::listener {
@@ -13,23 +16,30 @@ void QueueClient::wake_next(Credit& credit) {
 
 class QueueClient::Share {
   public:
-    explicit Share(Credit& credit) : credit_(credit) { ++credit_.used; }
+    explicit Share(Credit& credit) : credit_(credit) { change(1); }
     ~Share() {
-        --credit_.used;
+        change(-1);
         wake_next(credit_);
     }
     Share(const Share&) = delete;
 
   private:
+    void change(int by) {
+        credit_.used += static_cast<uint32_t>(by);
+        if (credit_.changed)
+            credit_.changed();
+    }
+
     Credit& credit_;
 };
 
 // The queue has it open until Submit or Abandon.
 class QueueClient::File final : public ContentFile {
   public:
-    File(QueueClient& client, uint32_t request, FileDescriptor file, std::unique_ptr<Share> share)
+    File(QueueClient& client, uint32_t request, FileDescriptor file, NetworkShare of_network,
+         std::unique_ptr<Share> share)
         : client_(client), request_(request), generation_(client.generation_),
-          file_(std::move(file)), share_(std::move(share)) {}
+          file_(std::move(file)), of_network_(std::move(of_network)), share_(std::move(share)) {}
     ~File() override {
         if (submitted_ || !alive())
             return;
@@ -49,6 +59,7 @@ class QueueClient::File final : public ContentFile {
     uint64_t generation_;
     bool submitted_ = false;
     FileDescriptor file_;
+    NetworkShare of_network_;
     std::unique_ptr<Share> share_;
 };
 
@@ -115,10 +126,35 @@ Task<std::unique_ptr<QueueClient::Share>> QueueClient::take_share(Executor& exec
     co_return std::make_unique<Share>(credit);
 }
 
-Task<Submission::OpenedFile> QueueClient::open_content_file(Duration limit) {
+void QueueClient::watch_files(std::function<void(uint32_t used, uint32_t limit)> watcher) {
+    files_.changed = [this, watcher = std::move(watcher)] { watcher(files_.used, files_.limit); };
+}
+
+std::shared_ptr<QueueClient::Credit> QueueClient::credit_of(const IpAddress& network) {
+    std::weak_ptr<Credit>& known = networks_[network];
+    std::shared_ptr<Credit> credit = known.lock();
+    if (!credit) {
+        credit = std::shared_ptr<Credit>(new Credit, [this, network](Credit* forgotten) {
+            networks_.erase(network);
+            delete forgotten;
+        });
+        credit->limit = std::max(files_.limit / 4, 1u);
+        known = credit;
+    }
+    return credit;
+}
+
+Task<Submission::OpenedFile> QueueClient::open_content_file(IpAddress client, Duration limit) {
     OpenedFile opened;
     const TimePoint end = loop_.now() + limit;
-    std::unique_ptr<Share> share = co_await take_share(loop_, files_, limit);
+    NetworkShare of_network;
+    if (client.version != 0) {
+        of_network.credit = credit_of(client_network(client));
+        of_network.share = co_await take_share(loop_, *of_network.credit, limit);
+        if (!of_network.share)
+            co_return opened;
+    }
+    std::unique_ptr<Share> share = co_await take_share(loop_, files_, end - loop_.now());
     if (!share || !channel_)
         co_return opened;
     ipc::ContentFileRequest query;
@@ -127,8 +163,8 @@ Task<Submission::OpenedFile> QueueClient::open_content_file(Duration limit) {
     if (!reply)
         co_return opened;
     if (auto* file = std::get_if<ipc::ContentFile>(&*reply))
-        opened.file =
-            std::make_unique<File>(*this, file->request, std::move(file->file), std::move(share));
+        opened.file = std::make_unique<File>(*this, file->request, std::move(file->file),
+                                             std::move(of_network), std::move(share));
     else if (auto* refused = std::get_if<ipc::Refused>(&*reply))
         opened.refused = std::move(*refused);
     co_return opened;

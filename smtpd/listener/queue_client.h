@@ -5,7 +5,9 @@
 // more is given back to it.
 #pragma once
 
+#include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -20,13 +22,17 @@ namespace postern::listener {
 class QueueClient final : public Submission {
   public:
     // `credit`: questions and content files open at once. Half of it is for files, whose clients
-    // may be slow; who finds none left waits for it within the limit of the call.
+    // may be slow; the clients of one network have a quarter of that at most. Who finds none left
+    // waits for it within the limit of the call.
     explicit QueueClient(EventLoop& loop, uint32_t credit = ipc::submission_credit * 3 / 4);
 
     // Takes a channel in place of the former.
     void connect(FileDescriptor channel);
 
-    Task<OpenedFile> open_content_file(Duration limit) override;
+    // How many content files are open, of how many; called when that changes.
+    void watch_files(std::function<void(uint32_t used, uint32_t limit)> watcher);
+
+    Task<OpenedFile> open_content_file(IpAddress client, Duration limit) override;
     Task<std::optional<Answer>> submit(ipc::Submit message, std::unique_ptr<ContentFile> file,
                                        Duration limit) override;
     Task<std::optional<ipc::Woken>> wake(ipc::Wake question, Duration limit) override;
@@ -39,8 +45,14 @@ class QueueClient final : public Submission {
         uint32_t limit = 0;
         uint32_t used = 0;
         std::list<Completion<bool>*> waiting;
+        std::function<void()> changed; // may be null
     };
     class Share; // of a Credit, given back when destroyed
+    // Of the credit of a network, which is forgotten with the last one.
+    struct NetworkShare {
+        std::shared_ptr<Credit> credit;
+        std::unique_ptr<Share> share; // null: of a client that none is counted for
+    };
     class File;
     using Reply = ipc::QueueToListener;
     using Questions = ipc::Requests<Reply>;
@@ -48,13 +60,15 @@ class QueueClient final : public Submission {
     static void wake_next(Credit& credit);
     static Task<std::unique_ptr<Share>> take_share(Executor& executor, Credit& credit,
                                                    Duration limit);
+    std::shared_ptr<Credit> credit_of(const IpAddress& network);
     void received(ipc::QueueToListener&& message);
     void lost();
     void send(ipc::ListenerToQueue message);
 
     EventLoop& loop_;
     Credit files_;
-    Credit messages_; // Submits without a file
+    std::map<IpAddress, std::weak_ptr<Credit>> networks_; // of files_
+    Credit messages_;                                     // Submits without a file
     Credit wakes_;
     Questions questions_;
     std::unique_ptr<ipc::Channel<ipc::QueueToListener, ipc::ListenerToQueue>> channel_;

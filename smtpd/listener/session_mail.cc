@@ -131,6 +131,8 @@ ProtocolFacts Session::protocol() const {
 }
 
 void Session::begin_content(ContentSink& sink) const {
+    if (!services_.clients.is_exempt(connection_.client))
+        sink.on_behalf_of(connection_.client);
     sink.prepend(trace_field());
     if (!user_.empty())
         sink.complete_header(date_field(), message_id_field());

@@ -341,6 +341,20 @@ TEST_F(Chunks, LargeContentTravelsInAFile) {
     EXPECT_EQ(received(), body);
 }
 
+TEST_F(Chunks, ContentFilesAreOfTheClientsShare) {
+    begin_mail();
+    send("BDAT 300000\r\n" + std::string(300'000, 'x'));
+    play("S: 250 2.0.0 *");
+    EXPECT_EQ(queue.file_client, client_address);
+    // Those whom no limit is for are not held to that.
+    settings->clients.exempt = {*Network::parse("192.0.2.0/24")};
+    connect();
+    begin_mail();
+    send("BDAT 300000\r\n" + std::string(300'000, 'x'));
+    play("S: 250 2.0.0 *");
+    EXPECT_EQ(queue.file_client, IpAddress());
+}
+
 TEST_F(Chunks, ContentFilesAreGivenBack) {
     begin_mail();
     const std::string chunk(300'000, 'x');

@@ -43,8 +43,8 @@ class QueueClientTest : public testing::Test {
         message.content.bytes = "content";
         answers.push_back(co_await client.submit(std::move(message), std::move(file), limit));
     }
-    Task<void> open(Duration limit = 1min) {
-        files.push_back(co_await client.open_content_file(limit));
+    Task<void> open(Duration limit = 1min, IpAddress whose = {}) {
+        files.push_back(co_await client.open_content_file(whose, limit));
     }
     bool wait(const std::function<bool()>& condition) { return run_until(loop, condition); }
     void give_file(uint32_t request) {
@@ -102,6 +102,40 @@ TEST_F(QueueClientTest, AFileIsSubmittedUnderItsOwnNumber) {
     queue.send(durable);
     ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
     EXPECT_TRUE(answers[0]);
+    EXPECT_EQ(client.open_files(), 0u);
+}
+
+// Of eight files a network has two, however long its clients take; others are not kept waiting.
+TEST_F(QueueClientTest, ANetworkHasAShareOfTheFiles) {
+    QueueClient client(loop, 16);
+    std::vector<uint32_t> used;
+    client.watch_files([&](uint32_t now, uint32_t limit) {
+        EXPECT_EQ(limit, 8u);
+        used.push_back(now);
+    });
+    client.connect(queue.connect());
+    const auto open = [&](const char* whose, Duration limit = 1min) {
+        tasks.spawn([](QueueClientTest& test, QueueClient& client, IpAddress whose,
+                       Duration limit) -> Task<void> {
+            test.files.push_back(co_await client.open_content_file(whose, limit));
+        }(*this, client, *IpAddress::parse(whose), limit));
+    };
+    for (const char* whose : {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.3.1",
+                              "2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::3"})
+        open(whose);
+    ASSERT_TRUE(wait([&] { return queue.inbox.size() == 6; }));
+    open("192.0.2.5", 0s);
+    ASSERT_TRUE(wait([&] { return files.size() == 1; }));
+    EXPECT_FALSE(files[0].file) << "none came within the limit";
+    for (size_t i = 0; i < 6; ++i)
+        give_file(queue.got<ipc::ContentFileRequest>(i).request);
+    ASSERT_TRUE(wait([&] { return files.size() == 7; }));
+    EXPECT_EQ(client.open_files(), 6u);
+    EXPECT_EQ(used, (std::vector<uint32_t>{1, 2, 3, 4, 5, 6}));
+    files.clear(); // the next of each network have their turn
+    ASSERT_TRUE(wait([&] { return queue.inbox.size() == 6 + 6 + 3; }));
+    EXPECT_EQ(client.open_files(), 3u);
+    tasks.clear();
     EXPECT_EQ(client.open_files(), 0u);
 }
 

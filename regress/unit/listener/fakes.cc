@@ -18,7 +18,8 @@ std::string FakeFile::content() const {
     return bytes;
 }
 
-Task<Submission::OpenedFile> FakeQueue::open_content_file(Duration limit) {
+Task<Submission::OpenedFile> FakeQueue::open_content_file(IpAddress client, Duration limit) {
+    file_client = client;
     OpenedFile opened;
     if (silent)
         co_await executor_.sleep(limit);

@@ -53,9 +53,10 @@ class FakeQueue final : public Submission {
     std::vector<Message> messages;
     int files_opened = 0;
     int files_given_back = 0;
+    IpAddress file_client; // that the last one was asked for
     std::vector<ipc::Wake> wakes;
 
-    Task<OpenedFile> open_content_file(Duration limit) override;
+    Task<OpenedFile> open_content_file(IpAddress client, Duration limit) override;
     Task<std::optional<Answer>> submit(ipc::Submit message, std::unique_ptr<ContentFile> file,
                                        Duration limit) override;
     Task<std::optional<ipc::Woken>> wake(ipc::Wake question, Duration limit) override;
@@ -96,7 +97,7 @@ class FakeAccounts final : public Accounts {
     bool silent = false; // no answer within any limit
     Duration check{0};   // what the password of somebody who exists takes
     std::optional<std::vector<SaslMechanism>> dovecot; // what it has announced
-    bool forgetful = false; // knows no exchange that has begun
+    bool forgetful = false;                            // knows no exchange that has begun
 
     struct Asked {
         std::string table, user, password;

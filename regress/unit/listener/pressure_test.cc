@@ -46,6 +46,17 @@ TEST(PressureTest, Memory) {
     EXPECT_FALSE(pressure.high(start));
 }
 
+TEST(PressureTest, ContentFiles) {
+    Pressure pressure;
+    pressure.files_changed(306, 384);
+    EXPECT_FALSE(pressure.high(start));
+    pressure.files_changed(307, 384);
+    EXPECT_TRUE(pressure.high(start));
+    EXPECT_EQ(pressure.surplus_sessions(start), 1u);
+    pressure.files_changed(0, 384);
+    EXPECT_FALSE(pressure.high(start));
+}
+
 TEST(PressureTest, Descriptors) {
     Pressure pressure;
     pressure.configure(1000, 0);
