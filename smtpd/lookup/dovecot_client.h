@@ -93,8 +93,11 @@ class DovecotClient {
 // An exchange with a client whose server's part Dovecot plays, as long as there is one.
 class DovecotExchange final : public SaslServer {
   public:
-    DovecotExchange(std::weak_ptr<DovecotClient> dovecot, SaslMechanism mechanism, IpAddress client)
-        : dovecot_(std::move(dovecot)), mechanism_(mechanism), client_(client) {}
+    // `place` is held as long as it lives.
+    DovecotExchange(std::weak_ptr<DovecotClient> dovecot, SaslMechanism mechanism, IpAddress client,
+                    std::shared_ptr<const void> place = nullptr)
+        : dovecot_(std::move(dovecot)), mechanism_(mechanism), client_(client),
+          place_(std::move(place)) {}
     ~DovecotExchange() override;
     void respond(Secret message, Done done) override;
 
@@ -102,6 +105,7 @@ class DovecotExchange final : public SaslServer {
     std::weak_ptr<DovecotClient> dovecot_;
     SaslMechanism mechanism_;
     IpAddress client_;
+    std::shared_ptr<const void> place_;
     uint32_t request_ = 0; // none yet
 };
 

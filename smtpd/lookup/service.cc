@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "common/base/client_network.h"
 #include "common/base/log.h"
 #include "common/net/socket.h"
 #include "smtpd/lookup/scram_server.h"
@@ -172,13 +173,29 @@ ipc::RouteAnswer LookupService::route(const ipc::RouteQuery& query) {
 
 void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
     ++counters_["lookup.passwords"];
+    std::shared_ptr<const void> place;
+    if (question.client.version != 0 && !question.client.is_loopback()) {
+        place = checks_of_networks_.take(client_network(question.client));
+        if (!place) {
+            ipc::AuthenticateAnswer later;
+            later.request = question.request;
+            return authenticated(key, peers_.at(key).life, std::move(later));
+        }
+    }
+    if (DovecotClient* source = dovecot(question.table))
+        ask_dovecot(key, *source, std::move(question), std::move(place));
+    else if (const auto service = pam_service(question.table);
+             service && pam_services_.contains(*service))
+        ask_pam(key, *service, std::move(question), std::move(place));
+    else
+        check_password(key, std::move(question), std::move(place));
+}
+
+// `place` is held until there is an answer.
+void LookupService::check_password(PeerKey key, ipc::Authenticate&& question,
+                                   std::shared_ptr<const void> place) {
     ipc::AuthenticateAnswer answer;
     answer.request = question.request;
-    if (DovecotClient* source = dovecot(question.table))
-        return ask_dovecot(key, *source, std::move(question));
-    if (const auto service = pam_service(question.table);
-        service && pam_services_.contains(*service))
-        return ask_pam(key, *service, std::move(question));
     const uint64_t life = peers_.at(key).life;
     const auto candidate = accounts_.find(question.table, question.user);
     if (!candidate) {
@@ -194,7 +211,8 @@ void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
     const IpAddress client = question.client;
     const bool taken =
         workers_.check(std::move(question.password), candidate->hash,
-                       [this, key, life, exists, client, answer](PasswordCheck result) mutable {
+                       [this, key, life, exists, client, answer,
+                        place = std::move(place)](PasswordCheck result) mutable {
                            if (result == PasswordCheck::failed && exists)
                                log::error("a password cannot be checked",
                                           {{"user", answer.user}, {"client", client.to_string()}});
@@ -256,9 +274,12 @@ void LookupService::announce(Peer& listener) const {
     }
 }
 
-void LookupService::ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authenticate&& question) {
-    const auto done = [this, key, life = peers_.at(key).life,
-                       request = question.request](DovecotClient::Outcome end) {
+void LookupService::ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authenticate&& question,
+                                std::shared_ptr<const void> place) {
+    std::shared_ptr<const void> request_place = requests_of_listeners_.take(key);
+    const bool refused = !request_place;
+    const auto done = [this, key, life = peers_.at(key).life, request = question.request, place,
+                       request_place](DovecotClient::Outcome end) {
         ipc::AuthenticateAnswer answer;
         answer.request = request;
         if (end.verdict == ipc::SaslVerdict::ok) {
@@ -269,39 +290,45 @@ void LookupService::ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authen
         }
         authenticated(key, life, std::move(answer));
     };
+    if (refused)
+        return done({});
     check_password_with(dovecot, question.user, question.password, question.client, done);
 }
 
-void LookupService::ask_pam(PeerKey key, const std::string& service, ipc::Authenticate&& question) {
+void LookupService::ask_pam(PeerKey key, const std::string& service, ipc::Authenticate&& question,
+                            std::shared_ptr<const void> place) {
     const uint32_t request = question.request;
     ipc::CheckPassword check;
     check.service = service;
     check.user = std::move(question.user);
     check.password = std::move(question.password);
     check.client = question.client;
-    pam_.check(std::move(check),
-               [this, key, life = peers_.at(key).life, request](PamClient::Outcome outcome) {
-                   ipc::AuthenticateAnswer answer;
-                   answer.request = request;
-                   answer.verdict = outcome.verdict;
-                   answer.user = std::move(outcome.user);
-                   authenticated(key, life, std::move(answer));
-               });
+    pam_.check(std::move(check), [this, key, life = peers_.at(key).life, request,
+                                  place = std::move(place)](PamClient::Outcome outcome) {
+        ipc::AuthenticateAnswer answer;
+        answer.request = request;
+        answer.verdict = outcome.verdict;
+        answer.user = std::move(outcome.user);
+        authenticated(key, life, std::move(answer));
+    });
 }
 
 void LookupService::start_exchange(PeerKey key, ipc::SaslStart&& start) {
     ++counters_["lookup.exchanges"];
     std::unique_ptr<SaslServer> server;
-    if (const auto source = dovecots_.find(start.table); source != dovecots_.end())
-        server = std::make_unique<DovecotExchange>(source->second, start.mechanism, start.client);
-    else if (accounts_.has_scram(start.table))
+    if (const auto source = dovecots_.find(start.table); source != dovecots_.end()) {
+        if (std::shared_ptr<const void> place = requests_of_listeners_.take(key))
+            server = std::make_unique<DovecotExchange>(source->second, start.mechanism,
+                                                       start.client, std::move(place));
+    } else if (accounts_.has_scram(start.table)) {
         // Asked for within start(): a reload does not come between.
         server = ScramServer::make(start, [this, table = start.table](std::string_view user) {
             return *accounts_.find_scram(table, user);
         });
-    else
+    } else {
         log::warning("nobody in this table of credentials has a secret for SCRAM",
                      {{"table", start.table}});
+    }
     peers_.at(key).exchanges->start(std::move(start), std::move(server));
 }
 

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "common/base/result.h"
+#include "common/base/shares.h"
 #include "common/ipc/authentication.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/lookup_settings.h"
@@ -28,6 +29,12 @@ class LookupService : Timer {
   public:
     // Passwords that wait for their check or are being checked; more are answered "temporary".
     static constexpr size_t max_password_checks = 128;
+    // Of these the clients of one network (common/base/client_network.h) have so many at most:
+    // whoever tries passwords out by the thousand keeps nobody else from logging in. Loopback
+    // addresses are no network.
+    static constexpr uint32_t max_checks_of_network = 32;
+    // Of the requests that a Dovecot has open (DovecotClient::max_requests), those of one listener.
+    static constexpr uint32_t max_requests_of_listener = DovecotClient::max_requests / 4;
 
     // `on_drained` is called once, after drain().
     LookupService(EventLoop& loop, std::function<void()> on_drained);
@@ -57,11 +64,15 @@ class LookupService : Timer {
     ipc::RouteAnswer route(const ipc::RouteQuery& query);
     void dispatch(PeerKey key, ipc::ListenerToLookup&& message);
     void authenticate(PeerKey key, ipc::Authenticate&& question);
+    void check_password(PeerKey key, ipc::Authenticate&& question,
+                        std::shared_ptr<const void> place);
     void keep_dovecots(const ipc::LookupSettings& settings);
     DovecotClient* dovecot(const std::string& credentials) const;
     void announce(Peer& listener) const;
-    void ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authenticate&& question);
-    void ask_pam(PeerKey key, const std::string& service, ipc::Authenticate&& question);
+    void ask_dovecot(PeerKey key, DovecotClient& dovecot, ipc::Authenticate&& question,
+                     std::shared_ptr<const void> place);
+    void ask_pam(PeerKey key, const std::string& service, ipc::Authenticate&& question,
+                 std::shared_ptr<const void> place);
     void start_exchange(PeerKey key, ipc::SaslStart&& start);
     void answer_exchange(PeerKey key, ipc::SaslAnswer answer);
     void authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer);
@@ -77,6 +88,8 @@ class LookupService : Timer {
     OperatorPort operator_port_;
     std::optional<Router> router_;
     Accounts accounts_;
+    Shares<IpAddress> checks_of_networks_{max_checks_of_network};
+    Shares<PeerKey> requests_of_listeners_{max_requests_of_listener};
     PasswordWorkers workers_;
     std::set<std::string> pam_services_;
     PamClient pam_;

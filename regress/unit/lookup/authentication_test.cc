@@ -72,8 +72,10 @@ class AuthenticationTest : public testing::Test {
             });
     }
     static ipc::ListenerToLookup question(uint32_t request, const char* table, const char* user,
-                                          const char* password) {
+                                          const char* password, const char* client = nullptr) {
         ipc::Authenticate question;
+        if (client)
+            question.client = *IpAddress::parse(client);
         question.request = request;
         question.table = table;
         question.user = user;
@@ -173,6 +175,33 @@ TEST_F(AuthenticationTest, MoreThanCanBeCheckedAreToldToTryLater) {
     }
     EXPECT_GE(later, 1u);
     EXPECT_LE(later, 20u) << "those that fit are all checked";
+}
+
+// One network does not take the places of all others, in which there is somebody who may log in.
+TEST_F(AuthenticationTest, ANetworkHasAShareOfTheChecks) {
+    std::vector<ipc::LookupToListener> answers;
+    auto client = connect(answers);
+    constexpr uint32_t share = LookupService::max_checks_of_network;
+    uint32_t sent = 0;
+    for (uint32_t i = 0; i < share + 3; ++i)
+        client->send(
+            question(sent++, "slow", "alice", "secret", i % 2 ? "192.0.2.1" : "192.0.2.200"));
+    const uint32_t over = sent;
+    for (const char* other : {"192.0.3.1", "2001:db8::1", "127.0.0.1"})
+        client->send(question(sent++, "users", "alice", "secret", other));
+    run_until(sent);
+    for (const ipc::LookupToListener& message : answers) {
+        const auto& answer = std::get<ipc::AuthenticateAnswer>(message);
+        EXPECT_EQ(answer.verdict, answer.request >= share && answer.request < over
+                                      ? Authentication::temporary
+                                      : Authentication::ok)
+            << answer.request;
+    }
+    answers.clear();
+    client->send(question(0, "users", "alice", "secret", "192.0.2.1"));
+    run_until(1);
+    EXPECT_EQ(std::get<ipc::AuthenticateAnswer>(answers[0]).verdict, Authentication::ok)
+        << "the others are done";
 }
 
 // While passwords are being checked other questions are answered.
