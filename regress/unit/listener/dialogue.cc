@@ -243,4 +243,17 @@ void Dialogue::begin_mail(const char* recipient) {
     play(script);
 }
 
+void Dialogue::send_mail() {
+    play(R"(
+        C: MAIL FROM:<a@client.example>
+        S: 250 *
+        C: RCPT TO:<user@dest.example>
+        S: 250 *
+        C: DATA
+        S: 354 *
+        C: .
+        S: 250 *
+    )");
+}
+
 } // namespace postern::listener::test

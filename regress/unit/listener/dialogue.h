@@ -48,6 +48,8 @@ class Dialogue : public testing::Test, SessionOwner {
     // The greeting and EHLO, and optionally the beginning of a transaction, are done.
     void greet();
     void begin_mail(const char* recipient = "user@dest.example");
+    // A message from MAIL to the reply to its content, which is empty.
+    void send_mail();
     // A new connection, in place of the former one.
     void connect();
 

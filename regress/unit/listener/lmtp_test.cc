@@ -14,6 +14,13 @@ class Lmtp : public Dialogue {
     }
 };
 
+constexpr const char* two = R"(
+    C: RCPT TO:<one@dest.example>
+    S: 250 *
+    C: RCPT TO:<two@dest.example>
+    S: 250 *
+)";
+
 TEST_F(Lmtp, LhloIsTheHello) {
     play(R"(
         S: 220 mx.test.example LMTP Postern
@@ -94,16 +101,10 @@ TEST_F(Lmtp, TheNextMessageHasItsOwnRecipients) {
 }
 
 TEST_F(Lmtp, ARefusalIsForEachOfThem) {
-    const char* two = R"(
-        C: RCPT TO:<one@dest.example>
-        S: 250 *
-        C: RCPT TO:<two@dest.example>
-        S: 250 *
-        C: DATA
-        S: 354 *
-    )";
     begin(two);
     play(R"(
+        C: DATA
+        S: 354 *
         C= bare\n\r\n.\r\n
         S: 550 5.6.0 *
         S: 550 5.6.0 *
@@ -114,6 +115,8 @@ TEST_F(Lmtp, ARefusalIsForEachOfThem) {
     queue.refusal = refused(452, "4.3.1", "Insufficient system storage");
     begin(two);
     play(R"(
+        C: DATA
+        S: 354 *
         C: .
         S: 452 4.3.1 *
         S: 452 4.3.1 *
@@ -123,7 +126,7 @@ TEST_F(Lmtp, ARefusalIsForEachOfThem) {
     connect();
     queue.gone = true;
     begin(two);
-    play("C: .\nS: 451 4.3.0 *\nS: 451 4.3.0 *");
+    play("C: DATA\nS: 354 *\nC: .\nS: 451 4.3.0 *\nS: 451 4.3.0 *");
 }
 
 TEST_F(Lmtp, WithoutARecipientThereIsNoData) {
@@ -144,12 +147,6 @@ TEST_F(Lmtp, WithoutARecipientThereIsNoData) {
 
 // RFC 2033 4.3: a chunk that is not the last has one reply, the last has one for each recipient.
 TEST_F(Lmtp, Chunks) {
-    const char* two = R"(
-        C: RCPT TO:<one@dest.example>
-        S: 250 *
-        C: RCPT TO:<two@dest.example>
-        S: 250 *
-    )";
     begin(two);
     play(R"(
         C= BDAT 3\r\na\r\n
@@ -196,15 +193,8 @@ TEST_F(Lmtp, TheTraceSaysSo) {
         S: 220 mx.test.example LMTP Postern
         C: LHLO client.example
         offers !STARTTLS
-        C: MAIL FROM:<a@client.example>
-        S: 250 *
-        C: RCPT TO:<one@dest.example>
-        S: 250 *
-        C: DATA
-        S: 354 *
-        C: .
-        S: 250 *
     )");
+    send_mail();
     EXPECT_NE(queue.messages[0].content.find(" with LMTPSA id "), std::string::npos);
 }
 

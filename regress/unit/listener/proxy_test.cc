@@ -21,15 +21,8 @@ TEST_F(Proxied, TheClientIsTheOneBehindIt) {
         S: 220 *
         C: EHLO client.example
         offers PIPELINING
-        C: MAIL FROM:<a@client.example>
-        S: 250 *
-        C: RCPT TO:<user@dest.example>
-        S: 250 *
-        C: DATA
-        S: 354 *
-        C: .
-        S: 250 *
     )");
+    send_mail();
     EXPECT_EQ(lookup.queries[0].origin.client, *IpAddress::parse("198.51.100.7"));
     EXPECT_NE(queue.messages[0].content.find("(client.example [198.51.100.7])"), std::string::npos);
 }
