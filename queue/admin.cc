@@ -17,7 +17,7 @@ constexpr size_t path_room = 128 * 1024;    // the same, for an envelope's recip
 constexpr uint32_t piece_limit = 64 * 1024; // bytes of content
 // Messages looked at for one answer; one that has to be read for it counts as `cost_of_parked`.
 constexpr size_t cost_limit = 10'000;
-constexpr size_t cost_of_parked = 10;
+constexpr size_t cost_of_parked = 20;
 
 ipc::Done failed(uint32_t request, std::string error) {
     ipc::Done answer;
@@ -130,6 +130,14 @@ ipc::EnvelopeEntry Admin::unread_entry(uint64_t id, const Loader::Unread& unread
     return entry;
 }
 
+// It is found out what is wrong with it when it comes back.
+ipc::EnvelopeEntry Admin::parked_unread_entry(uint64_t id) const {
+    ipc::EnvelopeEntry entry = unread_entry(id, {});
+    entry.next_attempt = queue_.parked().find(id)->due;
+    entry.last_error = "4.3.0 the message cannot be read at present";
+    return entry;
+}
+
 bool Admin::Page::add(ipc::EnvelopeEntry entry) {
     if (!matches(filter, entry))
         return true;
@@ -172,7 +180,12 @@ ipc::Answer Admin::list(const ipc::QueueQuery& query) {
     const auto add = [&](uint64_t id, int64_t after) {
         MailTable table;
         const View view = look(id, table);
-        room = !view.message || add_entries(view, after, page);
+        if (view.message)
+            room = add_entries(view, after, page);
+        else if (queue_.parked().find(id))
+            room = page.add(parked_unread_entry(id));
+        if (room && !view.message)
+            page.message = id;
         return view.table == &table ? cost_of_parked : 1;
     };
     // The rest of the one that the page before ended in.
@@ -280,6 +293,8 @@ std::optional<ipc::Answer> Admin::answer(ipc::Changed changed,
 }
 
 std::optional<ipc::Answer> Admin::change(const ipc::Change& change) {
+    if (!queue_.loaded())
+        return failed(change.request, "the queue is still being read: try again");
     if (change.message && queue_.loader().unread().contains(*change.message))
         return change_unread(change);
     if (change.message)
@@ -308,12 +323,21 @@ std::optional<ipc::Answer> Admin::change_one(const ipc::Change& change) {
     return answer(changed, removal);
 }
 
-std::vector<uint32_t> Admin::meant(const View& view, const ipc::QueueFilter& filter) const {
-    Page page{filter, SIZE_MAX, SIZE_MAX, {}};
+std::vector<uint32_t> Admin::meant(const View& view, const ipc::Change& change) const {
+    using ipc::RecipientState;
+    Page page{change.filter, SIZE_MAX, SIZE_MAX, {}};
     add_entries(view, -1, page);
     std::vector<uint32_t> recipients;
-    for (const ipc::EnvelopeEntry& entry : page.entries)
-        recipients.push_back(entry.index);
+    for (const ipc::EnvelopeEntry& entry : page.entries) {
+        const bool held = entry.state == RecipientState::held;
+        const bool out = entry.state == RecipientState::in_flight;
+        const bool reached = change.kind == ipc::ChangeKind::release    ? held
+                             : change.kind == ipc::ChangeKind::schedule ? !held && !out
+                             : change.kind == ipc::ChangeKind::remove   ? true
+                                                                        : !out;
+        if (reached)
+            recipients.push_back(entry.index);
+    }
     return recipients;
 }
 
@@ -328,16 +352,29 @@ std::optional<ipc::Answer> Admin::change_some(const ipc::Change& change) {
         const View view = look(id, table);
         cost += view.table == &table ? cost_of_parked : 1;
         const std::vector<uint32_t> recipients =
-            view.message ? meant(view, change.filter) : std::vector<uint32_t>();
-        if (recipients.empty())
-            continue;
-        // Now it has to be here.
-        if (QueuedMessage* message = queue_.loader().find(id))
-            changed.affected += apply(change, *message, recipients, *removal);
+            view.message ? meant(view, change) : std::vector<uint32_t>();
+        if (!recipients.empty())
+            changed.affected += change_viewed(change, view, recipients, *removal);
     }
     changed.last = id == UINT64_MAX;
     changes_.finish();
     return answer(changed, removal);
+}
+
+uint32_t Admin::change_viewed(const ipc::Change& change, const View& view,
+                              const std::vector<uint32_t>& recipients, Removal& removal) {
+    const uint64_t id = view.message->id;
+    const ParkedMessage* parked = queue_.parked().find(id);
+    if (parked && change.kind == ipc::ChangeKind::schedule &&
+        recipients.size() == view.message->unfinished) {
+        changes_.schedule_parked(*parked);
+        return static_cast<uint32_t>(recipients.size());
+    }
+    QueuedMessage* message = queue_.loader().find(id); // now it has to be here
+    const uint32_t affected = message ? apply(change, *message, recipients, removal) : 0;
+    if (message && !affected)
+        queue_.parking().consider(*message);
+    return affected;
 }
 
 std::optional<ipc::Answer> Admin::change_unread(const ipc::Change& change) {

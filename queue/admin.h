@@ -60,17 +60,22 @@ class Admin {
     std::optional<ipc::Answer> answer(ipc::Changed changed,
                                       const std::shared_ptr<Removal>& removal);
 
+    uint32_t change_viewed(const ipc::Change& change, const View& view,
+                           const std::vector<uint32_t>& recipients, Removal& removal);
+
     View look(uint64_t id, MailTable& table) const;
     // The first message in the table, or parked, with an id greater than `id`; UINT64_MAX: none.
     uint64_t next_message(uint64_t id) const;
     // Appends entries of the message, those after index `after`. False: it stopped before the end.
     bool add_entries(const View& view, int64_t after, Page& page) const;
     ipc::EnvelopeEntry unread_entry(uint64_t id, const Loader::Unread& unread) const;
+    ipc::EnvelopeEntry parked_unread_entry(uint64_t id) const;
     ipc::EnvelopeEntry entry(const View& view, const StoredMessage& stored, uint32_t index,
                              const Job* job) const;
     // While the destination is held.
     void note_hold(ipc::EnvelopeEntry& entry, uint32_t destination) const;
-    std::vector<uint32_t> meant(const View& view, const ipc::QueueFilter& filter) const;
+    // Recipients that the filter means, and that the change can reach.
+    std::vector<uint32_t> meant(const View& view, const ipc::Change& change) const;
 
     Queue& queue_;
     Answer answer_;

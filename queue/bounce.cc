@@ -194,7 +194,7 @@ void Bouncer::write_pending() {
             return is_outdated(*message, report);
         });
         if (reports.empty())
-            message->report_pending = refused_.contains(cause);
+            message->report_pending = has_more(cause);
         else
             write(*message, std::move(reports));
     }
@@ -225,9 +225,12 @@ void Bouncer::write(QueuedMessage& message, Reports reports) {
     Result<Ticket> ticket = append(id, payload, bounce.content);
     if (!ticket)
         return again_later(cause, std::move(reports), ticket.error());
+    ++in_flight_[cause];
     recorder_.await(*ticket, [this, cause, id, size, reports = std::move(reports),
                               payload = std::move(payload),
                               stored = std::move(bounce.message)](const Result<void>& result) {
+        if (auto flight = in_flight_.find(cause); --flight->second == 0)
+            in_flight_.erase(flight);
         if (result)
             written(cause, reports, id, payload, stored, size);
         else
@@ -247,6 +250,11 @@ Result<Ticket> Bouncer::append(uint64_t id, std::string_view payload, const std:
     return spool_.append_message(id, payload, std::move(*file), content.size(), crc32c(content));
 }
 
+// Reports of the message that are not written yet.
+bool Bouncer::has_more(uint64_t cause) const {
+    return pending_.contains(cause) || refused_.contains(cause) || in_flight_.contains(cause);
+}
+
 // The report is safe: only now is its cause done with.
 void Bouncer::written(uint64_t cause, const Reports& reports, uint64_t id, std::string payload,
                       StoredMessage bounce, uint64_t size) {
@@ -264,7 +272,7 @@ void Bouncer::written(uint64_t cause, const Reports& reports, uint64_t id, std::
     for (const RecipientReport& report : reports)
         if (report.action != DeliveryAction::delayed)
             table_.finish(*message, report.index);
-    message->report_pending = pending_.contains(cause) || refused_.contains(cause);
+    message->report_pending = has_more(cause);
     recorder_.changed(*message);
 }
 

@@ -88,6 +88,7 @@ class Bouncer {
     Result<Ticket> append(uint64_t id, std::string_view payload, const std::string& content);
     void written(uint64_t cause, const Reports& reports, uint64_t id, std::string payload,
                  StoredMessage bounce, uint64_t size);
+    bool has_more(uint64_t cause) const;
     void again_later(uint64_t cause, Reports reports, const Error& error);
 
     Executor& executor_;
@@ -98,6 +99,8 @@ class Bouncer {
     std::string hostname_;
     std::map<uint64_t, Reports> pending_; // by the message that is reported
     std::map<uint64_t, Reports> refused_; // by the disk; to be written when the timer expires
+    std::map<uint64_t, size_t>
+        in_flight_; // reports of a message that the spool has, not on disk yet
     uint64_t bounces_ = 0;
     uint64_t notices_ = 0;
     Retry retry_{*this};

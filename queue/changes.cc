@@ -77,6 +77,13 @@ uint32_t Changes::schedule(QueuedMessage& message, const Recipients& recipients,
     return affected;
 }
 
+void Changes::schedule_parked(const ParkedMessage& message) {
+    if (message.destination)
+        wanted_.insert(message.destination);
+    else
+        queue_.parked().hasten(message.id);
+}
+
 void Changes::finish() {
     for (uint32_t destination : std::exchange(wanted_, {}))
         queue_.scheduler().lift(destination);
@@ -124,6 +131,8 @@ uint32_t Changes::bounce(QueuedMessage& message, const Recipients& recipients,
 uint32_t Changes::hold(QueuedMessage& message, const Recipients& recipients,
                        const std::string& reason, WallTime until) {
     take_back(message, recipients);
+    // Its sender's wish to have it later (RFC 4865) holds as well.
+    const WallTime release_at = message.read().envelope.release_at;
     uint32_t affected = 0;
     for (uint32_t index : recipients) {
         QueuedRecipient& recipient = message.recipients[index];
@@ -131,7 +140,8 @@ uint32_t Changes::hold(QueuedMessage& message, const Recipients& recipients,
             continue;
         recipient.held = true;
         recipient.urgent = false;
-        recipient.next_attempt = until ? std::min(to_seconds(until), QueuedRecipient::held_for_good)
+        recipient.next_attempt = until ? std::min(to_seconds(std::max(until, release_at)),
+                                                  QueuedRecipient::held_for_good)
                                        : QueuedRecipient::held_for_good;
         queue_.table().set_error(recipient, own_words("4.3.0", "held by the postmaster", reason));
         ++affected;
@@ -143,18 +153,21 @@ uint32_t Changes::hold(QueuedMessage& message, const Recipients& recipients,
 }
 
 uint32_t Changes::release(QueuedMessage& message, const Recipients& recipients) {
+    const WallTime release_at = message.read().envelope.release_at;
     uint32_t affected = 0;
     for (uint32_t index : recipients) {
         QueuedRecipient& recipient = message.recipients[index];
         if (!recipient.held)
             continue;
         recipient.held = false;
-        recipient.next_attempt = 0;
+        recipient.next_attempt = recipient.attempts ? 0 : to_seconds(release_at);
         queue_.table().clear_error(recipient);
         ++affected;
     }
-    if (affected)
+    if (affected) {
+        message.notice_at = 0; // nothing was said while it was held
         queue_.recorder().changed(message);
+    }
     queue_.reschedule(message);
     return affected;
 }

@@ -22,6 +22,8 @@ class Changes {
     // after it, when the turn of the loop is over.
     uint32_t apply(const ipc::Change& change, QueuedMessage& message,
                    const std::vector<uint32_t>& recipients);
+    // All recipients of a parked message are tried now; where it waits for a destination, that is.
+    void schedule_parked(const ParkedMessage& message);
     // To be called when that is done for all: destinations at which some of it waits are tried.
     void finish();
 

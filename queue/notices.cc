@@ -114,6 +114,8 @@ void Notices::give_up(QueuedMessage& message, const StoredMessage& stored) {
         table_.drop(*job); // not the message: it has changed
     }
     for (uint32_t index = 0; index < message.count; ++index) {
+        if (message.recipients[index].held)
+            continue; // until an operator releases it
         if (message.recipients[index].stage == Stage::waiting)
             expire(index);
         else if (is_under_way(message.recipients[index].stage))

@@ -59,10 +59,14 @@ std::optional<ParkedMessage> ParkedMessages::take(uint64_t id) {
 
 void ParkedMessages::join_with_next(std::map<uint64_t, Chunk>::iterator chunk) {
     const auto next = std::next(chunk);
-    if (chunk->second.size() > small_chunk || next == chunks_.end() ||
-        chunk->second.size() + next->second.size() > largest_chunk - small_chunk)
+    if (next == chunks_.end() || chunk->second.size() > small_chunk)
         return;
-    chunk->second.insert(chunk->second.end(), next->second.begin(), next->second.end());
+    if (chunk->second.empty())
+        chunk->second.swap(next->second);
+    else if (chunk->second.size() + next->second.size() <= largest_chunk - small_chunk)
+        chunk->second.insert(chunk->second.end(), next->second.begin(), next->second.end());
+    else
+        return;
     chunks_.erase(next);
 }
 
@@ -124,7 +128,7 @@ WallTime ParkedMessages::next_due() {
 
 void ParkedMessages::hasten(uint64_t id) {
     ParkedMessage* message = look_up(id);
-    if (!message || message->at_once)
+    if (!message || message->due == 0)
         return;
     message->due = 0;
     message->at_once = true;
@@ -142,9 +146,11 @@ void ParkedMessages::hasten_all() {
 
 void ParkedMessages::turn_back(WallTime seconds) {
     for (auto& [first, chunk] : chunks_)
-        for (ParkedMessage& message : chunk)
+        for (ParkedMessage& message : chunk) {
             message.due =
                 message.due ? to_seconds(std::max<WallTime>(message.due - seconds, 1)) : 0;
+            message.at_once = true; // what is on disk has the time by the old clock
+        }
     rebuild_alarms();
 }
 

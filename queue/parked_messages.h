@@ -20,7 +20,7 @@ struct ParkedMessage {
     uint32_t due = 0;         // seconds since the epoch
     uint32_t recipients = 0;  // that are not finished
     uint32_t destination = 0; // the scheduler's number, if it was left behind there
-    bool at_once = false;     // an operator wants it so: no recipient waits for its next attempt
+    bool at_once = false;     // when it is due, no recipient waits for its next attempt
 };
 
 class ParkedMessages {

@@ -17,13 +17,13 @@ constexpr size_t usual_crowd = 1000;
 constexpr size_t small_crowd = 20;
 constexpr size_t parked_per_hold = 2 * usual_crowd; // messages
 
-// All that is known of it is on disk, and nobody but perhaps one job that waits has its recipients.
+// All that is known of it is on disk, and nobody has its recipients but jobs that wait.
 bool may_be_parked(const QueuedMessage& message) {
     if (message.changed || message.report_pending || message.notice_missed || !message.unfinished)
         return false;
-    const Job* job = message.jobs;
-    if (job && (job->sibling || !job->listed || job->losses || job->urgent || job->rank == 0))
-        return false;
+    for (const Job* job = message.jobs; job; job = job->sibling)
+        if (!job->listed || job->losses || job->urgent || job->rank == 0)
+            return false;
     for (uint32_t index = 0; index < message.count; ++index) {
         const QueuedRecipient& recipient = message.recipients[index];
         const bool rests = recipient.stage == Stage::waiting || recipient.stage == Stage::ready ||
@@ -42,13 +42,13 @@ Parking::Parking(Executor& executor, MailTable& table, ParkedMessages& parked, S
 
 bool Parking::has_time(const QueuedMessage& message) const {
     const WallTime soon = executor_.wall_seconds() + shortest_wait;
-    if (const Job* job = message.jobs)
-        return job->expires_at > soon && next_time(message) > soon && scheduler_.crowded(*job);
+    for (const Job* job = message.jobs; job; job = job->sibling)
+        if (job->expires_at <= soon || !scheduler_.crowded(*job))
+            return false;
     return next_time(message) > soon || !loader_.loaded();
 }
 
 bool Parking::consider(QueuedMessage& message) {
-    scheduler_.set_crowd(table_.messages() < 2 * limit_ ? usual_crowd : small_crowd);
     if (!full() || !may_be_parked(message) || !has_time(message))
         return false;
     park(message, false);
@@ -56,14 +56,15 @@ bool Parking::consider(QueuedMessage& message) {
 }
 
 void Parking::consider_new(QueuedMessage& message) {
-    if (full() && table_.recipients(Stage::waiting) >= 2 * limit_ && may_be_parked(message))
+    if (full() && table_.recipients(Stage::waiting) >= 2 * limit_ && may_be_parked(message) &&
+        scheduler_.due(executor_.wall_seconds()))
         park(message, false);
 }
 
 // `oldest`: of those that wait at its destination.
 void Parking::park(QueuedMessage& message, bool oldest) {
     ParkedMessage parked{message.id, next_time(message), message.unfinished};
-    if (Job* job = message.jobs) {
+    while (Job* job = message.jobs) {
         parked.due = std::min(parked.due, job->expires_at);
         parked.destination = job->destination;
         for_each_recipient(*job, [&](uint32_t index) {
@@ -89,9 +90,16 @@ void Parking::destination_held(uint32_t destination) {
 }
 
 void Parking::recall() {
-    const std::vector<uint64_t> ids = scheduler_.forget_left_behind();
-    recalled_.insert(recalled_.end(), ids.begin(), ids.end());
+    for (uint64_t id : scheduler_.forget_left_behind())
+        if (is_left_behind(id))
+            recalled_.push_back(id);
     parked_.forget_destinations();
+}
+
+// Else it has come back since, or waits for something else now.
+bool Parking::is_left_behind(uint64_t id) const {
+    const ParkedMessage* message = parked_.find(id);
+    return message && message->destination != 0;
 }
 
 // Something that waits longer than what is due goes.
@@ -122,10 +130,15 @@ bool Parking::bring_back(WallTime now) {
     // What came back before, and new mail, is routed first.
     if (!loader_.loaded() || scheduler_.due(now))
         return false;
+    // Between the two nothing changes, so that what is fetched is not parked again at once.
+    if (table_.messages() >= 2 * limit_)
+        scheduler_.set_crowd(small_crowd);
+    else if (table_.messages() < limit_ + limit_ / 2)
+        scheduler_.set_crowd(usual_crowd);
     bool more = bring_back_recalled();
     const std::vector<uint64_t> wanted = scheduler_.take_left_behind(brought_back_per_turn);
     for (uint64_t id : wanted)
-        if (parked_.find(id))
+        if (is_left_behind(id))
             loader_.find(id);
     more |= !wanted.empty();
     size_t count = 0;
@@ -138,8 +151,10 @@ bool Parking::bring_back(WallTime now) {
 }
 
 WallTime Parking::next_event(WallTime now) {
-    const WallTime next = loader_.loaded() ? parked_.next_due() : INT64_MAX;
-    return next <= now ? now + try_again : next;
+    if (!loader_.loaded())
+        return INT64_MAX;
+    const WallTime next = parked_.next_due();
+    return next <= now || scheduler_.wishes() || !recalled_.empty() ? now + try_again : next;
 }
 
 } // namespace postern

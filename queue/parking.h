@@ -53,6 +53,7 @@ class Parking {
   private:
     bool has_time(const QueuedMessage& message) const;
     void park(QueuedMessage& message, bool oldest);
+    bool is_left_behind(uint64_t id) const;
     bool make_room();
     bool spare(WallTime now);
     bool bring_back_recalled();

@@ -77,6 +77,7 @@ class Queue {
     // -- For administration.
     MailTable& table() { return table_; }
     ParkedMessages& parked() { return parked_; }
+    Parking& parking() { return parking_; }
     Scheduler& scheduler() { return scheduler_; }
     Recorder& recorder() { return recorder_; }
     Settlement& settlement() { return settlement_; }

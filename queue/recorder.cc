@@ -48,12 +48,13 @@ void Recorder::flush() {
     std::vector<uint64_t> now = std::exchange(changed_, {});
     for (uint64_t id : now) {
         QueuedMessage& message = *table_.find(id); // it cannot go while it is marked as changed
-        if (!record(message)) {
+        const Recorded recorded = record(message);
+        if (recorded == Recorded::again) {
             again.push_back(id);
             continue;
         }
         message.changed = false;
-        if (!table_.release(message))
+        if (!table_.release(message) && recorded == Recorded::yes)
             handlers_.recorded(message);
     }
     spool_.commit();
@@ -64,21 +65,21 @@ void Recorder::flush() {
     }
 }
 
-// False: to be tried again.
-bool Recorder::record(QueuedMessage& message) {
+Recorder::Recorded Recorder::record(QueuedMessage& message) {
     auto waiter = durable_.find(message.id);
     const Durability durability = waiter == durable_.end() ? Durability::Lazy : Durability::Durable;
     Result<Ticket> ticket =
         message.unfinished ? spool_.append_progress(message.id, progress_of(message), durability)
                            : spool_.append_removed(message.id, durability);
     if (!ticket && ticket.error().code == ENOBUFS)
-        return false;
+        return Recorded::again;
+    const Recorded recorded = ticket ? Recorded::yes : Recorded::no;
     if (!ticket)
         log::error(
             "cannot record what happened to a message",
             {{"message", to_string(MessageId{message.id})}, {"reason", ticket.error().message}});
     if (waiter == durable_.end())
-        return true;
+        return recorded;
     std::vector<Done> done = std::move(waiter->second);
     durable_.erase(waiter);
     if (ticket) {
@@ -90,7 +91,7 @@ bool Recorder::record(QueuedMessage& message) {
         for (const Done& one : done)
             one(ticket.error());
     }
-    return true;
+    return recorded;
 }
 
 std::string Recorder::progress_of(const QueuedMessage& message) const {

@@ -59,7 +59,12 @@ class Recorder {
     };
 
     void flush();
-    bool record(QueuedMessage& message);
+    enum class Recorded : uint8_t {
+        yes,
+        no,    // it cannot be
+        again, // to be tried again
+    };
+    Recorded record(QueuedMessage& message);
     std::string progress_of(const QueuedMessage& message) const;
 
     Executor& executor_;

@@ -97,6 +97,7 @@ void Routing::route(QueuedMessage& message, size_t room, WallTime now) {
         if (recipient.stage != Stage::waiting || recipient.next_attempt > now)
             continue;
         table_.set_stage(recipient, Stage::routing);
+        message.notice_missed |= recipient.held; // nothing was said while it was held
         recipient.held = false;
         MailTable::add_to(job, i);
         --room;

@@ -214,15 +214,20 @@ void Scheduler::update_wish(Destination& destination) {
 std::vector<uint64_t> Scheduler::take_left_behind(size_t limit) {
     std::vector<uint64_t> result;
     const size_t share = std::max<size_t>(limit / std::max<size_t>(wishing_.size(), 1), 1);
-    for (auto wish = wishing_.begin(); wish != wishing_.end() && result.size() < limit;) {
-        Destination& destination = at(*wish++);
+    // They take turns: each has its share at most once.
+    for (size_t turns = wishing_.size(); turns > 0 && result.size() < limit; --turns) {
+        auto wish = wishing_.upper_bound(served_);
+        if (wish == wishing_.end())
+            wish = wishing_.begin();
+        Destination& destination = at(served_ = *wish);
         update_wish(destination); // what makes a crowd may have changed
-        if (!wishing_.contains(destination.number))
+        if (!wishing_.contains(served_))
             continue;
         const bool probing = destination.state == Destination::State::probing;
+        const size_t room = probing ? 1 : crowd_ - destination.hold.waiting;
         auto& ids = *destination.left_behind;
         const auto end =
-            ids.begin() + static_cast<std::ptrdiff_t>(std::min(probing ? 1 : share, ids.size()));
+            ids.begin() + static_cast<std::ptrdiff_t>(std::min({room, share, ids.size()}));
         result.insert(result.end(), ids.begin(), end);
         ids.erase(ids.begin(), end);
         if (!ids.empty())

@@ -82,6 +82,8 @@ class Scheduler {
     std::vector<Job*> waiting_jobs(uint32_t destination, size_t limit);
     // Ids that were left behind at destinations which have room by now, at most `limit`.
     std::vector<uint64_t> take_left_behind(size_t limit);
+    // Whether there are any.
+    bool wishes() const { return !wishing_.empty(); }
     // All of them: they are to be routed anew.
     std::vector<uint64_t> forget_left_behind();
     // The next job for this deliverer: it takes a slot of its destination and one credit. Nothing
@@ -160,6 +162,7 @@ class Scheduler {
     std::vector<uint32_t> free_numbers_;
     std::set<std::pair<WallTime, uint32_t>> holds_;
     size_t crowd_ = 1000;
+    uint32_t served_ = 0;        // the last of those that was given some
     std::set<uint32_t> wishing_; // destinations that have left some behind, and have room
     std::vector<Deliverer> deliverers_;
     bool relays_paused_ = false;

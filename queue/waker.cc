@@ -91,8 +91,7 @@ bool Waker::try_parked_now(const ParkedMessage& parked, Round& round) {
             continue;
         if (parked.destination)
             queue_.scheduler().lift(parked.destination);
-        else
-            queue_.parked().hasten(parked.id);
+        queue_.parked().hasten(parked.id);
         return true;
     }
     return false;

@@ -183,6 +183,9 @@ void Committer::settle_new(const Operation& operation, const RecordLocation& to)
         state_.segments.add_live(to.slot, to.length);
         break;
     case RecordType::Progress:
+        if (auto unwritten = state_.unwritten.find(operation.id);
+            unwritten != state_.unwritten.end() && --unwritten->second.records == 0)
+            state_.unwritten.erase(unwritten);
         if (!state_.table.find(operation.id, &entry))
             break; // removed in the meantime
         if (entry.progress.exists())

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <thread>
@@ -70,6 +71,7 @@ class LogSpool : public Spool {
   private:
     uint64_t pending_bytes();
     Result<void> may_append(size_t size, bool is_message);
+    std::optional<std::string> unwritten_progress(SpoolId id);
     Error set_aside(SpoolId id, const Error& error);
     void report(SpoolEvent::Kind kind, const std::string& message);
     Ticket ticket_for(Durability durability) {
@@ -155,6 +157,11 @@ Result<RecoveredMessage> LogSpool::recover(SpoolId id) {
     auto message = reader_.read_message(id);
     if (!message)
         return message.error().code == EBADMSG ? set_aside(id, message.error()) : message.error();
+    if (std::optional<std::string> unwritten = unwritten_progress(id)) {
+        message->has_progress = true;
+        message->progress = std::move(*unwritten);
+        return message;
+    }
     auto progress = reader_.read_progress(id);
     if (progress) {
         message->has_progress = progress->has_progress;
@@ -166,6 +173,12 @@ Result<RecoveredMessage> LogSpool::recover(SpoolId id) {
         return progress.error();
     }
     return message;
+}
+
+std::optional<std::string> LogSpool::unwritten_progress(SpoolId id) {
+    std::lock_guard lock(state_.mutex);
+    const auto found = state_.unwritten.find(id);
+    return found == state_.unwritten.end() ? std::nullopt : std::optional(found->second.latest);
 }
 
 // ENOENT, unless it could not be set aside.
@@ -245,6 +258,9 @@ Result<Ticket> LogSpool::append_progress(SpoolId id, std::string_view state,
         std::lock_guard lock(state_.mutex);
         if (!state_.table.find(id, nullptr))
             return Error{"no such message", ENOENT};
+        SpoolState::Unwritten& unwritten = state_.unwritten[id];
+        ++unwritten.records;
+        unwritten.latest = state;
     }
     std::lock_guard lock(pending_mutex_);
     Operation& operation = pending_.add(RecordType::Progress, 0, id, {state});
@@ -266,6 +282,7 @@ Result<Ticket> LogSpool::append_removed(SpoolId id, Durability durability) {
         if (entry.progress.exists())
             state_.segments.begin_leaving(entry.progress.slot);
         state_.table.erase(id);
+        state_.unwritten.erase(id);
     }
     std::lock_guard lock(pending_mutex_);
     Operation& operation = pending_.add(RecordType::Removed, 0, id, {encode_removed(epoch)});

@@ -40,6 +40,13 @@ struct SpoolState {
     SegmentSet segments;
     uint64_t last_epoch = 0;
     SpoolId highest_id = 0; // handed out or seen on disk
+    // The latest progress of messages of which some is not written yet, and how many records are
+    // not: what the table has of them is older.
+    struct Unwritten {
+        size_t records = 0;
+        std::string latest;
+    };
+    std::unordered_map<SpoolId, Unwritten> unwritten;
     std::vector<AppendResult> completions;
     std::vector<SpoolEvent> events;
     uint64_t batches = 0;

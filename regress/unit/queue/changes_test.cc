@@ -145,6 +145,93 @@ TEST_P(ChangesTo, AHoldEndsAtItsTime) {
     EXPECT_TRUE(lab.show_queue().empty());
 }
 
+// Its sender wants it later: that holds as well.
+TEST(Changes, AHoldDoesNotSendEarlierThanTheSenderWants) {
+    for (const bool released : {false, true}) {
+        QueueLab lab;
+        lab.relay = [](const Handed&) { return delivered(); };
+        ipc::Envelope envelope;
+        envelope.reverse_path = "a@from.example";
+        envelope.recipients = {"b@dest.example"};
+        envelope.release_at = lab.time.wall_seconds() + 86400;
+        lab.accept(envelope);
+        ipc::Change change;
+        change.kind = ChangeKind::hold;
+        change.until = lab.time.wall_seconds() + 3600;
+        change.filter.recipient = "b@*";
+        EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 1u);
+        change.kind = ChangeKind::release;
+        if (released) {
+            EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 1u);
+        }
+        for (int i = 0; i < 23; ++i)
+            lab.advance(1h);
+        EXPECT_EQ(lab.handed_count(), 0u);
+        lab.advance(2h);
+        EXPECT_EQ(lab.handed_count(), 1u);
+    }
+}
+
+// Its sender hears of the delay when it goes on, if it still waits then.
+TEST(Changes, NoticesComeAfterAHold) {
+    for (const bool released : {false, true}) {
+        QueueLab lab;
+        lab.settings.warn_delays = {1h};
+        lab.queue->configure(lab.settings);
+        lab.relay = [](const Handed& handed) {
+            return handed.deliver.reverse_path.empty() ? delivered() : temporary();
+        };
+        lab.accept("a@from.example", {"b@dest.example"});
+        ipc::Change change;
+        change.kind = ChangeKind::hold;
+        change.until = lab.time.wall_seconds() + 4 * 3600;
+        change.filter.sender = "a@*";
+        EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 1u);
+        lab.advance(3h);
+        EXPECT_EQ(lab.counters["queue.notices"], 0u);
+        change.kind = ChangeKind::release;
+        if (released) {
+            EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 1u);
+        }
+        for (int i = 0; i < 90; ++i)
+            lab.advance(1min);
+        lab.queue->refresh_counters();
+        EXPECT_EQ(lab.counters["queue.notices"], 1u) << released;
+    }
+}
+
+TEST(Changes, WhatIsHeldIsNotGivenUpAtItsTime) {
+    QueueLab lab;
+    lab.relay = [](const Handed&) { return temporary(); };
+    ipc::Envelope envelope;
+    envelope.reverse_path = "a@from.example";
+    envelope.recipients = {"b@dest.example"};
+    envelope.parameters.deliver_by = DeliverBy{1800, true, false};
+    lab.accept(envelope);
+    ipc::Change change;
+    change.kind = ChangeKind::hold;
+    change.filter.sender = "a@*";
+    EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 1u);
+    lab.advance(3h);
+    ASSERT_EQ(lab.show_queue().size(), 1u);
+    EXPECT_EQ(lab.show_queue()[0].state, ipc::RecipientState::held);
+}
+
+TEST(Changes, WhatTheyDoNotReachStaysOnDisk) {
+    ChangeLab lab(true);
+    const size_t before = lab.queue->table().messages();
+    EXPECT_EQ(lab.change(ChangeKind::release, "*"), 0u);
+    EXPECT_EQ(lab.queue->table().messages(), before);
+}
+
+TEST(Changes, AreRefusedUntilAllIsRead) {
+    QueueLab lab;
+    lab.accept("a@from.example", {"b@dest.example"});
+    lab.die();
+    lab.open();
+    EXPECT_FALSE(lab.ask<ipc::Done>(ipc::Change{}).ok);
+}
+
 TEST(Changes, WhatWaitsForADeadDestinationIsReached) {
     for (const auto kind : {ChangeKind::hold, ChangeKind::bounce, ChangeKind::remove}) {
         QueueLab lab;

@@ -99,6 +99,19 @@ TEST(ParkedMessages, AreWhatWasParkedAndNotTaken) {
     EXPECT_TRUE(expected.empty());
 }
 
+// Those of before leave nothing behind.
+TEST(ParkedMessages, FirstInFirstOut) {
+    const size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    ParkedMessages parked;
+    for (uint64_t id = 1; id <= 1'000'000; ++id) {
+        parked.park({id, static_cast<uint32_t>(id), 1});
+        if (id > 5000)
+            parked.take(id - 5000);
+    }
+    EXPECT_LT(mallinfo2().uordblks + mallinfo2().hblkhd - before, 2'000'000u);
+    EXPECT_EQ(parked.after(0)->id, 995'001u);
+}
+
 TEST(ParkedMessages, TakeFewBytes) {
     const size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
     constexpr size_t many = 200'000;

@@ -146,6 +146,45 @@ TEST(Parking, MailForADeadDestinationWaitsOnDisk) {
     EXPECT_EQ(lab.counters["queue.delivered"], 401u);
 }
 
+// While the disk takes nothing, what is parked comes back as it was left.
+TEST(Parking, NothingIsForgottenThatIsNotWrittenYet) {
+    ParkingLab lab(1);
+    lab.settings.max_per_destination = 100;
+    lab.queue->configure(lab.settings);
+    for (int i = 0; i < 5; ++i)
+        lab.accept("a@from.example", {"done@one.example", "later@two.example"});
+    ASSERT_EQ(lab.handed_count(), 10u);
+    lab.files.sync_failure = lab.files.write_failure = 1;
+    lab.relay = [](const Handed& handed) {
+        return handed.recipients()[0] == "done@one.example" ? delivered() : temporary();
+    };
+    for (int i = 0; i < 60; ++i)
+        lab.advance(1min);
+    std::map<std::string, size_t> tried;
+    for (const Handed& handed : lab.all_handed)
+        ++tried[handed.recipients()[0]];
+    EXPECT_EQ(tried["done@one.example"], 5u) << "each is delivered once";
+    EXPECT_GT(tried["later@two.example"], 10u);
+}
+
+TEST(Parking, ARecipientAtEachOfTwoDeadDestinations) {
+    ParkingLab lab(10);
+    for (int i = 0; i < 100; ++i) {
+        lab.accept("a@from.example", {"x@one.example", "y@two.example"});
+        for (size_t k = 0; k < lab.handed_count(); ++k)
+            if (!lab.handed(k).answered)
+                lab.answer(lab.handed(k), temporary("connection refused"), true);
+        lab.run();
+    }
+    EXPECT_GT(lab.parked(), 80u);
+    EXPECT_EQ(lab.waiting(), 200u);
+    lab.relay = [](const Handed&) { return delivered(); };
+    for (int i = 0; i < 70; ++i)
+        lab.advance(1min);
+    EXPECT_EQ(lab.waiting(), 0u);
+    EXPECT_EQ(lab.counters["queue.delivered"], 200u);
+}
+
 TEST(Parking, ASlowDestinationTakesWhatItLeftBehind) {
     ParkingLab lab(10);
     std::deque<size_t> open;
