@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/mail/message_id.h"
+#include "queue/failure.h"
 
 namespace postern {
 
@@ -299,10 +300,11 @@ void Queue::job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> 
     const WallTime now = executor_.wall_seconds();
     const Settlement::Attempted attempted{message, stored, job.expires_at, random_()};
     const uint32_t destination = job.destination;
-    const std::string reason =
-        down ? outcomes.front().enhanced + " " + outcomes.front().diagnostic : std::string();
-    const bool held =
-        scheduler_.settle(job, down ? Attempt::down : Attempt::answered, reason, now, random_());
+    const Attempt attempt = attempt_of(down, outcomes);
+    const std::string reason = attempt == Attempt::answered
+                                   ? std::string()
+                                   : outcomes.front().enhanced + " " + outcomes.front().diagnostic;
+    const bool held = scheduler_.settle(job, attempt, reason, now, random_());
     for (ipc::RecipientOutcome& outcome : outcomes) {
         if (message.recipients[outcome.index].stage == Stage::finished)
             continue; // removed by an operator meanwhile

@@ -6,8 +6,18 @@
 #include <deque>
 
 #include "common/base/crc32c.h"
+#include "queue/concurrency_window.h"
 
 namespace postern {
+
+namespace {
+
+// A window that shrank is remembered for so long when there is no mail: seconds. Mail that was
+// deferred meanwhile finds it again.
+constexpr WallTime window_memory = 600;
+constexpr WallTime never = INT64_MAX;
+
+} // namespace
 
 struct Scheduler::Destination {
     enum class State : uint8_t {
@@ -20,10 +30,11 @@ struct Scheduler::Destination {
     State state = State::open;
     bool local = false;
     uint16_t deliverer = 0;
-    uint32_t slots = 0; // taken
-    uint32_t failures = 0;
-    WallTime earliest_expiry = INT64_MAX; // of the waiting jobs; never too late
-    WallTime wake = 0;                    // while held: its place in `holds_`
+    uint32_t slots = 0;    // taken
+    uint32_t failures = 0; // since somebody answered, of whole holds
+    ConcurrencyWindow window;
+    WallTime earliest_expiry = never; // of the waiting jobs; never too late
+    WallTime wake = never;            // its place in `wakes_`, if it has one
     struct List {
         Job* first = nullptr;
         Job* last = nullptr;
@@ -99,7 +110,7 @@ Scheduler::Destination& Scheduler::find_or_make(const std::string& key, bool loc
 
 void Scheduler::forget_if_idle(Destination& destination) {
     if (!destination.empty() || destination.slots || destination.left_behind ||
-        destination.state == Destination::State::held)
+        destination.wake != never)
         return;
     leave_ring(destination);
     uint32_t number = destination.number;
@@ -134,7 +145,7 @@ void Scheduler::unlink(Destination& destination, Job& job) {
 }
 
 bool Scheduler::has_work(const Destination& destination) const {
-    uint32_t limit = settings_.max_per_destination;
+    uint32_t limit = destination.window.size(settings_.max_per_destination);
     if (destination.state == Destination::State::held)
         limit = 0;
     else if (destination.state == Destination::State::probing)
@@ -315,44 +326,68 @@ bool Scheduler::settle(Job& job, Attempt attempt, std::string_view reason, WallT
         return false;
     job.has_slot = false;
     Destination& destination = at(job.destination);
-    --destination.slots;
+    const uint32_t out = destination.slots--;
     bool held = false;
     if (attempt == Attempt::answered) {
         destination.failures = 0;
         end_hold(destination);
-    } else if (attempt == Attempt::down) {
-        held = begin_hold(destination, reason, now, random);
+        destination.window.answered(out, settings_.max_per_destination);
+    } else if (attempt != Attempt::none && failed(destination, attempt, out)) {
+        begin_hold(destination, reason, now, random);
+        held = true;
     }
+    if (attempt != Attempt::none && destination.state == Destination::State::open &&
+        destination.window.cautious(settings_.max_per_destination))
+        set_wake(destination, now + window_memory);
     update_ring(destination);
     forget_if_idle(destination);
     return held;
 }
 
-bool Scheduler::begin_hold(Destination& destination, std::string_view reason, WallTime now,
+// Whether the destination is to be held.
+bool Scheduler::failed(Destination& destination, Attempt attempt, uint32_t out) {
+    switch (destination.state) {
+    case Destination::State::held:
+        return false; // several that were out together find out together: that is one failure
+    case Destination::State::probing:
+        return true;
+    case Destination::State::open:
+        break;
+    }
+    const auto failure = attempt == Attempt::down ? ConcurrencyWindow::Failure::unreachable
+                                                  : ConcurrencyWindow::Failure::hindered;
+    return !destination.window.failed(failure, out, settings_.max_per_destination);
+}
+
+void Scheduler::begin_hold(Destination& destination, std::string_view reason, WallTime now,
                            uint64_t random) {
-    // Several attempts that were out together find out together: that is one failure.
-    if (destination.state == Destination::State::held)
-        return false;
     ++destination.failures;
     destination.state = Destination::State::held;
     destination.hold.until =
         now + retry_after(settings_.hold, destination.failures, random).count();
     destination.hold.reason = reason;
-    destination.wake = destination.hold.until;
-    holds_.emplace(destination.wake, destination.number);
-    return true;
+    set_wake(destination, destination.hold.until);
 }
 
 void Scheduler::set_wake(Destination& destination, WallTime when) {
-    holds_.erase({destination.wake, destination.number});
+    clear_wake(destination);
     destination.wake = when;
-    holds_.emplace(when, destination.number);
+    wakes_.emplace(when, destination.number);
+}
+
+void Scheduler::clear_wake(Destination& destination) {
+    if (destination.wake != never)
+        wakes_.erase({destination.wake, destination.number});
+    destination.wake = never;
 }
 
 void Scheduler::end_hold(Destination& destination) {
+    if (destination.state == Destination::State::open)
+        return;
     if (destination.state == Destination::State::held)
-        holds_.erase({destination.wake, destination.number});
+        clear_wake(destination);
     destination.state = Destination::State::open;
+    destination.window.reopen();
     destination.hold.reason.clear();
 }
 
@@ -376,7 +411,7 @@ std::vector<Job*> Scheduler::expired(uint32_t number, WallTime now, size_t limit
     Destination& destination = at(number);
     assert(destination.state == Destination::State::held);
     if (destination.earliest_expiry <= now) {
-        destination.earliest_expiry = INT64_MAX;
+        destination.earliest_expiry = never;
         for (Destination::List& list : destination.lists)
             take_expired(destination, list.first, now, limit, result);
     }
@@ -404,22 +439,29 @@ void Scheduler::lift(uint32_t number) {
 }
 
 void Scheduler::lift_all() {
-    for (uint32_t number = 1; number <= destinations_.size(); ++number)
+    for (uint32_t number = 1; number <= destinations_.size(); ++number) {
         lift(number);
+        if (!destinations_[number - 1])
+            continue;
+        clear_wake(at(number)); // a window need not be remembered for as long as was meant
+        forget_if_idle(at(number));
+    }
 }
 
 std::vector<uint32_t> Scheduler::release_holds(WallTime now) {
     std::vector<uint32_t> with_expired;
-    while (!holds_.empty() && holds_.begin()->first <= now) {
-        Destination& destination = at(holds_.begin()->second);
-        if (destination.hold.until > now) {
+    while (!wakes_.empty() && wakes_.begin()->first <= now) {
+        Destination& destination = at(wakes_.begin()->second);
+        if (destination.state == Destination::State::held && destination.hold.until > now) {
             with_expired.push_back(destination.number);
             set_wake(destination, std::min(destination.hold.until, now + 1)); // expired() says when
             continue;
         }
-        holds_.erase(holds_.begin());
-        destination.state = Destination::State::probing;
-        update_ring(destination);
+        clear_wake(destination);
+        if (destination.state == Destination::State::held) {
+            destination.state = Destination::State::probing;
+            update_ring(destination);
+        }
         forget_if_idle(destination);
     }
     return with_expired;
@@ -435,8 +477,8 @@ uint32_t Scheduler::open(uint16_t deliverer) const { return deliverers_[delivere
 
 WallTime Scheduler::next_event(WallTime now) const {
     WallTime next = waiting_.next_due(now);
-    if (!holds_.empty())
-        next = std::min(next, std::max(holds_.begin()->first, now + 1));
+    if (!wakes_.empty())
+        next = std::min(next, std::max(wakes_.begin()->first, now + 1));
     return next;
 }
 

@@ -8,9 +8,10 @@
 //   first served. Every fourth job is one of those behind, so that none waits for ever.
 //   Destinations take turns at their deliverer, one job each, so that a busy or a dead one does not
 //   slow the others.
-// - A destination has at most max_per_destination jobs out. One that cannot be reached is held:
-//   its mail stays where it is, in one piece, until the hold is over; then one job is tried, and
-//   when the host answers all of it goes out.
+// - How many jobs a destination has out is its ConcurrencyWindow's to say, max_per_destination at
+//   most. One that cannot be reached, or lets nothing through, is held: its mail stays where it is,
+//   in one piece, until the hold is over; then one job is tried, and when the host answers all of
+//   it goes out.
 // - A deliverer has at most as many jobs as it granted credit for.
 // - When memory is short (Parking), a destination that has a crowd of jobs leaves others behind: it
 //   keeps the ids of their messages, and asks for them when there is room.
@@ -42,7 +43,8 @@ struct SchedulerSettings {
 
 // How a job came back.
 enum class Attempt : uint8_t {
-    answered, // somebody at the destination spoke, whatever was said
+    answered, // somebody at the destination spoke, whatever was said of the mail
+    hindered, // somebody did, but will have no mail now, or broke off
     down,     // nobody there could be reached
     none,     // it was not tried, or not to its end
 };
@@ -100,7 +102,8 @@ class Scheduler {
     // failed with it. At most `limit`; release_holds() tells of the others soon.
     std::vector<Job*> expired(uint32_t destination, WallTime now, size_t limit = 1000);
 
-    // -- Destinations, by number; they exist while something waits, is out, or is held.
+    // -- Destinations, by number; they exist while something waits, is out, or is held, and as long
+    // as a window that shrank is remembered.
     struct Hold {
         WallTime until = 0;
         std::string reason;
@@ -112,8 +115,8 @@ class Scheduler {
     // Ends the hold: an operator wants it so.
     void lift(uint32_t destination);
     void lift_all();
-    // Lets those be tried whose hold is over. The result are those still held where a job has
-    // expired: see expired().
+    // Lets those be tried whose hold is over, and forgets what need not be remembered any more. The
+    // result are those still held where a job has expired: see expired().
     std::vector<uint32_t> release_holds(WallTime now);
 
     // -- Deliverers.
@@ -150,9 +153,11 @@ class Scheduler {
     void leave_ring(Destination& destination);
     uint16_t deliverer_of(const Destination& destination) const;
     void end_hold(Destination& destination);
-    bool begin_hold(Destination& destination, std::string_view reason, WallTime now,
+    bool failed(Destination& destination, Attempt attempt, uint32_t out);
+    void begin_hold(Destination& destination, std::string_view reason, WallTime now,
                     uint64_t random);
     void set_wake(Destination& destination, WallTime when);
+    void clear_wake(Destination& destination);
     void forget_if_idle(Destination& destination);
 
     SchedulerSettings settings_;
@@ -160,7 +165,7 @@ class Scheduler {
     std::unordered_map<std::string, uint32_t> numbers_;
     std::vector<std::unique_ptr<Destination>> destinations_;
     std::vector<uint32_t> free_numbers_;
-    std::set<std::pair<WallTime, uint32_t>> holds_;
+    std::set<std::pair<WallTime, uint32_t>> wakes_; // when a destination is to be looked at
     size_t crowd_ = 1000;
     uint32_t served_ = 0;        // the last of those that was given some
     std::set<uint32_t> wishing_; // destinations that have left some behind, and have room

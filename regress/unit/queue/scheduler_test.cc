@@ -3,8 +3,10 @@
 //
 //     0 add a one          job a for destination "one" is routed there
 //     0 high a one         the same, of a raised priority; "low"; "urgent"
+//     0 add-many a 3 one   jobs a0, a1 and a2
 //     0 next a             the relay asks for work and gets a ("-": nothing)
-//     5 down a             a comes back: nobody could be reached ("answered", "none": put back)
+//     5 down a             a comes back: nobody could be reached ("answered", "hindered"; "none":
+//                          put back)
 //     300 release          holds that are over end; "release a b": a and b have expired
 #include "queue/scheduler.h"
 
@@ -73,6 +75,11 @@ class Script {
         scheduler.enqueue(job, destination, destination == "mailbox", false);
     }
     void step(const std::string& verb, const std::vector<std::string>& words) {
+        if (verb == "add-many") {
+            for (unsigned long i = 0; i < std::stoul(words[1]); ++i)
+                add(words[0] + std::to_string(i), words[2], 1'000'000, false);
+            return;
+        }
         const auto expires =
             words.size() > 2 ? static_cast<uint32_t>(std::stoul(words[2])) : 1'000'000;
         if (verb == "add")
@@ -83,10 +90,14 @@ class Script {
             add(words[0], words[1], 1'000'000, true);
         else if (verb == "next")
             EXPECT_EQ(name_of(scheduler.next(relay)), words[0]);
+        else if (verb == "at-once") // so many go out
+            EXPECT_EQ(hand_out(), std::stoul(words[0]));
         else if (verb == "answered")
             scheduler.settle(job(words[0]), Attempt::answered, "", now, 0);
         else if (verb == "down")
             scheduler.settle(job(words[0]), Attempt::down, "refused", now, 0);
+        else if (verb == "hindered")
+            scheduler.settle(job(words[0]), Attempt::hindered, "421", now, 0);
         else if (verb == "none")
             scheduler.put_back(job(words[0]));
         else if (verb == "withdraw")
@@ -105,6 +116,12 @@ class Script {
             release(words);
         else
             FAIL() << "no such verb";
+    }
+    size_t hand_out() {
+        size_t count = 0;
+        while (scheduler.next(relay))
+            ++count;
+        return count;
     }
     void release(const std::vector<std::string>& expected) {
         std::vector<std::string> expired;
@@ -202,6 +219,50 @@ const Scenario scenarios[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Scripts, SchedulerScenario, ::testing::ValuesIn(scenarios),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+// The window: what it does is in concurrency_window_test.cc.
+const Scenario window_scenarios[] = {
+    {"BeginsWithFiveAndGrowsWithEachAnswer",
+     {"0 add-many a 30 one", "0 at-once 5", "0 answered a0", "0 at-once 2", "0 answered a1",
+      "0 answered a2", "0 at-once 4", "0 answered a3", "0 answered a4", "0 answered a5",
+      "0 answered a6", "0 at-once 8", "0 answered a7", "0 at-once 2"}},
+    {"ShrinksWhenItIsTurnedAway",
+     {"0 add-many a 30 one", "0 at-once 5", "0 hindered a0", "0 at-once 0", "0 hindered a1",
+      "0 hindered a2", "0 at-once 0", "0 answered a3", "0 at-once 1", "0 answered a4",
+      "0 at-once 1"}},
+    {"IsHeldWhenNothingGetsThrough",
+     {"0 add-many a 30 one", "0 at-once 5",     "0 hindered a0", "0 hindered a1", "0 hindered a2",
+      "0 hindered a3",       "0 hindered a4",   "0 at-once 2",   "0 hindered a5", "0 hindered a6",
+      "0 at-once 1",         "0 hindered a7",   "0 at-once 0",   "0 wakes 300",   "300 release",
+      "300 at-once 1",       "300 hindered a8", "300 at-once 0", "300 wakes 900", "900 release",
+      "900 at-once 1",       "900 answered a9", "900 at-once 2"}},
+    {"AKnownHostIsHeldWhenAllFail",
+     {"0 add-many a 30 one", "0 at-once 5", "0 answered a0", "0 at-once 2", "1 down a1",
+      "1 at-once 0", "1 down a2", "1 down a3", "1 down a4", "1 down a5", "1 at-once 2", "1 down a6",
+      "1 at-once 0", "1 wakes 301"}},
+    {"AKnownHostIsNotHeldForOneOfMany",
+     {"0 add-many a 30 one", "0 at-once 5", "0 answered a0", "0 at-once 2", "1 down a1",
+      "1 answered a2", "1 answered a3", "1 answered a4", "1 answered a5", "1 at-once 2"}},
+    {"AShrunkWindowIsRemembered",
+     {"0 add-many a 5 one", "0 at-once 5", "0 hindered a0", "0 answered a1", "0 answered a2",
+      "0 answered a3", "0 answered a4", "0 wakes 600", "599 release", "599 add-many b 9 one",
+      "599 at-once 2", "599 answered b0", "599 answered b1", "599 at-once 3", "599 answered b2",
+      "599 answered b3", "599 answered b4", "599 at-once 4"}},
+    {"AndForgottenAfterTenMinutes",
+     {"0 add-many a 5 one", "0 at-once 5", "0 hindered a0", "0 answered a1", "0 answered a2",
+      "0 answered a3", "0 answered a4", "600 release", "600 add-many b 9 one", "600 at-once 5"}},
+};
+
+class WindowScenario : public ::testing::TestWithParam<Scenario> {};
+
+TEST_P(WindowScenario, Plays) {
+    SchedulerSettings settings = Script::plain_settings();
+    settings.max_per_destination = 20;
+    Script(settings).play(GetParam().lines);
+}
+
+INSTANTIATE_TEST_SUITE_P(Scripts, WindowScenario, ::testing::ValuesIn(window_scenarios),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Scheduler, DestinationsAreForgottenWhenNothingIsLeft) {

@@ -1,0 +1,62 @@
+#include "queue/failure.h"
+
+#include <gtest/gtest.h>
+
+namespace postern {
+namespace {
+
+ipc::RecipientOutcome outcome(ipc::RecipientStatus status, const char* enhanced, const char* text,
+                              bool from_remote = true, const char* remote = "mx.example:25") {
+    ipc::RecipientOutcome result;
+    result.status = status;
+    result.enhanced = enhanced;
+    result.diagnostic = text;
+    result.from_remote = from_remote;
+    result.remote = remote;
+    return result;
+}
+constexpr auto temporary = ipc::RecipientStatus::temporary;
+constexpr auto permanent = ipc::RecipientStatus::permanent;
+
+TEST(Failure, WhatTurnsMailAwayForNow) {
+    struct Case {
+        ipc::RecipientOutcome outcome;
+        bool hinders;
+    };
+    const Case cases[] = {
+        {outcome(temporary, "4.0.0", "421 too many connections"), true},
+        {outcome(temporary, "4.7.0", "421 4.7.0 slow down"), true},
+        {outcome(temporary, "4.7.1", "450 4.7.1 client host rejected"), true},
+        {outcome(temporary, "4.7.28", "451 4.7.28 unusual rate of mail"), true},
+        {outcome(temporary, "4.7.1", "450 4.7.1 <b@x>: Recipient address rejected: Greylisted"),
+         false},
+        {outcome(temporary, "4.7.0", "451 4.7.0 gray-listing in effect"), false},
+        {outcome(temporary, "4.7.0", "451 4.7.0 GREY LISTED"), false},
+        {outcome(temporary, "4.7.0", "451 4.7.0 the group is greedy, gray area"), true},
+        {outcome(temporary, "4.2.2", "452 4.2.2 mailbox full"), false},
+        {outcome(temporary, "4.3.0", "451 4.3.0 try later"), false},
+        {outcome(permanent, "5.7.1", "550 5.7.1 no"), false},
+        {outcome(ipc::RecipientStatus::delivered, "2.0.0", "250 ok"), false},
+        {outcome(temporary, "4.4.2", "timed out while waiting for the reply to DATA", false), true},
+        {outcome(temporary, "4.7.4", "the action requires TLS", false), false},
+        {outcome(temporary, "4.4.3", "no DNS", false, ""), false},
+        {outcome(temporary, "nonsense", "42", true), false},
+        {outcome(temporary, "", "", true), false},
+    };
+    for (const Case& c : cases)
+        EXPECT_EQ(hinders(c.outcome), c.hinders) << c.outcome.diagnostic;
+}
+
+TEST(Failure, HowADeliveryCameBack) {
+    const auto slow_down = outcome(temporary, "4.7.0", "421 4.7.0 slow down");
+    const auto later = outcome(temporary, "4.3.0", "451 4.3.0 later");
+    const auto nobody = outcome(permanent, "5.1.1", "550 5.1.1 who");
+    EXPECT_EQ(attempt_of(true, {slow_down}), Attempt::down);
+    EXPECT_EQ(attempt_of(false, {slow_down}), Attempt::hindered);
+    EXPECT_EQ(attempt_of(false, {later, slow_down}), Attempt::hindered);
+    EXPECT_EQ(attempt_of(false, {nobody, slow_down}), Attempt::answered) << "it was listened to";
+    EXPECT_EQ(attempt_of(false, {later}), Attempt::answered);
+}
+
+} // namespace
+} // namespace postern
