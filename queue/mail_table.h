@@ -104,8 +104,10 @@ struct Job {
     uint32_t expires_at = 0;
     uint32_t destination = 0;    // the scheduler's number; 0: none
     uint16_t deliverer = 0;      // who has it
+    uint16_t sender = 0;         // sender_key()
     uint8_t losses = 0;          // deliverers that died while they had it
     uint8_t rank = 1;            // 0 goes out before 1, 1 before 2; see rank_of()
+    bool retry : 1 = false;      // all its recipients were tried before
     bool has_slot : 1 = false;   // counts against its destination
     bool has_credit : 1 = false; // counts against its deliverer
     bool listed : 1 = false;     // waits at its destination

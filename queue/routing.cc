@@ -4,6 +4,7 @@
 #include <map>
 
 #include "queue/lifetime.h"
+#include "queue/sender.h"
 
 namespace postern {
 
@@ -28,7 +29,7 @@ AttemptError own_error(const char* enhanced, const char* diagnostic) {
 Routing::Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
                  Random random, Handlers handlers)
     : executor_(executor), table_(table), scheduler_(scheduler), settlement_(settlement),
-      random_(std::move(random)), handlers_(std::move(handlers)),
+      random_(std::move(random)), handlers_(std::move(handlers)), sender_seed_(random_()),
       router_(executor, table,
               {[this](Job& job, std::vector<RoutedRecipient> recipients) {
                    job_routed(job, std::move(recipients));
@@ -189,6 +190,7 @@ void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
         Place place;
         uint32_t count;
     };
+    const uint16_t sender = sender_key(stored.envelope, sender_seed_);
     std::vector<Group> groups;
     std::map<uint32_t, size_t> open; // route → the group of it that has room
     for (size_t i = recipients.size(); i-- > 0;) {
@@ -206,6 +208,8 @@ void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
             job.expires_at = to_seconds(expires_at(stored.envelope, ttl));
             job.gives_up = gives_up(stored.envelope);
             job.rank = rank_of(stored.envelope);
+            job.sender = sender;
+            job.retry = true;
             groups.push_back({&job, std::move(recipient.place), 0});
         } else {
             table_.routes.release(recipient.route);
@@ -215,6 +219,7 @@ void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
         QueuedRecipient& queued = message.recipients[recipient.index];
         table_.set_stage(queued, Stage::ready);
         MailTable::add_to(*group.job, recipient.index);
+        group.job->retry &= queued.attempts > 0;
         queued.urgent = false;
     }
     for (Group& group : groups)

@@ -72,6 +72,7 @@ class Routing {
     Settlement& settlement_;
     Random random_;
     Handlers handlers_;
+    uint64_t sender_seed_; // of sender_key()
     std::chrono::seconds ttl_{0};
     Router router_;
     TimePoint good_since_{};           // routes found before are not to be used

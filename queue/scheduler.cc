@@ -1,12 +1,12 @@
 #include "queue/scheduler.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <deque>
 
 #include "common/base/crc32c.h"
 #include "queue/concurrency_window.h"
+#include "queue/job_lists.h"
 
 namespace postern {
 
@@ -35,29 +35,14 @@ struct Scheduler::Destination {
     ConcurrencyWindow window;
     WallTime earliest_expiry = never; // of the waiting jobs; never too late
     WallTime wake = never;            // its place in `wakes_`, if it has one
-    struct List {
-        Job* first = nullptr;
-        Job* last = nullptr;
-    };
-    std::array<List, 3> lists; // by Job::rank
-    Hold hold;                 // meaningful unless open
+    JobLists jobs;
+    Hold hold; // meaningful unless open
     Destination* ring_next = nullptr;
     Destination* ring_previous = nullptr;
 
-    uint32_t turns = 0;
     std::unique_ptr<std::deque<uint64_t>> left_behind; // ids of messages; never empty
 
-    bool empty() const { return hold.waiting == 0; }
-    // The list that the next job comes from: that of the highest rank; but every fourth time
-    // another one, if there is one, so that mail ahead of others does not keep them for ever.
-    List& next_list() {
-        const auto waits = [](const List& list) { return list.first != nullptr; };
-        const auto first = std::find_if(lists.begin(), lists.end(), waits);
-        if (++turns % 4 != 0)
-            return *first;
-        const auto other = std::find_if(first + 1, lists.end(), waits);
-        return other == lists.end() ? *first : *other;
-    }
+    bool empty() const { return jobs.empty(); }
 };
 
 Scheduler::Scheduler(SchedulerSettings settings) { configure(settings); }
@@ -123,25 +108,18 @@ void Scheduler::link(Destination& destination, Job& job, bool front) {
     assert(!job.listed);
     job.listed = true;
     job.destination = destination.number;
-    Destination::List& list = destination.lists[job.rank];
-    job.previous = front ? nullptr : list.last;
-    job.next = front ? list.first : nullptr;
-    (job.previous ? job.previous->next : list.first) = &job;
-    (job.next ? job.next->previous : list.last) = &job;
-    ++destination.hold.waiting;
+    destination.jobs.add(job, front);
+    destination.hold.waiting = destination.jobs.size();
     destination.earliest_expiry = std::min<WallTime>(destination.earliest_expiry, job.expires_at);
     if (destination.state == Destination::State::held && job.expires_at < destination.wake)
         set_wake(destination, job.expires_at);
 }
 
-void Scheduler::unlink(Destination& destination, Job& job) {
+// It is in the lists no longer.
+void Scheduler::unlinked(Destination& destination, Job& job) {
     assert(job.listed);
-    Destination::List& list = destination.lists[job.rank];
-    (job.previous ? job.previous->next : list.first) = job.next;
-    (job.next ? job.next->previous : list.last) = job.previous;
-    job.next = job.previous = nullptr;
     job.listed = false;
-    --destination.hold.waiting;
+    destination.hold.waiting = destination.jobs.size();
 }
 
 bool Scheduler::has_work(const Destination& destination) const {
@@ -192,7 +170,8 @@ bool Scheduler::crowded(const Job& job) const {
 
 void Scheduler::leave_behind(Job& job, bool front) {
     Destination& destination = at(job.destination);
-    unlink(destination, job);
+    destination.jobs.remove(job);
+    unlinked(destination, job);
     if (!destination.left_behind)
         destination.left_behind = std::make_unique<std::deque<uint64_t>>();
     if (front)
@@ -203,13 +182,8 @@ void Scheduler::leave_behind(Job& job, bool front) {
 }
 
 std::vector<Job*> Scheduler::waiting_jobs(uint32_t number, size_t limit) {
-    std::vector<Job*> result;
-    Destination& destination = at(number);
-    for (auto list = destination.lists.rbegin(); list != destination.lists.rend(); ++list)
-        for (Job* job = list->last; job && result.size() < limit; job = job->previous)
-            if (result.size() + 1 < destination.hold.waiting)
-                result.push_back(job);
-    return result;
+    const JobLists& jobs = at(number).jobs;
+    return jobs.empty() ? std::vector<Job*>() : jobs.last(std::min(limit, jobs.size() - 1));
 }
 
 void Scheduler::update_wish(Destination& destination) {
@@ -270,6 +244,7 @@ void Scheduler::enqueue(Job& job, const std::string& key, bool local, bool front
     Destination& destination = find_or_make(key, local);
     if (job.urgent) {
         job.rank = 0;
+        job.retry = false;
         end_hold(destination);
     }
     link(destination, job, front || job.urgent);
@@ -279,7 +254,8 @@ void Scheduler::enqueue(Job& job, const std::string& key, bool local, bool front
 
 void Scheduler::withdraw(Job& job) {
     Destination& destination = at(job.destination);
-    unlink(destination, job);
+    destination.jobs.remove(job);
+    unlinked(destination, job);
     update_ring(destination);
     forget_if_idle(destination);
 }
@@ -294,8 +270,8 @@ Job* Scheduler::next(uint16_t index) {
         return nullptr;
     Destination& destination = *deliverer.turn;
     deliverer.turn = destination.ring_next;
-    Job& job = *destination.next_list().first;
-    unlink(destination, job);
+    Job& job = destination.jobs.take_next();
+    unlinked(destination, job);
     ++destination.slots;
     ++deliverer.open;
     job.deliverer = index;
@@ -391,29 +367,14 @@ void Scheduler::end_hold(Destination& destination) {
     destination.hold.reason.clear();
 }
 
-// Of one list, from `job` on. The earliest expiry of those that stay is noted.
-void Scheduler::take_expired(Destination& destination, Job* job, WallTime now, size_t limit,
-                             std::vector<Job*>& result) {
-    for (Job* next; job; job = next) {
-        next = job->next;
-        if (job->expires_at <= now && result.size() < limit) {
-            unlink(destination, *job);
-            result.push_back(job);
-        } else {
-            destination.earliest_expiry =
-                std::min<WallTime>(destination.earliest_expiry, job->expires_at);
-        }
-    }
-}
-
 std::vector<Job*> Scheduler::expired(uint32_t number, WallTime now, size_t limit) {
     std::vector<Job*> result;
     Destination& destination = at(number);
     assert(destination.state == Destination::State::held);
     if (destination.earliest_expiry <= now) {
-        destination.earliest_expiry = never;
-        for (Destination::List& list : destination.lists)
-            take_expired(destination, list.first, now, limit, result);
+        destination.earliest_expiry = destination.jobs.take_expired(now, limit, result);
+        for (Job* job : result)
+            unlinked(destination, *job);
     }
     // Of 100,000 jobs some may expire every second; all are looked at every eleven.
     const WallTime pause = 1 + static_cast<WallTime>(destination.hold.waiting / 10'000);

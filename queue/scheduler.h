@@ -3,9 +3,7 @@
 //
 // - Messages with waiting recipients lie in a heap by the time of their next attempt, or of what
 //   else is to be done for them.
-// - Routed jobs wait at their destination, in three lists: those of a raised priority go before
-//   ordinary ones, and those before the ones of a lowered priority (RFC 6710); in each, first come,
-//   first served. Every fourth job is one of those behind, so that none waits for ever.
+// - Routed jobs wait at their destination; which of them is the next is in job_lists.h.
 //   Destinations take turns at their deliverer, one job each, so that a busy or a dead one does not
 //   slow the others.
 // - How many jobs a destination has out is its ConcurrencyWindow's to say, max_per_destination at
@@ -66,8 +64,8 @@ class Scheduler {
     void forget(QueuedMessage& message) { waiting_.remove(message); }
 
     // -- Jobs.
-    // At the end of its list (Job::rank) of the destination, or at the front: it had its turn
-    // already. An urgent job goes before all others and ends a hold.
+    // Behind its equals (Job::rank, retry and sender) of the destination, or before them: it had
+    // its turn already. An urgent job goes before all others and ends a hold.
     void enqueue(Job& job, const std::string& destination, bool local, bool front);
     // Takes a job that waits out of its list.
     void withdraw(Job& job);
@@ -144,9 +142,7 @@ class Scheduler {
     Destination& at(uint32_t number) { return *destinations_[number - 1]; }
     Destination& find_or_make(const std::string& key, bool local);
     void link(Destination& destination, Job& job, bool front);
-    void unlink(Destination& destination, Job& job);
-    void take_expired(Destination& destination, Job* job, WallTime now, size_t limit,
-                      std::vector<Job*>& result);
+    static void unlinked(Destination& destination, Job& job);
     bool has_work(const Destination& destination) const;
     void update_ring(Destination& destination);
     void update_wish(Destination& destination);
