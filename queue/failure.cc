@@ -9,12 +9,18 @@ namespace postern {
 
 namespace {
 
-uint16_t subject_of(const ipc::RecipientOutcome& outcome) {
-    return parse_enhanced_status(outcome.enhanced).value_or(status::none).subject;
+constexpr uint16_t mailbox_subject = 2; // RFC 3463 3.3
+constexpr uint16_t network_subject = 4; // 3.5
+constexpr uint16_t policy_subject = 7;  // 3.8
+
+EnhancedStatusCode status_of(const std::string& enhanced) {
+    return parse_enhanced_status(enhanced).value_or(status::none);
 }
 
-constexpr uint16_t network_subject = 4; // RFC 3463 3.5
-constexpr uint16_t policy_subject = 7;  // 3.8
+// A next hop's reply that sends away whoever comes.
+bool is_refusal(const std::string& reply, EnhancedStatusCode code) {
+    return reply.starts_with("421") || code.subject == policy_subject;
+}
 
 } // namespace
 
@@ -33,12 +39,26 @@ bool speaks_of_greylisting(std::string_view text) {
     return false;
 }
 
+FailureClass class_of(const AttemptError& error) {
+    const EnhancedStatusCode code = status_of(error.enhanced);
+    if (error.from_remote &&
+        (is_refusal(error.diagnostic, code) || speaks_of_greylisting(error.diagnostic)))
+        return FailureClass::throttled;
+    if (code == status::directory_failure)
+        return FailureClass::resolver;
+    if (code.subject == mailbox_subject)
+        return FailureClass::mailbox;
+    if (!error.from_remote && (code == status::no_answer || code == status::bad_connection))
+        return FailureClass::unreachable;
+    return FailureClass::other;
+}
+
 bool hinders(const ipc::RecipientOutcome& outcome) {
     if (outcome.status != ipc::RecipientStatus::temporary)
         return false;
     if (!outcome.from_remote)
-        return !outcome.remote.empty() && subject_of(outcome) == network_subject;
-    return (outcome.diagnostic.starts_with("421") || subject_of(outcome) == policy_subject) &&
+        return !outcome.remote.empty() && status_of(outcome.enhanced).subject == network_subject;
+    return is_refusal(outcome.diagnostic, status_of(outcome.enhanced)) &&
            !speaks_of_greylisting(outcome.diagnostic);
 }
 

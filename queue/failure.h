@@ -16,6 +16,9 @@ namespace postern {
 // to be tried.
 bool hinders(const ipc::RecipientOutcome& outcome);
 
+// What kind of failure this was, for `queue retry … on` (smtpd.conf(5)).
+FailureClass class_of(const AttemptError& error);
+
 // Whether a text speaks of greylisting.
 bool speaks_of_greylisting(std::string_view text);
 

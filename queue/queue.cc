@@ -11,9 +11,6 @@ namespace postern {
 
 namespace {
 
-// However long a destination has been away: to try it costs a connection, and mail that was
-// accepted today waits for it.
-constexpr auto longest_hold = std::chrono::minutes(30);
 // The wall clock may be set: it is looked at this often, if anything waits at all.
 constexpr WallTime longest_alarm = 60;
 // Seconds. It was set back, and neither corrected a little nor read late in a long turn.
@@ -24,13 +21,7 @@ constexpr uint8_t losses_limit = 3;
 constexpr uint32_t capacity_limit = 10'000;
 
 SchedulerSettings scheduler_settings(const ipc::QueueSettings& settings) {
-    SchedulerSettings result;
-    result.max_per_destination = settings.max_per_destination;
-    result.relays = settings.relays;
-    result.hold.first = settings.retry_delay;
-    result.hold.most = std::min<std::chrono::seconds>(
-        settings.retry_max, std::max<std::chrono::seconds>(settings.retry_delay, longest_hold));
-    return result;
+    return {settings.relays, Allowances(settings)};
 }
 
 AttemptError own_error(const char* enhanced, std::string diagnostic) {
@@ -91,10 +82,11 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
 void Queue::configure(const ipc::QueueSettings& settings) {
     settings_ = settings;
     scheduler_.configure(scheduler_settings(settings));
-    settlement_.configure({settings.retry_delay, settings.retry_max});
+    const RetrySchedule schedule(settings);
+    settlement_.configure(schedule);
     bouncer_.set_hostname(settings.hostname);
     intake_.set_size_limit(settings.max_message_size);
-    loader_.set_longest_wait(settings.retry_max);
+    loader_.set_longest_wait(schedule.longest());
     routing_.set_ttl(settings.ttl);
     parking_.set_limit(settings.max_in_memory);
     if (notices_.configure(settings.warn_delays, settings.ttl))
@@ -145,6 +137,7 @@ void Queue::turn() {
     follow_clock(now);
     for (uint32_t destination : scheduler_.release_holds(now))
         expire_held(destination, now);
+    scheduler_.refill(executor_.now());
     if (!draining_) {
         if (parking_.bring_back(now))
             wake();
@@ -157,10 +150,13 @@ void Queue::turn() {
 
 void Queue::arm_alarm(WallTime now) {
     const WallTime next = std::min(scheduler_.next_event(now), parking_.next_event(now));
-    if (next == INT64_MAX)
+    TimePoint when = scheduler_.next_refill();
+    if (next != INT64_MAX)
+        when = std::min<TimePoint>(
+            when, executor_.now() + std::chrono::seconds(std::min(next - now, longest_alarm)));
+    if (when == TimePoint::max())
         return alarm_.disarm();
-    alarm_.arm(executor_,
-               executor_.now() + std::chrono::seconds(std::min(next - now, longest_alarm)));
+    alarm_.arm(executor_, when);
 }
 
 WallTime Queue::clock_offset(WallTime now) const {
@@ -193,7 +189,7 @@ void Queue::hand_out() {
     for (uint16_t deliverer = 0; deliverer < scheduler_.deliverers(); ++deliverer) {
         if (!dispatch_.connected(deliverer))
             continue;
-        while (Job* job = scheduler_.next(deliverer))
+        while (Job* job = scheduler_.next(deliverer, executor_.now()))
             hand_over(*job);
     }
 }

@@ -46,9 +46,11 @@ Place place_of(const ipc::Route& route, const std::string& recipient) {
         // A mailbox is nobody else's business: one that is full holds no other.
         place.local = true;
         place.destination = "maildir:" + route.action + ":" + recipient;
+        place.domain = domain_of_path(recipient);
         return place;
     }
     place.destination = route.host ? host_destination(*route.host) : normalize_domain(route.domain);
+    place.domain = route.host ? route.host->host : route.domain;
     if (route.source)
         place.destination += " from " + route.source->to_string();
     return place;

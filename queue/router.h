@@ -14,14 +14,10 @@
 #include "common/ipc/routing.h"
 #include "common/loop/executor.h"
 #include "queue/mail_table.h"
+#include "queue/place.h"
 
 namespace postern {
 
-// Where a recipient belongs: all with an equal one share concurrency, holds and connections.
-struct Place {
-    std::string destination; // for the log too
-    bool local = false;      // for local; else for a relay
-};
 // Pure. `recipient` in wire form.
 Place place_of(const ipc::Route& route, const std::string& recipient);
 

@@ -223,7 +223,7 @@ void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
         queued.urgent = false;
     }
     for (Group& group : groups)
-        scheduler_.enqueue(*group.job, group.place.destination, group.place.local, from.has_slot);
+        scheduler_.enqueue(*group.job, group.place, from.has_slot);
 }
 
 void Routing::not_routed(QueuedMessage& message, const StoredMessage& stored,

@@ -32,9 +32,14 @@ struct Scheduler::Destination {
     uint16_t deliverer = 0;
     uint32_t slots = 0;    // taken
     uint32_t failures = 0; // since somebody answered, of whole holds
+    std::string domain;    // of its Place
+    Allowance allowance;
     ConcurrencyWindow window;
-    WallTime earliest_expiry = never; // of the waiting jobs; never too late
-    WallTime wake = never;            // its place in `wakes_`, if it has one
+    RateMeter meter;
+    TimePoint refill = TimePoint::max(); // its place in `refills_`, if it has one
+    bool used_up = false;                // its rate, until then
+    WallTime earliest_expiry = never;    // of the waiting jobs; never too late
+    WallTime wake = never;               // its place in `wakes_`, if it has one
     JobLists jobs;
     Hold hold; // meaningful unless open
     Destination* ring_next = nullptr;
@@ -50,18 +55,20 @@ Scheduler::~Scheduler() = default;
 
 void Scheduler::configure(SchedulerSettings settings) {
     settings.relays = std::max<uint32_t>(settings.relays, 1);
-    settings.max_per_destination = std::max<uint32_t>(settings.max_per_destination, 1);
-    settings_ = settings;
+    settings_ = std::move(settings);
     for (auto& destination : destinations_)
         if (destination)
             leave_ring(*destination);
     // Relays that are no more have no credit, and none comes back for those that they still have.
-    deliverers_.resize(std::max<size_t>(deliverers_.size(), settings.relays + 1));
+    deliverers_.resize(std::max<size_t>(deliverers_.size(), settings_.relays + 1));
     for (auto& destination : destinations_) {
         if (!destination)
             continue;
         destination->deliverer = deliverer_of(*destination);
+        destination->allowance = settings_.allowances.of(destination->domain);
+        follow_rate(*destination);
         update_ring(*destination);
+        forget_if_idle(*destination);
     }
 }
 
@@ -74,28 +81,30 @@ uint16_t Scheduler::deliverer_of(const Destination& destination) const {
 
 // -- Destinations.
 
-Scheduler::Destination& Scheduler::find_or_make(const std::string& key, bool local) {
-    auto [place, added] = numbers_.try_emplace(key, 0);
+Scheduler::Destination& Scheduler::find_or_make(const Place& place) {
+    auto [found, added] = numbers_.try_emplace(place.destination, 0);
     if (!added)
-        return at(place->second);
+        return at(found->second);
     if (free_numbers_.empty()) {
         destinations_.emplace_back();
         free_numbers_.push_back(static_cast<uint32_t>(destinations_.size()));
     }
-    uint32_t number = place->second = free_numbers_.back();
+    uint32_t number = found->second = free_numbers_.back();
     free_numbers_.pop_back();
     destinations_[number - 1] = std::make_unique<Destination>();
     Destination& destination = at(number);
     destination.number = number;
-    destination.local = local;
-    destination.hold.destination = key;
+    destination.local = place.local;
+    destination.domain = place.domain;
+    destination.allowance = settings_.allowances.of(place.domain);
+    destination.hold.destination = place.destination;
     destination.deliverer = deliverer_of(destination);
     return destination;
 }
 
 void Scheduler::forget_if_idle(Destination& destination) {
     if (!destination.empty() || destination.slots || destination.left_behind ||
-        destination.wake != never)
+        destination.wake != never || destination.refill != TimePoint::max())
         return;
     leave_ring(destination);
     uint32_t number = destination.number;
@@ -123,12 +132,12 @@ void Scheduler::unlinked(Destination& destination, Job& job) {
 }
 
 bool Scheduler::has_work(const Destination& destination) const {
-    uint32_t limit = destination.window.size(settings_.max_per_destination);
+    uint32_t limit = destination.window.size(destination.allowance.max_deliveries);
     if (destination.state == Destination::State::held)
         limit = 0;
     else if (destination.state == Destination::State::probing)
         limit = 1;
-    return !destination.empty() && destination.slots < limit;
+    return !destination.empty() && destination.slots < limit && !destination.used_up;
 }
 
 void Scheduler::leave_ring(Destination& destination) {
@@ -240,8 +249,8 @@ std::vector<uint64_t> Scheduler::forget_left_behind() {
 
 // -- Jobs.
 
-void Scheduler::enqueue(Job& job, const std::string& key, bool local, bool front) {
-    Destination& destination = find_or_make(key, local);
+void Scheduler::enqueue(Job& job, const Place& place, bool front) {
+    Destination& destination = find_or_make(place);
     if (job.urgent) {
         job.rank = 0;
         job.retry = false;
@@ -264,7 +273,7 @@ bool Scheduler::paused(const Job& job) const {
     return job.destination && paused(destinations_[job.destination - 1]->local);
 }
 
-Job* Scheduler::next(uint16_t index) {
+Job* Scheduler::next(uint16_t index, TimePoint now) {
     Deliverer& deliverer = deliverers_[index];
     if (paused(index == local_deliverer) || deliverer.open >= deliverer.capacity || !deliverer.turn)
         return nullptr;
@@ -276,6 +285,11 @@ Job* Scheduler::next(uint16_t index) {
     ++deliverer.open;
     job.deliverer = index;
     job.has_slot = job.has_credit = true;
+    if (const RateLimit& rate = destination.allowance.rate; rate.messages) {
+        destination.meter.count(rate, now);
+        set_refill(destination, destination.meter.next(rate));
+        look_at_rate(destination, now);
+    }
     update_ring(destination);
     return &job;
 }
@@ -302,18 +316,20 @@ bool Scheduler::settle(Job& job, Attempt attempt, std::string_view reason, WallT
         return false;
     job.has_slot = false;
     Destination& destination = at(job.destination);
+    const uint32_t most = destination.allowance.max_deliveries;
     const uint32_t out = destination.slots--;
     bool held = false;
     if (attempt == Attempt::answered) {
         destination.failures = 0;
         end_hold(destination);
-        destination.window.answered(out, settings_.max_per_destination);
+        destination.window.answered(out, most);
     } else if (attempt != Attempt::none && failed(destination, attempt, out)) {
         begin_hold(destination, reason, now, random);
         held = true;
     }
-    if (attempt != Attempt::none && destination.state == Destination::State::open &&
-        destination.window.cautious(settings_.max_per_destination))
+    if (attempt == Attempt::none)
+        give_back_rate(destination);
+    else if (destination.state == Destination::State::open && destination.window.cautious(most))
         set_wake(destination, now + window_memory);
     update_ring(destination);
     forget_if_idle(destination);
@@ -332,7 +348,7 @@ bool Scheduler::failed(Destination& destination, Attempt attempt, uint32_t out) 
     }
     const auto failure = attempt == Attempt::down ? ConcurrencyWindow::Failure::unreachable
                                                   : ConcurrencyWindow::Failure::hindered;
-    return !destination.window.failed(failure, out, settings_.max_per_destination);
+    return !destination.window.failed(failure, out, destination.allowance.max_deliveries);
 }
 
 void Scheduler::begin_hold(Destination& destination, std::string_view reason, WallTime now,
@@ -340,7 +356,7 @@ void Scheduler::begin_hold(Destination& destination, std::string_view reason, Wa
     ++destination.failures;
     destination.state = Destination::State::held;
     destination.hold.until =
-        now + retry_after(settings_.hold, destination.failures, random).count();
+        now + retry_after(destination.allowance.hold, destination.failures, random).count();
     destination.hold.reason = reason;
     set_wake(destination, destination.hold.until);
 }
@@ -426,6 +442,63 @@ std::vector<uint32_t> Scheduler::release_holds(WallTime now) {
         forget_if_idle(destination);
     }
     return with_expired;
+}
+
+// -- Rates. A destination that has had mail under one is in `refills_` until nothing of that counts
+// any more; so it is not forgotten before.
+
+void Scheduler::set_refill(Destination& destination, TimePoint when) {
+    clear_refill(destination);
+    destination.refill = when;
+    destination.used_up = true;
+    refills_.emplace(when, destination.number);
+}
+
+void Scheduler::clear_refill(Destination& destination) {
+    if (destination.refill != TimePoint::max())
+        refills_.erase({destination.refill, destination.number});
+    destination.refill = TimePoint::max();
+    destination.used_up = false;
+}
+
+// It may have become another one.
+void Scheduler::follow_rate(Destination& destination) {
+    const RateLimit& rate = destination.allowance.rate;
+    if (!rate.messages)
+        clear_refill(destination);
+    else if (destination.refill != TimePoint::max())
+        set_refill(destination, destination.meter.next(rate));
+}
+
+// What was not sent does not count.
+void Scheduler::give_back_rate(Destination& destination) {
+    if (!destination.allowance.rate.messages || destination.refill == TimePoint::max())
+        return;
+    destination.meter.take_back(destination.allowance.rate);
+    set_refill(destination, destination.meter.next(destination.allowance.rate));
+}
+
+void Scheduler::look_at_rate(Destination& destination, TimePoint now) {
+    if (destination.refill > now)
+        return;
+    clear_refill(destination);
+    if (destination.meter.full_at() <= now)
+        return;
+    destination.refill = destination.meter.full_at();
+    refills_.emplace(destination.refill, destination.number);
+}
+
+void Scheduler::refill(TimePoint now) {
+    while (!refills_.empty() && refills_.begin()->first <= now) {
+        Destination& destination = at(refills_.begin()->second);
+        look_at_rate(destination, now);
+        update_ring(destination);
+        forget_if_idle(destination);
+    }
+}
+
+TimePoint Scheduler::next_refill() const {
+    return refills_.empty() ? TimePoint::max() : refills_.begin()->first;
 }
 
 void Scheduler::set_capacity(uint16_t deliverer, uint32_t deliveries) {

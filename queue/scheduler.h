@@ -6,10 +6,10 @@
 // - Routed jobs wait at their destination; which of them is the next is in job_lists.h.
 //   Destinations take turns at their deliverer, one job each, so that a busy or a dead one does not
 //   slow the others.
-// - How many jobs a destination has out is its ConcurrencyWindow's to say, max_per_destination at
-//   most. One that cannot be reached, or lets nothing through, is held: its mail stays where it is,
-//   in one piece, until the hold is over; then one job is tried, and when the host answers all of
-//   it goes out.
+// - How many jobs a destination has out is its ConcurrencyWindow's to say, as many as its Allowance
+//   at most. One that has a rate waits, too, until it may have another. One that cannot be reached,
+//   or lets nothing through, is held: its mail stays where it is, in one piece, until the hold is
+//   over; then one job is tried, and when the host answers all of it goes out.
 // - A deliverer has at most as many jobs as it granted credit for.
 // - When memory is short (Parking), a destination that has a crowd of jobs leaves others behind: it
 //   keeps the ids of their messages, and asks for them when there is room.
@@ -27,16 +27,16 @@
 #include <unordered_map>
 #include <vector>
 
-#include "queue/backoff.h"
+#include "queue/allowances.h"
 #include "queue/mail_table.h"
+#include "queue/place.h"
 #include "queue/waiting_messages.h"
 
 namespace postern {
 
 struct SchedulerSettings {
-    uint32_t max_per_destination = 20;
     uint32_t relays = 1;
-    Backoff hold; // how long an unreachable destination is left alone
+    Allowances allowances;
 };
 
 // How a job came back.
@@ -66,7 +66,7 @@ class Scheduler {
     // -- Jobs.
     // Behind its equals (Job::rank, retry and sender) of the destination, or before them: it had
     // its turn already. An urgent job goes before all others and ends a hold.
-    void enqueue(Job& job, const std::string& destination, bool local, bool front);
+    void enqueue(Job& job, const Place& place, bool front);
     // Takes a job that waits out of its list.
     void withdraw(Job& job);
     // How many jobs make a crowd at a destination.
@@ -87,8 +87,8 @@ class Scheduler {
     // All of them: they are to be routed anew.
     std::vector<uint64_t> forget_left_behind();
     // The next job for this deliverer: it takes a slot of its destination and one credit. Nothing
-    // when there is no work, no credit, or it is paused.
-    Job* next(uint16_t deliverer);
+    // when there is no work, no credit, or it is paused. `now` does not jump.
+    Job* next(uint16_t deliverer, TimePoint now);
     // The job is not given to the deliverer yet: it is routed anew. It keeps the slot.
     void return_credit(Job& job);
     // The job was not tried, for no fault of its own: it waits again, and is the next.
@@ -101,7 +101,7 @@ class Scheduler {
     std::vector<Job*> expired(uint32_t destination, WallTime now, size_t limit = 1000);
 
     // -- Destinations, by number; they exist while something waits, is out, or is held, and as long
-    // as a window that shrank is remembered.
+    // as a window that shrank, or mail that counts against a rate, is remembered.
     struct Hold {
         WallTime until = 0;
         std::string reason;
@@ -116,6 +116,11 @@ class Scheduler {
     // Lets those be tried whose hold is over, and forgets what need not be remembered any more. The
     // result are those still held where a job has expired: see expired().
     std::vector<uint32_t> release_holds(WallTime now);
+
+    // Those go on whose rate allows it again.
+    void refill(TimePoint now);
+    // When refill() has something to do. TimePoint::max(): never.
+    TimePoint next_refill() const;
 
     // -- Deliverers.
     void set_capacity(uint16_t deliverer, uint32_t deliveries);
@@ -140,7 +145,7 @@ class Scheduler {
     };
 
     Destination& at(uint32_t number) { return *destinations_[number - 1]; }
-    Destination& find_or_make(const std::string& key, bool local);
+    Destination& find_or_make(const Place& place);
     void link(Destination& destination, Job& job, bool front);
     static void unlinked(Destination& destination, Job& job);
     bool has_work(const Destination& destination) const;
@@ -152,6 +157,11 @@ class Scheduler {
     bool failed(Destination& destination, Attempt attempt, uint32_t out);
     void begin_hold(Destination& destination, std::string_view reason, WallTime now,
                     uint64_t random);
+    void set_refill(Destination& destination, TimePoint when);
+    void clear_refill(Destination& destination);
+    void follow_rate(Destination& destination);
+    void give_back_rate(Destination& destination);
+    void look_at_rate(Destination& destination, TimePoint now);
     void set_wake(Destination& destination, WallTime when);
     void clear_wake(Destination& destination);
     void forget_if_idle(Destination& destination);
@@ -161,7 +171,8 @@ class Scheduler {
     std::unordered_map<std::string, uint32_t> numbers_;
     std::vector<std::unique_ptr<Destination>> destinations_;
     std::vector<uint32_t> free_numbers_;
-    std::set<std::pair<WallTime, uint32_t>> wakes_; // when a destination is to be looked at
+    std::set<std::pair<WallTime, uint32_t>> wakes_;    // when a destination is to be looked at
+    std::set<std::pair<TimePoint, uint32_t>> refills_; // the same, for its rate
     size_t crowd_ = 1000;
     uint32_t served_ = 0;        // the last of those that was given some
     std::set<uint32_t> wishing_; // destinations that have left some behind, and have room

@@ -4,6 +4,9 @@
 
 #include "common/base/log.h"
 #include "common/mail/message_id.h"
+#include "queue/announced_wait.h"
+#include "queue/failure.h"
+#include "queue/place.h"
 
 namespace postern {
 
@@ -55,13 +58,22 @@ void Settlement::deferred(const Attempted& attempted, uint32_t index, AttemptErr
     QueuedRecipient& recipient = attempted.message.recipients[index];
     if (recipient.attempts < UINT16_MAX)
         ++recipient.attempts;
-    // The last attempt is made when the time is over, not up to retry_max later.
-    const WallTime next = now + retry_after(backoff_, recipient.attempts, attempted.random).count();
+    const WallTime next = now + wait_after(attempted, index, error).count();
+    // The last attempt is made when the time is over, not up to retry-max later.
     recipient.next_attempt = to_seconds(std::min(next, attempted.expires_at));
     table_.set_stage(recipient, Stage::waiting);
     recipient.urgent = false;
     table_.set_error(recipient, error);
     recorder_.changed(attempted.message);
+}
+
+std::chrono::seconds Settlement::wait_after(const Attempted& attempted, uint32_t index,
+                                            const AttemptError& error) const {
+    const Backoff backoff = schedule_.backoff(
+        domain_of_path(attempted.stored.envelope.recipients[index]), class_of(error));
+    const auto announced = error.from_remote ? announced_wait(error.diagnostic) : std::nullopt;
+    return retry_after(backoff, attempted.message.recipients[index].attempts, announced,
+                       attempted.random);
 }
 
 void Settlement::expired(const Attempted& attempted, uint32_t index, AttemptError last) {

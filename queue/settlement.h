@@ -9,10 +9,10 @@
 #include "common/ipc/queue_settings.h"
 #include "common/loop/executor.h"
 #include "common/process/operator_port.h"
-#include "queue/backoff.h"
 #include "queue/bounce.h"
 #include "queue/mail_table.h"
 #include "queue/recorder.h"
+#include "queue/retry_schedule.h"
 #include "queue/scheduler.h"
 
 namespace postern {
@@ -22,7 +22,7 @@ class Settlement {
     Settlement(Executor& executor, MailTable& table, Recorder& recorder, Bouncer& bouncer,
                Counters& counters);
 
-    void configure(const Backoff& backoff) { backoff_ = backoff; }
+    void configure(RetrySchedule schedule) { schedule_ = std::move(schedule); }
 
     // One attempt of one message, whatever the number of recipients.
     struct Attempted {
@@ -40,6 +40,8 @@ class Settlement {
     void expired(const Attempted& attempted, uint32_t index, AttemptError last);
 
   private:
+    std::chrono::seconds wait_after(const Attempted& attempted, uint32_t index,
+                                    const AttemptError& error) const;
     void log(const Attempted& attempted, uint32_t index, const char* status,
              const std::string& code, const std::string& remote, const std::string& reason) const;
 
@@ -47,7 +49,7 @@ class Settlement {
     MailTable& table_;
     Recorder& recorder_;
     Bouncer& bouncer_;
-    Backoff backoff_;
+    RetrySchedule schedule_;
     uint64_t& delivered_;
     uint64_t& attempts_deferred_;
     uint64_t& failed_;

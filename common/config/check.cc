@@ -75,6 +75,14 @@ void check_retries(Grammar& g) {
                                            std::to_string(queue.retry_delay.count()) +
                                            "s) would be later than \"queue retry-max\" allows (" +
                                            std::to_string(queue.retry_max.count()) + "s)");
+    for (size_t i = 0; i < queue.retries.size(); ++i) {
+        const auto delay = queue.retries[i].delay.value_or(queue.retry_delay);
+        const auto most = queue.retries[i].most.value_or(queue.retry_max);
+        if (delay > most)
+            g.in.report(g.retry_positions[i], "the first retry (" + std::to_string(delay.count()) +
+                                                  "s) would be later than the last may be (" +
+                                                  std::to_string(most.count()) + "s)");
+    }
 }
 
 // Whether anybody may send to anywhere by this rule. What a client says of itself (HELO, the

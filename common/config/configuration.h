@@ -256,11 +256,39 @@ struct Limits {
     std::string exempt; // table of networks that the three above are not for; empty: loopback only
 };
 
+// What kind of failure it was, as far as `queue retry … on` tells them apart.
+enum class FailureClass : uint8_t {
+    unreachable, // nobody could be talked to, or the session broke off
+    throttled,   // turned away for now: 421, 4.7.x, greylisting
+    mailbox,     // 4.2.x
+    resolver,    // the DNS did not answer: 4.4.3
+    other,
+};
+constexpr FailureClass last_enumerator(FailureClass) { return FailureClass::other; }
+
+// `queue retry …`: the first that is for a recipient's domain and failure decides.
+struct RetryRule {
+    std::string domains;                       // table; empty: all
+    std::vector<FailureClass> classes;         // empty: all
+    std::optional<std::chrono::seconds> delay; // none: QueueOptions::retry_delay
+    std::optional<std::chrono::seconds> most;  // none: QueueOptions::retry_max
+};
+
+// `mta limit …`: the first that is for a destination's domain decides.
+struct DestinationLimit {
+    std::string domains;         // table; empty: all
+    uint32_t max_deliveries = 0; // at once; 0: QueueOptions::max_per_destination
+    uint32_t rate = 0;           // messages in `period`; 0: no limit
+    std::chrono::seconds period{1};
+};
+
 struct QueueOptions {
     std::chrono::seconds ttl{std::chrono::hours(24 * 4)};        // `queue ttl`
     std::chrono::seconds retry_delay{std::chrono::seconds(300)}; // the first; it doubles
     std::chrono::seconds retry_max{std::chrono::hours(4)};       // and grows no further
+    std::vector<RetryRule> retries;                              // `queue retry`
     uint32_t max_per_destination = 20;                           // deliveries at once
+    std::vector<DestinationLimit> limits;                        // `mta limit`
     uint32_t max_in_memory = 100'000; // messages; more wait on disk alone
     // `queue warn-delay`: how long mail has waited when its sender is told, in order, four at most
     std::vector<std::chrono::seconds> warn_delays{std::chrono::hours(4)};

@@ -18,7 +18,7 @@ struct TableSource {
     Position position;
     std::vector<Position> values;
     std::map<std::string, Position> keys; // of a mapping
-    bool good = false; // false: its definition had an error of its own
+    bool good = false;                    // false: its definition had an error of its own
 };
 
 struct TableReference {
@@ -62,6 +62,7 @@ struct Grammar {
     std::vector<Position> listen_positions; // one for each listener
     std::vector<Position> rule_positions;   // one for each rule
     std::optional<Position> retry_position; // of the last `queue retry-…`
+    std::vector<Position> retry_positions;  // one for each `queue retry`
     bool has_match = false;
 
     Grammar(std::string name, std::string text, const FileReader& reader)
@@ -94,6 +95,9 @@ std::string read_table(Grammar& grammar, TableUse use, std::string criterion);
 void parse_smtp(Grammar& grammar);
 void parse_bounce(Grammar& grammar);
 void parse_queue(Grammar& grammar);
+// Behind `queue retry`.
+void parse_retry(Grammar& grammar);
+void parse_mta(Grammar& grammar);
 void parse_resolver(Grammar& grammar);
 void parse_user(Grammar& grammar);
 void parse_processes(Grammar& grammar, uint32_t& count);

@@ -67,6 +67,7 @@ constexpr Directive directives[] = {
     {"listen", parse_listen},
     {"listener", [](Grammar& g) { parse_processes(g, g.configuration.listeners); }},
     {"match", parse_match},
+    {"mta", parse_mta},
     {"pki", parse_pki},
     {"queue", parse_queue},
     {"relay", [](Grammar& g) { parse_processes(g, g.configuration.relays); }},
@@ -84,7 +85,7 @@ constexpr Directive directives[] = {
 
 void parse_line(Grammar& g) {
     g.in.refuse(
-        {"admd", "filter", "mda", "mta", "proc", "scheduler", "srs"});
+        {"admd", "filter", "mda", "proc", "scheduler", "srs"});
     if (g.in.failed())
         return;
     if (g.in.current().kind == TokenKind::error)

@@ -1,4 +1,5 @@
-// The one-line settings: smtp, queue, resolver, user, listener and relay processes.
+// The one-line settings: smtp, queue but for retries (flow.cc), resolver, user, listener and relay
+// processes.
 #include <algorithm>
 
 #include "common/config/grammar.h"
@@ -156,6 +157,8 @@ void parse_queue(Grammar& g) {
     } else if (g.in.accept("retry-max")) {
         g.retry_position = g.in.position();
         queue.retry_max = read_duration(g.in);
+    } else if (g.in.accept("retry")) {
+        parse_retry(g);
     } else if (g.in.accept("warn-delay")) {
         if (g.in.accept("none"))
             queue.warn_delays.clear();

@@ -1,29 +1,14 @@
-// Sets of domains and of mailboxes, as tables and rules write them. Pure.
+// Sets of mailboxes, as tables and rules write them. Pure.
 #pragma once
 
 #include <map>
 #include <string>
 #include <string_view>
 #include <unordered_set>
-#include <vector>
+
+#include "common/mail/domain_set.h"
 
 namespace postern {
-
-// Domains as they are compared: in lower case and A-labels, address literals in their canonical
-// form. What IDNA refuses stays as it is, and is met by nothing.
-std::string canonical_domain(std::string_view text);
-
-// Domains, "*.domain" and other patterns with '*'.
-class DomainSet {
-  public:
-    void add(std::string_view text);
-    bool contains(const std::string& domain) const; // in canonical form
-
-  private:
-    std::unordered_set<std::string> exact_;
-    std::unordered_set<std::string> parents_; // of "*.parent"
-    std::vector<std::string> patterns_;
-};
 
 // "user", "@domain", "user@domain", "@" for everything, "<>" for the null reverse-path. Users are
 // compared as comparable_name() in common/smtp/internationalized.h has it. A user without a '+' is

@@ -60,6 +60,30 @@ ipc::KeyholderSettings keyholder(const Surroundings& found) {
     return settings;
 }
 
+// Of a table that a rule names; nothing where it names none, and is for all.
+std::optional<std::vector<std::string>> domains_for(const Configuration& configuration,
+                                                    const std::string& table) {
+    return table.empty() ? std::nullopt : std::optional(values_of(configuration, table));
+}
+
+void add_rules(const Configuration& configuration, ipc::QueueSettings& settings) {
+    const QueueOptions& options = configuration.queue;
+    for (const RetryRule& rule : options.retries) {
+        ipc::RetryRule& added = settings.retries.emplace_back();
+        added.domains = domains_for(configuration, rule.domains);
+        added.classes = rule.classes;
+        added.delay = rule.delay.value_or(options.retry_delay);
+        added.most = rule.most.value_or(options.retry_max);
+    }
+    for (const DestinationLimit& limit : options.limits) {
+        ipc::DestinationLimit& added = settings.limits.emplace_back();
+        added.domains = domains_for(configuration, limit.domains);
+        added.max_deliveries = limit.max_deliveries;
+        added.rate = limit.rate;
+        added.period = limit.period;
+    }
+}
+
 ipc::QueueSettings queue(const Configuration& configuration, const Surroundings& found) {
     ipc::QueueSettings settings;
     settings.hostname = found.hostname;
@@ -69,6 +93,7 @@ ipc::QueueSettings queue(const Configuration& configuration, const Surroundings&
     settings.warn_delays = configuration.queue.warn_delays;
     settings.max_per_destination = configuration.queue.max_per_destination;
     settings.max_in_memory = configuration.queue.max_in_memory;
+    add_rules(configuration, settings);
     settings.max_message_size = configuration.limits.max_message_size;
     settings.relays = process_count(ipc::Role::relay, configuration, found.cores);
     return settings;

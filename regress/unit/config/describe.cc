@@ -163,6 +163,16 @@ void describe_settings(std::ostream& out, const Configuration& c) {
         out << "\n";
     }
     setting(out, "max-in-memory", c.queue.max_in_memory, preset.queue.max_in_memory);
+    for (const RetryRule& rule : c.queue.retries) {
+        out << "retry " << (rule.domains.empty() ? "all" : rule.domains);
+        for (FailureClass one : rule.classes)
+            out << " " << static_cast<int>(one);
+        out << " " << (rule.delay ? rule.delay->count() : 0) << " "
+            << (rule.most ? rule.most->count() : 0) << "\n";
+    }
+    for (const DestinationLimit& limit : c.queue.limits)
+        out << "limit " << (limit.domains.empty() ? "all" : limit.domains) << " "
+            << limit.max_deliveries << " " << limit.rate << "/" << limit.period.count() << "\n";
     setting(out, "max-per-destination", c.queue.max_per_destination,
             preset.queue.max_per_destination);
     if (c.resolver.mode != preset.resolver.mode)

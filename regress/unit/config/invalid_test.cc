@@ -10,8 +10,8 @@ namespace postern::test {
 namespace {
 
 const std::string a_directive =
-    "expected a directive: action, bounce, ca, hostname, include, listen, listener, match, pki, "
-    "queue, relay, resolver, smtp, socket, spool, table, user, or \"name = value\"";
+    "expected a directive: action, bounce, ca, hostname, include, listen, listener, match, mta, "
+    "pki, queue, relay, resolver, smtp, socket, spool, table, user, or \"name = value\"";
 
 struct Snippet {
     std::string text;
@@ -69,7 +69,37 @@ TEST(Invalid, Directives) {
         {"srs key secret",
          R"(f:1:1: "srs" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"mta max-deferred 100",
-         R"(f:1:1: "mta" is a known smtpd.conf keyword, but this version does not support it here)"},
+         R"(f:1:5: "max-deferred" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"mta", "f:1:4: found end of line, expected limit"},
+        {"mta limit", "f:1:10: found end of line, expected one of: for, max-deliveries, rate"},
+        {"mta limit for a.example", R"(f:1:15: found "a.example", expected domain)"},
+        {"mta limit for domain a.example",
+         "f:1:31: found end of line, expected one of: max-deliveries, rate"},
+        {"mta limit for domain a@b rate 1/1s",
+         R"(f:1:22: found "a@b", but "mta limit for domain" needs a domain, not an address)"},
+        {"mta limit for domain <x> rate 1/1s", R"(f:1:22: there is no table "x")"},
+        {"mta limit inet6",
+         R"(f:1:11: "inet6" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"mta limit max-deliveries 0", R"(f:1:26: found "0", expected a number from 1 to 10000)"},
+        {"mta limit rate 1/1m rate 2/1m", R"(f:1:21: "rate" is given twice)"},
+        {"mta limit rate 100",
+         R"(f:1:16: found "100", expected messages in a time, such as 100/1m)"},
+        {"mta limit rate 0/1m",
+         R"(f:1:16: found "0/1m", expected messages in a time, such as 100/1m)"},
+        {"mta limit rate 1000001/1m",
+         R"(f:1:16: found "1000001/1m", expected messages in a time, such as 100/1m)"},
+        {"mta limit rate 1/0s",
+         R"(f:1:16: found "1/0s", expected messages in a time, such as 100/1m)"},
+        {"queue retry", "f:1:12: found end of line, expected one of: for, on, delay, max"},
+        {"queue retry on throttled",
+         R"(f:1:25: found end of line, expected one of: ",", delay, max)"},
+        {"queue retry on nothing delay 1m",
+         R"(f:1:16: found "nothing", expected one of: unreachable, throttled, mailbox, resolver, other)"},
+        {"queue retry delay 5h",
+         "f:1:7: the first retry (18000s) would be later than the last may be "
+         "(14400s)"},
+        {"queue retry max 1m",
+         "f:1:7: the first retry (300s) would be later than the last may be (60s)"},
     });
 }
 
@@ -327,7 +357,7 @@ TEST(Invalid, Settings) {
         {"smtp limit max-rcpt 0", R"(f:1:21: found "0", expected a number from 1 to 100000)"},
         {"smtp limit max-rcpt 3 max-rcpt 4", R"(f:1:23: "max-rcpt" is given twice)"},
         {"queue foo",
-         R"(f:1:7: found "foo", expected one of: ttl, retry-delay, retry-max, warn-delay, limit)"},
+         R"(f:1:7: found "foo", expected one of: ttl, retry-delay, retry-max, retry, warn-delay, limit)"},
         {"queue ttl", "f:1:10: found end of line, expected a time such as 30s, 5m, 4h or 1d12h"},
         {"queue ttl 4", R"(f:1:11: found "4", expected a time such as 30s, 5m, 4h or 1d12h)"},
         {"queue ttl 0s", R"(f:1:11: found "0s", expected a time such as 30s, 5m, 4h or 1d12h)"},

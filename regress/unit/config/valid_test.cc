@@ -117,6 +117,17 @@ TEST(Valid, Settings) {
         {"queue warn-delay none\nbounce warn-interval 30s", "warn-delay 30\n"},
         {"queue limit max-per-destination 5", "max-per-destination 5\n"},
         {"queue limit max-in-memory 5000", "max-in-memory 5000\n"},
+        {"queue retry delay 1m", "retry all 60 0\n"},
+        {"queue retry on throttled max 10m delay 2m\nqueue retry on unreachable, mailbox, "
+         "resolver, "
+         "other max 1h",
+         "retry all 1 120 600\nretry all 0 2 3 4 0 3600\n"},
+        {"table big { a.example, *.a.example }\nqueue retry for domain <big> on throttled delay 1m",
+         "retry big 1 60 0\ntable big list [a.example] [*.a.example]\n"},
+        {"mta limit max-deliveries 3", "limit all 3 0/1\n"},
+        {"table big { a.example }\nmta limit for domain <big> rate 100/1m max-deliveries 2\n"
+         "mta limit rate 1/1d",
+         "limit big 2 100/60\nlimit all 0 1/86400\ntable big list [a.example]\n"},
         {"listener processes 4\nrelay processes 2", "listeners 4\nrelays 2\n"},
         {"user queue _postern\nuser local nobody\nuser relay \"mail-out\"",
          "user local nobody\nuser queue _postern\nuser relay mail-out\n"},

@@ -1,6 +1,8 @@
 #include "queue/backoff.h"
 
 #include <gtest/gtest.h>
+#include <map>
+#include <random>
 
 namespace postern {
 namespace {
@@ -42,6 +44,55 @@ TEST(Backoff, DoublesUpToItsMaximum) {
             jitters |= delay != fixed;
         }
         EXPECT_EQ(jitters, c.most >= 5s) << c.what;
+    }
+}
+
+TEST(Backoff, AnnouncedWaitsAreHonouredWithinBounds) {
+    struct Announced {
+        const char* what;
+        uint32_t failures;
+        std::chrono::seconds announced, least, most;
+    };
+    const Announced cases[] = {
+        {"longer than planned", 1, 600s, 601s, 661s},
+        {"shorter than planned", 1, 60s, 61s, 67s},
+        {"also after the third attempt", 3, 60s, 61s, 67s},
+        {"not after the fourth", 4, 60s, 1920s, 2400s},
+        {"longer than planned after the tenth", 10, 13000s, 13001s, 14301s},
+        {"longer than the longest wait", 1, 86400s, 11520s, 14400s},
+        {"hardly less than the longest", 1, 14399s, 14400s, 14400s},
+        {"at once", 1, 1s, 31s, 36s},
+        {"never", 1, std::chrono::seconds::max(), 11520s, 14400s},
+    };
+    const Backoff backoff{300s, 14400s};
+    for (const Announced& c : cases)
+        for (uint64_t random : {uint64_t{0}, uint64_t{7}, uint64_t{123456789}, UINT64_MAX}) {
+            const auto wait = retry_after(backoff, c.failures, c.announced, random);
+            EXPECT_GE(wait, c.least) << c.what << " random=" << random;
+            EXPECT_LE(wait, c.most) << c.what << " random=" << random;
+        }
+    EXPECT_EQ(retry_after(backoff, 2, std::nullopt, 5), retry_after(backoff, 2, 5));
+    EXPECT_EQ(retry_after({10s, 10s}, 1, 60s, 0), 10s) << "the longest wait is the operator's word";
+}
+
+// Mail that failed together does not come back together.
+TEST(Backoff, TenThousandSpread) {
+    std::mt19937_64 random(1);
+    struct Wait {
+        const char* what;
+        uint32_t failures;
+        std::optional<std::chrono::seconds> announced;
+        int most; // in one second
+    };
+    for (const Wait& c :
+         {Wait{"first", 1, std::nullopt, 250}, Wait{"fifth", 5, std::nullopt, 40},
+          Wait{"announced", 1, 300s, 500}, Wait{"announced too late", 1, 86400s, 30}}) {
+        std::map<std::chrono::seconds, int> seconds;
+        int most = 0;
+        for (int i = 0; i < 10'000; ++i)
+            most = std::max(
+                most, ++seconds[retry_after({300s, 14400s}, c.failures, c.announced, random())]);
+        EXPECT_LE(most, c.most) << c.what;
     }
 }
 

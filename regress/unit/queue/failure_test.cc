@@ -47,6 +47,41 @@ TEST(Failure, WhatTurnsMailAwayForNow) {
         EXPECT_EQ(hinders(c.outcome), c.hinders) << c.outcome.diagnostic;
 }
 
+TEST(Failure, KindsForRetries) {
+    struct Case {
+        const char* enhanced;
+        const char* text;
+        bool from_remote;
+        FailureClass expected;
+    };
+    const Case cases[] = {
+        {"4.4.1", "connection refused", false, FailureClass::unreachable},
+        {"4.4.2", "connection closed", false, FailureClass::unreachable},
+        {"4.4.1", "451 4.4.1 our next hop is away", true, FailureClass::other},
+        {"4.4.3", "the DNS did not answer", false, FailureClass::resolver},
+        {"4.4.3", "450 4.4.3 we cannot look you up", true, FailureClass::resolver},
+        {"4.4.4", "no rule says where it goes", false, FailureClass::other},
+        {"4.0.0", "421 come back another day", true, FailureClass::throttled},
+        {"4.4.2", "421 4.4.2 timed out", true, FailureClass::throttled},
+        {"4.7.1", "450 4.7.1 no", true, FailureClass::throttled},
+        {"4.7.4", "no TLS", false, FailureClass::other},
+        {"4.2.0", "450 4.2.0 Greylisted", true, FailureClass::throttled},
+        {"4.0.0", "451 greylisting in action", true, FailureClass::throttled},
+        {"4.2.2", "452 4.2.2 over quota", true, FailureClass::mailbox},
+        {"4.2.1", "the mailbox cannot be written", false, FailureClass::mailbox},
+        {"4.3.0", "451 4.3.0 later", true, FailureClass::other},
+        {"", "", false, FailureClass::other},
+        {"4.7", "?", true, FailureClass::other},
+    };
+    for (const Case& c : cases) {
+        AttemptError error;
+        error.enhanced = c.enhanced;
+        error.diagnostic = c.text;
+        error.from_remote = c.from_remote;
+        EXPECT_EQ(class_of(error), c.expected) << c.enhanced << " " << c.text;
+    }
+}
+
 TEST(Failure, HowADeliveryCameBack) {
     const auto slow_down = outcome(temporary, "4.7.0", "421 4.7.0 slow down");
     const auto later = outcome(temporary, "4.3.0", "451 4.3.0 later");

@@ -48,7 +48,7 @@ class Crowd {
 TEST(Load, AWaitingRecipientTakesFewBytes) {
     const size_t before = mallinfo2().uordblks;
     Crowd crowd;
-    Scheduler scheduler({20, 1, {}});
+    Scheduler scheduler({1, {}});
     const AttemptError refused{"4.4.1", "connection refused", false, ""};
     for (size_t i = 0; i < many; ++i) {
         QueuedMessage& message = crowd.add("user" + std::to_string(i) + "@destination" +
@@ -61,7 +61,8 @@ TEST(Load, AWaitingRecipientTakesFewBytes) {
     const size_t deferred = (mallinfo2().uordblks - before) / many;
     for (QueuedMessage* message = crowd.table.after(0); message;
          message = crowd.table.after(message->id)) {
-        scheduler.enqueue(crowd.route(*message, "dead.example"), "dead.example", false, false);
+        scheduler.enqueue(crowd.route(*message, "dead.example"),
+                          {"dead.example", "dead.example", false}, false);
         scheduler.update(*message);
     }
     const size_t held = (mallinfo2().uordblks - before) / many;

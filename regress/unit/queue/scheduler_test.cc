@@ -21,16 +21,20 @@ constexpr uint16_t relay = 1;
 
 class Script {
   public:
-    explicit Script(SchedulerSettings settings = plain_settings()) : scheduler(settings) {
+    explicit Script(const ipc::QueueSettings& settings = plain_settings())
+        : scheduler(prepare(settings)) {
         scheduler.set_capacity(relay, 100);
     }
-    static SchedulerSettings plain_settings() {
-        SchedulerSettings settings;
+    static ipc::QueueSettings plain_settings() {
+        ipc::QueueSettings settings;
         settings.max_per_destination = 2;
         settings.relays = 1;
-        settings.hold.first = std::chrono::seconds(300);
-        settings.hold.most = std::chrono::seconds(1200);
+        settings.retry_delay = std::chrono::seconds(300);
+        settings.retry_max = std::chrono::seconds(1200);
         return settings;
+    }
+    static SchedulerSettings prepare(const ipc::QueueSettings& settings) {
+        return {settings.relays, Allowances(settings)};
     }
 
     void play(const std::vector<std::string>& lines) {
@@ -47,6 +51,10 @@ class Script {
                 return;
         }
     }
+
+    // The time of the script, as the clock has it that does not jump.
+    TimePoint clock() const { return TimePoint(std::chrono::seconds(1'000'000 + now)); }
+    Job* next(uint16_t deliverer = relay) { return scheduler.next(deliverer, clock()); }
 
     Job& job(const std::string& name) { return *jobs.at(name); }
     std::string name_of(const Job* wanted) const {
@@ -72,7 +80,7 @@ class Script {
         job.urgent = urgent;
         job.rank = rank;
         jobs[name] = &job;
-        scheduler.enqueue(job, destination, destination == "mailbox", false);
+        scheduler.enqueue(job, {destination, destination, destination == "mailbox"}, false);
     }
     void step(const std::string& verb, const std::vector<std::string>& words) {
         if (verb == "add-many") {
@@ -89,7 +97,7 @@ class Script {
         else if (verb == "urgent")
             add(words[0], words[1], 1'000'000, true);
         else if (verb == "next")
-            EXPECT_EQ(name_of(scheduler.next(relay)), words[0]);
+            EXPECT_EQ(name_of(next()), words[0]);
         else if (verb == "at-once") // so many go out
             EXPECT_EQ(hand_out(), std::stoul(words[0]));
         else if (verb == "answered")
@@ -112,6 +120,15 @@ class Script {
             scheduler.set_capacity(relay, static_cast<uint32_t>(std::stoul(words[0])));
         else if (verb == "wakes")
             EXPECT_EQ(scheduler.next_event(now), std::stol(words[0]));
+        else if (verb == "refills") // the first time, in milliseconds after `now`; "-": never
+            EXPECT_EQ(scheduler.next_refill() == TimePoint::max()
+                          ? "-"
+                          : std::to_string(std::chrono::floor<std::chrono::milliseconds>(
+                                               scheduler.next_refill() - clock())
+                                               .count()),
+                      words[0]);
+        else if (verb == "give-back") // it was not tried
+            scheduler.settle(job(words[0]), Attempt::none, "", now, 0);
         else if (verb == "release")
             release(words);
         else
@@ -119,11 +136,12 @@ class Script {
     }
     size_t hand_out() {
         size_t count = 0;
-        while (scheduler.next(relay))
+        while (next())
             ++count;
         return count;
     }
     void release(const std::vector<std::string>& expected) {
+        scheduler.refill(clock());
         std::vector<std::string> expired;
         for (uint32_t destination : scheduler.release_holds(now))
             for (Job* job : scheduler.expired(destination, now))
@@ -257,13 +275,61 @@ const Scenario window_scenarios[] = {
 class WindowScenario : public ::testing::TestWithParam<Scenario> {};
 
 TEST_P(WindowScenario, Plays) {
-    SchedulerSettings settings = Script::plain_settings();
+    ipc::QueueSettings settings = Script::plain_settings();
     settings.max_per_destination = 20;
     Script(settings).play(GetParam().lines);
 }
 
 INSTANTIATE_TEST_SUITE_P(Scripts, WindowScenario, ::testing::ValuesIn(window_scenarios),
                          [](const auto& info) { return std::string(info.param.name); });
+
+// Under `mta limit for domain slow rate 2/10s max-deliveries 3`: one in 5.05 s.
+const Scenario rate_scenarios[] = {
+    {"OneAtATime",
+     {"0 add-many a 9 slow", "0 next a0", "0 next -", "0 refills 4950", "4 release", "4 next -",
+      "5 release", "5 next a1", "5 next -", "9 release", "9 next -", "11 release", "11 next a2",
+      "11 next -"}},
+    {"OthersGoOn",
+     {"0 add-many a 9 slow", "0 add-many b 2 one", "0 next a0", "0 next b0", "0 next b1",
+      "0 next -"}},
+    {"WhatWasNotSentDoesNotCount",
+     {"0 add-many a 9 slow", "0 next a0", "0 next -", "0 give-back a0", "0 release", "0 next a1",
+      "0 next -", "0 refills 4950"}},
+    {"IsRememberedWhenThereIsNoMail",
+     {"0 add a slow", "0 next a", "0 answered a", "1 add b slow", "1 next -", "5 release",
+      "5 next b", "5 answered b", "6 refills 4000", "11 release", "11 refills -"}},
+    {"AlsoWhenTheMailIsWithdrawn",
+     {"0 add a slow", "0 add b slow", "0 next a", "0 answered a", "0 withdraw b", "1 add c slow",
+      "1 next -", "5 release", "5 next c"}},
+    {"AndWhenItIsHeld",
+     {"0 add-many a 3 slow", "0 next a0", "0 down a0", "5 release", "5 next -", "300 release",
+      "300 next a1", "300 answered a1", "300 next -", "305 release", "305 next a2"}},
+    {"DeliveriesAtOnceAreLimitedToo",
+     {"0 add-many a 9 slow", "0 next a0", "10 release", "10 next a1", "20 release", "20 next a2",
+      "30 release", "30 next -", "30 answered a0", "30 next a3", "30 answered a1", "30 next -"}},
+};
+
+class RateScenario : public ::testing::TestWithParam<Scenario> {};
+
+ipc::QueueSettings with_rate(const char* domain) {
+    ipc::QueueSettings settings = Script::plain_settings();
+    settings.limits = {{{{domain}}, 3, 2, std::chrono::seconds(10)}};
+    return settings;
+}
+
+TEST_P(RateScenario, Plays) { Script(with_rate("slow")).play(GetParam().lines); }
+
+INSTANTIATE_TEST_SUITE_P(Scripts, RateScenario, ::testing::ValuesIn(rate_scenarios),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Scheduler, RatesFollowAReload) {
+    Script script(with_rate("slow"));
+    script.play({"0 add-many a 9 slow", "0 next a0", "0 next -"});
+    script.scheduler.configure(Script::prepare(with_rate("other")));
+    script.play({"0 release", "0 next a1", "0 next -", "0 answered a0", "0 next a2"});
+    script.scheduler.configure(Script::prepare(with_rate("slow")));
+    script.play({"0 answered a1", "0 next a3", "0 next -", "11 release", "11 next a4"});
+}
 
 TEST(Scheduler, DestinationsAreForgottenWhenNothingIsLeft) {
     Script script;
@@ -279,14 +345,14 @@ TEST(Scheduler, LocalMailHasItsOwnDeliverer) {
     Script script;
     script.scheduler.set_capacity(Scheduler::local_deliverer, 1);
     script.play({"0 add a mailbox", "0 add b one", "0 next b", "0 next -"});
-    EXPECT_EQ(script.name_of(script.scheduler.next(Scheduler::local_deliverer)), "a");
+    EXPECT_EQ(script.name_of(script.next(Scheduler::local_deliverer)), "a");
     script.scheduler.pause_local(true);
     EXPECT_TRUE(script.scheduler.paused(script.job("a")));
     EXPECT_FALSE(script.scheduler.paused(script.job("b")));
 }
 
 TEST(Scheduler, ADestinationKeepsItsRelay) {
-    SchedulerSettings settings = Script::plain_settings();
+    ipc::QueueSettings settings = Script::plain_settings();
     settings.relays = 4;
     Script script(settings);
     for (uint16_t i = 1; i <= 4; ++i)
@@ -299,7 +365,7 @@ TEST(Scheduler, ADestinationKeepsItsRelay) {
             const std::string name = destination + "/" + std::to_string(round);
             script.play({"0 add " + name + " " + destination});
             for (uint16_t deliverer = 1; deliverer <= 4; ++deliverer) {
-                if (Job* job = script.scheduler.next(deliverer)) {
+                if (Job* job = script.next(deliverer)) {
                     if (round == 0)
                         ++used[seen[destination] = deliverer];
                     EXPECT_EQ(seen[destination], deliverer);
@@ -313,22 +379,22 @@ TEST(Scheduler, ADestinationKeepsItsRelay) {
 }
 
 TEST(Scheduler, FewerRelaysAfterAReload) {
-    SchedulerSettings settings = Script::plain_settings();
+    ipc::QueueSettings settings = Script::plain_settings();
     settings.relays = 4;
     Script script(settings);
     for (int i = 0; i < 20; ++i)
         script.play({"0 add j" + std::to_string(i) + " host" + std::to_string(i)});
     settings.relays = 1;
-    script.scheduler.configure(settings);
+    script.scheduler.configure(Script::prepare(settings));
     int count = 0;
-    while (script.scheduler.next(relay))
+    while (script.next())
         ++count;
     EXPECT_EQ(count, 20);
 }
 
 TEST(Scheduler, MessagesComeDueInOrder) {
     MailTable table;
-    Scheduler scheduler(Script::plain_settings());
+    Scheduler scheduler(Script::prepare(Script::plain_settings()));
     const uint32_t times[] = {50, 10, 40, 10, 30, 20, 60, 10};
     StoredMessage message;
     message.envelope.recipients = {"x", "y"};

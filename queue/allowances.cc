@@ -1,0 +1,45 @@
+#include "queue/allowances.h"
+
+#include <algorithm>
+
+namespace postern {
+
+namespace {
+
+// However long a destination has been away: to try it costs a connection, and mail that was
+// accepted today waits for it.
+constexpr std::chrono::seconds longest_hold = std::chrono::minutes(30);
+
+} // namespace
+
+Allowances::Allowances(const ipc::QueueSettings& settings)
+    : max_deliveries_(std::max<uint32_t>(settings.max_per_destination, 1)), schedule_(settings) {
+    for (const ipc::DestinationLimit& limit : settings.limits) {
+        Rule& added = rules_.emplace_back();
+        if (limit.domains)
+            added.domains.emplace(*limit.domains);
+        added.max_deliveries = limit.max_deliveries ? limit.max_deliveries : max_deliveries_;
+        added.rate = {limit.rate, limit.period};
+    }
+}
+
+Allowance Allowances::of(std::string_view domain) const {
+    Allowance allowance;
+    allowance.max_deliveries = max_deliveries_;
+    allowance.hold = schedule_.backoff(domain, FailureClass::unreachable);
+    allowance.hold.most =
+        std::min(allowance.hold.most, std::max(allowance.hold.first, longest_hold));
+    if (rules_.empty())
+        return allowance;
+    const std::string canonical = canonical_domain(domain);
+    const auto found = std::find_if(rules_.begin(), rules_.end(), [&](const Rule& rule) {
+        return !rule.domains || rule.domains->contains(canonical);
+    });
+    if (found != rules_.end()) {
+        allowance.max_deliveries = found->max_deliveries;
+        allowance.rate = found->rate;
+    }
+    return allowance;
+}
+
+} // namespace postern

@@ -1,0 +1,42 @@
+// What a destination is given: `queue limit max-per-destination` and `mta limit` of smtpd.conf(5).
+// Pure.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/ipc/queue_settings.h"
+#include "common/mail/domain_set.h"
+#include "queue/backoff.h"
+#include "queue/rate_meter.h"
+#include "queue/retry_schedule.h"
+
+namespace postern {
+
+struct Allowance {
+    uint32_t max_deliveries = 20; // at once
+    RateLimit rate;
+    Backoff hold; // how long it is left alone when it cannot be reached
+};
+
+class Allowances {
+  public:
+    Allowances() = default;
+    explicit Allowances(const ipc::QueueSettings& settings);
+
+    // The first limit that is for the domain decides (place.h).
+    Allowance of(std::string_view domain) const;
+
+  private:
+    struct Rule {
+        std::optional<DomainSet> domains; // none: all
+        uint32_t max_deliveries;
+        RateLimit rate;
+    };
+    uint32_t max_deliveries_ = 20;
+    std::vector<Rule> rules_;
+    RetrySchedule schedule_;
+};
+
+} // namespace postern

@@ -1,0 +1,180 @@
+// What goes out when: rates, turns, and when failed mail is tried again.
+#include "regress/unit/queue/queue_lab.h"
+
+namespace postern::test {
+namespace {
+
+size_t handed_to(QueueLab& lab, const std::string& domain) {
+    size_t count = 0;
+    for (const Handed& handed : lab.all_handed)
+        count += handed.deliver.route.domain == domain;
+    return count;
+}
+
+TEST(Flow, ARateHoldsOneDestinationBackAndNoOther) {
+    QueueLab lab;
+    lab.settings.limits = {{{{"slow.example"}}, 0, 60, 60s}};
+    lab.queue->configure(lab.settings);
+    lab.relay = [](const Handed&) { return delivered(); };
+    for (int i = 0; i < 200; ++i)
+        lab.submit("a@from.example", {"r" + std::to_string(i) + "@slow.example"});
+    lab.run();
+    EXPECT_LE(handed_to(lab, "slow.example"), 1u);
+    for (int i = 0; i < 50; ++i)
+        lab.submit("a@from.example", {"r" + std::to_string(i) + "@fast.example"});
+    lab.run();
+    EXPECT_EQ(handed_to(lab, "fast.example"), 50u);
+    // All of it waits for so long that its routes are found anew, and nothing counts twice.
+    size_t before = handed_to(lab, "slow.example");
+    for (int minute = 0; minute < 3; ++minute) {
+        lab.advance(60s);
+        const size_t now = handed_to(lab, "slow.example");
+        EXPECT_LE(now - before, 60u);
+        EXPECT_GE(now - before, 58u);
+        before = now;
+    }
+    lab.advance(30s);
+    EXPECT_EQ(handed_to(lab, "slow.example"), 200u);
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+TEST(Flow, ARateIsKeptWhenTheConfigurationIsReadAgain) {
+    QueueLab lab;
+    lab.settings.limits = {{{{"slow.example"}}, 0, 2, 60s}};
+    lab.queue->configure(lab.settings);
+    lab.relay = [](const Handed&) { return delivered(); };
+    for (int i = 0; i < 10; ++i)
+        lab.submit("a@from.example", {"r" + std::to_string(i) + "@slow.example"});
+    for (int i = 0; i < 19; ++i) {
+        lab.advance(3s);
+        lab.queue->configure(lab.settings);
+    }
+    EXPECT_LE(lab.handed_count(), 2u);
+    EXPECT_GE(lab.handed_count(), 1u);
+}
+
+// What the relay has and nobody has answered yet: answered, one after the other.
+std::vector<std::string> senders_in_order(QueueLab& lab, size_t count) {
+    std::vector<std::string> senders;
+    for (size_t i = 0; i < lab.handed_count() && senders.size() < count; ++i) {
+        if (lab.handed(i).answered)
+            continue;
+        senders.push_back(lab.handed(i).deliver.reverse_path);
+        lab.answer(lab.handed(i), delivered());
+        lab.run();
+    }
+    return senders;
+}
+
+TEST(Flow, OneSendersBulkDoesNotKeepAnothersMailWaiting) {
+    QueueLab lab;
+    for (int i = 0; i < 5000; ++i)
+        lab.submit("bulk+" + std::to_string(i) + "@from.example",
+                   {"r" + std::to_string(i) + "@dest.example"});
+    lab.run();
+    lab.accept("alice@from.example", {"bob@dest.example"});
+    const std::vector<std::string> order = senders_in_order(lab, 5);
+    EXPECT_NE(std::find(order.begin(), order.end(), "alice@from.example"), order.end());
+}
+
+TEST(Flow, FreshMailGoesBeforeWhatWasTriedBefore) {
+    QueueLab lab;
+    for (int i = 0; i < 10; ++i)
+        lab.accept("old@from.example", {"r" + std::to_string(i) + "@dest.example"});
+    for (size_t i = 0; i < 10; ++i) {
+        lab.answer(lab.handed(i), temporary());
+        lab.run();
+    }
+    lab.advance(301s); // two of them are out again, the others wait
+    for (int i = 0; i < 2; ++i)
+        lab.accept("new@from.example", {"n" + std::to_string(i) + "@dest.example"});
+    const std::vector<std::string> order = senders_in_order(lab, 5);
+    EXPECT_EQ(std::count(order.begin(), order.end(), "new@from.example"), 2);
+}
+
+WallTime wait_after(QueueLab& lab, const std::string& to, const std::string& enhanced,
+                    const std::string& reply) {
+    const size_t index = lab.handed_count();
+    lab.accept("a@from.example", {to});
+    ipc::RecipientOutcome outcome = temporary(reply);
+    outcome.enhanced = enhanced;
+    lab.answer(lab.handed(index), outcome);
+    lab.run();
+    return lab.show_queue().back().next_attempt - lab.time.wall_seconds();
+}
+
+TEST(Flow, RetriesAreByDomainAndFailure) {
+    QueueLab lab;
+    lab.settings.retries = {
+        {{{"*.example"}}, {FailureClass::throttled}, 60s, 600s},
+        {{{"far.example"}}, {}, 1000s, 2000s},
+    };
+    lab.queue->configure(lab.settings);
+    struct Case {
+        const char* to;
+        const char* enhanced;
+        const char* reply;
+        WallTime least, most;
+    };
+    const Case cases[] = {
+        {"a@one.example", "4.7.1", "450 4.7.1 not now", 48, 60},
+        {"b@two.example", "4.2.2", "452 4.2.2 full", 240, 300},
+        {"c@far.example", "4.7.1", "450 4.7.1 not now", 48, 60},
+        {"d@far.example", "4.2.2", "452 4.2.2 full", 800, 1000},
+        {"e@one.org", "4.7.1", "450 4.7.1 not now", 240, 300},
+        {"f@six.example", "4.7.1", "450 4.7.1 Greylisted, try again in 120 seconds", 121, 133},
+        {"g@six.org", "4.2.0", "450 4.2.0 Greylisted for 00:10:00", 601, 661},
+        {"h@nine.example", "4.7.1", "450 4.7.1 try again in 2 hours", 480, 600},
+    };
+    for (const Case& c : cases) {
+        const WallTime wait = wait_after(lab, c.to, c.enhanced, c.reply);
+        EXPECT_GE(wait, c.least) << c.to << " " << c.reply;
+        EXPECT_LE(wait, c.most) << c.to << " " << c.reply;
+    }
+}
+
+TEST(Flow, AnAnnouncedWaitDoesNotOutlastTheMail) {
+    QueueLab lab;
+    lab.settings.ttl = 10min;
+    lab.queue->configure(lab.settings);
+    EXPECT_EQ(wait_after(lab, "b@dest.example", "4.7.1", "450 4.7.1 try again in 50 minutes"), 600);
+}
+
+// A next hop that says "at once" for ever is not obeyed for ever.
+TEST(Flow, AnAnnouncedWaitDoesNotMakeUsSpin) {
+    QueueLab lab;
+    lab.relay = [](const Handed& handed) {
+        return handed.deliver.reverse_path.empty()
+                   ? delivered()
+                   : temporary("451 4.3.0 please retry in 1 second");
+    };
+    lab.accept("a@from.example", {"b@dest.example"});
+    lab.advance(23h);
+    EXPECT_LT(lab.handed_count(), 40u);
+}
+
+TEST(Flow, AHostThatTurnsEverythingAwayIsLeftAlone) {
+    QueueLab lab;
+    lab.settings.max_per_destination = 20;
+    lab.queue->configure(lab.settings);
+    lab.relay = [](const Handed& handed) -> std::optional<ipc::RecipientOutcome> {
+        if (handed.deliver.route.domain != "busy.example")
+            return delivered();
+        ipc::RecipientOutcome outcome = temporary("421 4.7.0 too many messages");
+        outcome.enhanced = "4.7.0";
+        return outcome;
+    };
+    for (int i = 0; i < 1000; ++i)
+        lab.submit("a@from.example", {"r" + std::to_string(i) + "@busy.example"});
+    lab.run();
+    EXPECT_LT(handed_to(lab, "busy.example"), 12u);
+    EXPECT_EQ(lab.times_logged("a destination is held"), 1u);
+    EXPECT_EQ(lab.times_logged("too many messages"), handed_to(lab, "busy.example") + 1);
+    lab.accept("a@from.example", {"b@dest.example"});
+    EXPECT_EQ(handed_to(lab, "dest.example"), 1u);
+    const auto entries = lab.show_queue();
+    EXPECT_EQ(entries.back().last_error, "4.7.0 421 4.7.0 too many messages");
+}
+
+} // namespace
+} // namespace postern::test
