@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint64_t step_bytes = 128u << 10; // copied at a time, in a segment of the usual size
 constexpr size_t step_entries = 8192;       // looked at at a time
+constexpr int readings = 2; // of a record that looks damaged: it may be so only on its way here
 
 } // namespace
 
@@ -38,6 +39,12 @@ bool Compaction::load_victim() {
     auto contents = read_segment(*file_, header_);
     if (!contents) {
         give_up(contents.error().message);
+        return false;
+    }
+    // A record that is missing may be the Removed of a message elsewhere, which would come back.
+    if (!contents->damaged.empty()) {
+        give_up("bytes " + std::to_string(contents->damaged.front().begin) + " to " +
+                std::to_string(contents->damaged.front().end) + " are damaged");
         return false;
     }
     entries_ = std::move(contents->entries);
@@ -97,14 +104,19 @@ void Compaction::gather_one(const IndexEntry& entry, Batch& batch) {
         copy.target_epoch = entry.target_epoch;
         return;
     }
-    auto data = read_range(*file_, entry.offset, record_size(entry.length));
+    Record record;
+    bool good = false;
+    Result<std::string> data = std::string();
+    for (int i = 0; i < readings && data && !good; i++) {
+        data = read_range(*file_, entry.offset, record_size(entry.length));
+        good = data && decode_record(*data, header_.stamp, record) == Decoded::Ok &&
+               record.header.id == entry.id && record.header.type == entry.type;
+    }
     if (!data) {
         give_up(data.error().message);
         return;
     }
-    Record record;
-    if (decode_record(*data, header_.stamp, record) != Decoded::Ok ||
-        record.header.id != entry.id || record.header.type != entry.type) {
+    if (!good) {
         if (entry.type == RecordType::Message) // its sender is told when it is to be delivered
             return give_up("the message at " + std::to_string(entry.offset) + " is damaged");
         return set_progress_aside(entry, *data);

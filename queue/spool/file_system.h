@@ -39,10 +39,6 @@ class File {
     virtual Result<void> sync() = 0;
 
     virtual Result<uint64_t> size() = 0;
-    virtual Result<void> truncate(uint64_t length) = 0;
-
-    // Reserves disk blocks for [offset, offset + length); the size grows. ENOSPC when full.
-    virtual Result<void> allocate(uint64_t offset, uint64_t length) = 0;
 
     // A duplicate for another process, with the access this file was opened with.
     virtual Result<FileDescriptor> descriptor() = 0;

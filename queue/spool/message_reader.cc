@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "common/base/crc32c.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 constexpr size_t first_read = 4096; // takes in most envelopes
 constexpr size_t fixed_size = record_header_size + message_prefix_size;
-constexpr int attempts = 4; // a message can be copied forward while it is read, but not that often
+constexpr int attempts = 5; // a message can be copied forward while it is read, but not that often
 
 Error no_message(SpoolId id) {
     char text[48];
@@ -26,6 +27,19 @@ Error damaged(const RecordLocation& at, const char* what) {
 }
 
 } // namespace
+
+// Reads the record up to `wanted` bytes, if it has so many.
+Result<void> MessageReader::read_more(Found& found, uint64_t wanted) {
+    const RecordLocation& at = found.entry.message;
+    wanted = std::min(record_size(at.length), wanted);
+    if (found.data.size() >= wanted)
+        return {};
+    auto data = read_range(*found.file, at.offset, wanted);
+    if (!data)
+        return data.error();
+    found.data = std::move(*data);
+    return {};
+}
 
 Result<MessageReader::Found> MessageReader::find_once(SpoolId id, uint64_t wanted) {
     Found found;
@@ -41,24 +55,29 @@ Result<MessageReader::Found> MessageReader::find_once(SpoolId id, uint64_t wante
     if (!file)
         return file.error();
     found.file = *file;
-    auto data = read_range(**file, at.offset, std::min(record_size(at.length), wanted));
-    if (!data)
-        return data.error();
-    found.data = std::move(*data);
+    if (auto read = read_more(found, wanted); !read)
+        return read.error();
     auto header = peek_header(found.data);
     if (!header || header->stamp != stamp || header->id != id || header->length != at.length ||
         header->type != RecordType::Message)
         return damaged(at, "not the record of this message");
-    found.header = *header;
     auto prefix = decode_message_prefix(std::string_view(found.data).substr(record_header_size),
                                         header->flags, header->length);
     if (!prefix)
         return damaged(at, "the lengths of the message do not add up");
     found.prefix = *prefix;
+    if (auto read = read_more(found, fixed_size + prefix->envelope_length); !read)
+        return read.error();
+    auto envelope =
+        message_envelope(std::string_view(found.data).substr(record_header_size), *prefix);
+    if (!envelope)
+        return damaged(at, "the envelope is damaged");
+    found.envelope = *envelope;
     return found;
 }
 
 Result<MessageReader::Found> MessageReader::find(SpoolId id, uint64_t wanted) {
+    bool again = true;
     for (int attempt = 1;; attempt++) {
         TableEntry before, after;
         {
@@ -69,8 +88,11 @@ Result<MessageReader::Found> MessageReader::find(SpoolId id, uint64_t wanted) {
         if (found || attempt == attempts)
             return found;
         std::lock_guard lock(state_.mutex);
-        if (state_.table.find(id, &after) && before.message == after.message)
-            return found; // it has not moved: the error is one
+        if (state_.table.find(id, &after) && !(before.message == after.message))
+            continue;
+        // It has not moved: the error is one, unless it was so on the way only.
+        if (found.error().code != EBADMSG || !std::exchange(again, false))
+            return found;
     }
 }
 
@@ -78,19 +100,9 @@ Result<RecoveredMessage> MessageReader::read_message(SpoolId id) {
     auto found = find(id, first_read);
     if (!found)
         return found.error();
-    uint64_t end = fixed_size + found->prefix.envelope_length;
-    if (found->data.size() < end) {
-        found = find(id, end);
-        if (!found)
-            return found.error();
-    }
-    auto envelope =
-        message_envelope(std::string_view(found->data).substr(record_header_size), found->prefix);
-    if (!envelope)
-        return damaged(found->entry.message, "the envelope is damaged");
     RecoveredMessage message;
     message.id = id;
-    message.envelope = *envelope;
+    message.envelope = found->envelope;
     message.content_length = found->prefix.content_length;
     message.content_in_file = found->entry.content_in_file;
     return message;
@@ -127,10 +139,37 @@ Result<RecoveredMessage> MessageReader::read_progress(SpoolId id) {
 }
 
 Result<std::string> MessageReader::read_inline(Found& found, uint64_t offset, size_t length) {
-    uint64_t begin = fixed_size + found.prefix.envelope_length + offset;
-    if (found.data.size() >= begin + length)
-        return found.data.substr(begin, length);
-    return read_range(*found.file, found.entry.message.offset + begin, length);
+    const uint64_t begin = fixed_size + found.prefix.envelope_length;
+    const uint64_t size = found.prefix.content_length;
+    for (bool again : {true, false}) {
+        if (auto read = read_more(found, begin + size); !read)
+            return read.error();
+        const std::string_view content = std::string_view(found.data).substr(begin, size);
+        if (content.size() == size && crc32c(content) == found.prefix.content_crc)
+            return std::string(content.substr(offset, length));
+        if (again)
+            found.data.clear();
+    }
+    return damaged(found.entry.message, "the content is damaged");
+}
+
+Result<std::string> MessageReader::read_file(const Found& found, uint64_t offset, size_t length) {
+    auto file = open_file(found.entry.id);
+    if (!file)
+        return file.error();
+    const bool whole = length == found.prefix.content_length;
+    for (bool again : {true, false}) {
+        auto content = read_range(**file, offset, length);
+        if (!content)
+            return content.error();
+        if (content->size() != length)
+            return damaged(found.entry.message, "the content is shorter than it was");
+        if (!whole || crc32c(*content) == found.prefix.content_crc)
+            return content;
+        if (!again)
+            break;
+    }
+    return damaged(found.entry.message, "the content is damaged");
 }
 
 Result<std::string> MessageReader::read_content(SpoolId id, uint64_t offset, size_t length) {
@@ -142,22 +181,12 @@ Result<std::string> MessageReader::read_content(SpoolId id, uint64_t offset, siz
     const uint64_t size = found->prefix.content_length;
     if (offset >= size)
         return std::string();
-    auto count = static_cast<size_t>(std::min<uint64_t>(length, size - offset));
-    Result<std::string> content = Error{};
-    if (found->entry.content_in_file) {
-        auto file = open_file(id);
-        content = file ? read_range(**file, offset, count) : Result<std::string>(file.error());
-    } else {
-        content = read_inline(*found, offset, count);
-        if (!still_there(id, found->entry.message))
-            return read_content(id, offset, length);
-    }
-    if (!content)
-        return content;
-    if (content->size() != count)
-        return damaged(found->entry.message, "the content is shorter than it was");
-    if (count == size && crc32c(*content) != found->prefix.content_crc)
-        return damaged(found->entry.message, "the content is damaged");
+    const auto count = static_cast<size_t>(std::min<uint64_t>(length, size - offset));
+    if (found->entry.content_in_file)
+        return read_file(*found, offset, count);
+    auto content = read_inline(*found, offset, count);
+    if (!still_there(id, found->entry.message))
+        return read_content(id, offset, length);
     return content;
 }
 
@@ -223,6 +252,10 @@ Result<std::string> MessageReader::set_message_aside(SpoolId id) {
         auto renamed = files_.rename(content_path(id), std::string("corrupt/") + name + ".content");
         if (!renamed && renamed.error().code != ENOENT)
             return renamed.error();
+        // Before the message is removed: its file would be an orphan then, and go with it.
+        for (const char* directory : {"corrupt", "content"})
+            if (auto synced = files_.sync_directory(directory); !synced)
+                return synced.error();
     }
     return std::string("corrupt/") + name;
 }

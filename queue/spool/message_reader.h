@@ -1,6 +1,7 @@
 // Reads messages back from the log, on the thread of the caller. Every byte is checked: the records
 // may be damaged, and a segment may be copied forward and used again while it is being read (then
-// the message is looked up once more).
+// the message is looked up once more). What looks damaged is read a second time before it is called
+// so: it may have been damaged on its way from the disk only.
 //
 // Errors: ENOENT, no such message; EBADMSG, it is damaged; else what the disk said.
 #pragma once
@@ -29,19 +30,23 @@ class MessageReader {
     Result<std::string> set_message_aside(SpoolId id);
 
   private:
-    // A record as found, verified as far as its fixed fields go.
+    // A record as found; its prefix and envelope are checked.
     struct Found {
         TableEntry entry;
         std::shared_ptr<File> file;
-        RecordHeader header;
         std::string data; // of the record, from its beginning
         MessagePrefix prefix;
+        std::string_view envelope; // in `data`
     };
 
-    // Looks the message up and reads at least `wanted` bytes of its record, if it has so many.
+    // Looks the message up and reads at least its envelope, and `wanted` bytes of its record, if it
+    // has so many.
     Result<Found> find(SpoolId id, uint64_t wanted);
     Result<Found> find_once(SpoolId id, uint64_t wanted);
+    Result<void> read_more(Found& found, uint64_t wanted);
+    // The part of the content; all of it is read where it is inside the record.
     Result<std::string> read_inline(Found& found, uint64_t offset, size_t length);
+    Result<std::string> read_file(const Found& found, uint64_t offset, size_t length);
     Result<std::unique_ptr<File>> open_file(SpoolId id);
     // False if it was copied forward: what was read at its place may be something else by now.
     bool still_there(SpoolId id, const RecordLocation& place);

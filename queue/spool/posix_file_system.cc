@@ -34,8 +34,6 @@ class PosixFile : public File {
                           bool durable) override;
     Result<void> sync() override;
     Result<uint64_t> size() override;
-    Result<void> truncate(uint64_t length) override;
-    Result<void> allocate(uint64_t offset, uint64_t length) override;
     Result<FileDescriptor> descriptor() override;
 
     int fd() const { return fd_.get(); }
@@ -122,19 +120,6 @@ Result<uint64_t> PosixFile::size() {
     if (::fstat(fd_.get(), &status) != 0)
         return failure("fstat");
     return static_cast<uint64_t>(status.st_size);
-}
-
-Result<void> PosixFile::truncate(uint64_t length) {
-    if (::ftruncate(fd_.get(), static_cast<off_t>(length)) != 0)
-        return failure("truncate");
-    return {};
-}
-
-Result<void> PosixFile::allocate(uint64_t offset, uint64_t length) {
-    int code = ::posix_fallocate(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(length));
-    if (code != 0)
-        return failure("allocate", code);
-    return {};
 }
 
 Result<FileDescriptor> PosixFile::descriptor() {

@@ -24,11 +24,11 @@ class Recovery {
     Result<void> read_header(uint16_t slot);
     Result<void> set_segment_aside(uint16_t slot);
     Result<void> read_one(uint16_t slot);
-    Result<void> confirm_records(File& file, uint64_t end);
+    Result<void> confirm_records(File& file, std::string_view records);
     Result<void> close_one(uint16_t slot, const SegmentContents& contents);
     Result<void> confirm_free(uint16_t slot, SegmentHeader header);
     Result<void> write_header(uint16_t slot, const SegmentHeader& header);
-    Result<void> handle_damage(uint16_t slot, File& file, const DamagedRange& range);
+    Result<void> handle_damage(uint16_t slot, std::string_view bytes, const DamagedRange& range);
     void apply(uint16_t slot, const IndexEntry& entry);
     void apply_message(uint16_t slot, const IndexEntry& entry);
     void count_live();
@@ -89,11 +89,8 @@ Result<void> Recovery::read_header(uint16_t slot) {
     auto size = (*file)->size();
     if (!size)
         return size.error();
-    auto block = read_range(**file, 0, segment_data_begin);
-    if (!block)
-        return block.error();
     SegmentHeader header;
-    auto condition = decode_segment_header(*block, header);
+    auto condition = read_segment_header(**file, header);
     if (!condition)
         return Error{segment_path(slot) + ": " + condition.error().message, condition.error().code};
     if (*condition == HeaderCondition::Damaged) {
@@ -128,7 +125,9 @@ Result<void> Recovery::find_segments() {
     return {};
 }
 
-Result<void> Recovery::handle_damage(uint16_t slot, File& file, const DamagedRange& range) {
+// `bytes`: of the segment.
+Result<void> Recovery::handle_damage(uint16_t slot, std::string_view bytes,
+                                     const DamagedRange& range) {
     std::string where = segment_path(slot) + ": bytes " + std::to_string(range.begin) + " to " +
                         std::to_string(range.end);
     if (!range.was_durable) {
@@ -141,10 +140,7 @@ Result<void> Recovery::handle_damage(uint16_t slot, File& file, const DamagedRan
                        std::to_string(range.begin);
     state_.events.push_back(
         {SpoolEvent::Kind::Damaged, where + ": damaged; set aside as corrupt/" + name});
-    auto data = read_range(file, range.begin, range.end - range.begin);
-    if (!data)
-        return data.error();
-    return set_aside(files_, name, *data);
+    return set_aside(files_, name, bytes.substr(range.begin, range.end - range.begin));
 }
 
 void Recovery::apply_message(uint16_t slot, const IndexEntry& entry) {
@@ -185,18 +181,10 @@ void Recovery::apply(uint16_t slot, const IndexEntry& entry) {
 
 // What was found may be in the page cache only, if it was the process that died and not the
 // machine; and after a sync that failed the cache believes that it is on disk. So it is written
-// once more.
-Result<void> Recovery::confirm_records(File& file, uint64_t end) {
-    constexpr uint64_t piece = 1u << 20;
-    for (uint64_t at = segment_data_begin; at < end; at += piece) {
-        auto data = read_range(file, at, std::min(piece, end - at));
-        if (!data)
-            return data.error();
-        std::vector<std::string_view> pieces{*data};
-        if (auto written = file.write_at(at, pieces, false); !written)
-            return written;
-    }
-    return file.sync();
+// once more: as it was checked, not as another reading has it.
+Result<void> Recovery::confirm_records(File& file, std::string_view records) {
+    std::vector<std::string_view> pieces{records};
+    return file.write_at(segment_data_begin, pieces, true);
 }
 
 // Writing goes on elsewhere, and what was found is served from now on.
@@ -204,7 +192,9 @@ Result<void> Recovery::close_one(uint16_t slot, const SegmentContents& contents)
     auto file = segment_files_.get(slot);
     if (!file)
         return file.error();
-    if (auto confirmed = confirm_records(**file, contents.end); !confirmed)
+    const std::string_view records =
+        std::string_view(contents.bytes).substr(segment_data_begin, contents.end - segment_data_begin);
+    if (auto confirmed = confirm_records(**file, records); !confirmed)
         return confirmed;
     SegmentUse& segment = state_.segments.at(slot);
     SegmentHeader header = segment.header;
@@ -237,7 +227,7 @@ Result<void> Recovery::read_one(uint16_t slot) {
     if (!contents)
         return Error{segment_path(slot) + ": " + contents.error().message, contents.error().code};
     for (const DamagedRange& range : contents->damaged)
-        if (auto handled = handle_damage(slot, **file, range); !handled)
+        if (auto handled = handle_damage(slot, contents->bytes, range); !handled)
             return handled;
     for (const IndexEntry& entry : contents->entries)
         apply(slot, entry);

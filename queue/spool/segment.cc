@@ -15,6 +15,7 @@ namespace {
 constexpr char magic[8] = {'P', 'o', 's', 't', 'e', 'r', 'n', '\0'};
 constexpr size_t header_size = 64;
 constexpr size_t second_copy = 2048;
+constexpr int readings = 4; // of something that looks damaged; the disk may have it right
 
 std::string encode_copy(const SegmentHeader& header) {
     std::string out(magic, sizeof magic);
@@ -77,7 +78,7 @@ bool entry_in_bounds(const IndexEntry& entry, uint64_t end) {
            entry.offset + record_size(entry.length) <= end;
 }
 
-bool from_index(File& file, const SegmentHeader& header, SegmentContents& contents) {
+bool read_index(File& file, const SegmentHeader& header, SegmentContents& contents) {
     if (header.index_offset < segment_data_begin || header.index_offset >= header.data_end)
         return false;
     auto data = read_range(file, header.index_offset, header.data_end - header.index_offset);
@@ -95,6 +96,10 @@ bool from_index(File& file, const SegmentHeader& header, SegmentContents& conten
     contents.end = header.index_offset;
     contents.indexed = true;
     return true;
+}
+
+bool from_index(File& file, const SegmentHeader& header, SegmentContents& contents) {
+    return read_index(file, header, contents) || read_index(file, header, contents);
 }
 
 // The next good record of this segment behind `from`, or none. Candidates are told by the stamp.
@@ -126,13 +131,16 @@ uint64_t durable_end_behind(std::string_view data, uint64_t from, uint64_t stamp
     return highest;
 }
 
-SegmentContents scan(std::string_view data, const SegmentHeader& header) {
+// `doubtful`: there is something that is neither a record of this life nor the end of its log.
+SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& doubtful) {
     SegmentContents contents;
+    doubtful = false;
     bool sealed = header.state == SegmentState::Sealed;
     uint64_t at = segment_data_begin;
     while (at < data.size()) {
         Record record;
-        if (decode_record(data.substr(at), header.stamp, record) == Decoded::Ok) {
+        const Decoded decoded = decode_record(data.substr(at), header.stamp, record);
+        if (decoded == Decoded::Ok) {
             if (record.header.type == RecordType::Index)
                 break;
             contents.entries.push_back(entry_of(record, at));
@@ -140,6 +148,7 @@ SegmentContents scan(std::string_view data, const SegmentHeader& header) {
             contents.end = at;
             continue;
         }
+        doubtful = doubtful || sealed || (decoded != Decoded::Blank && decoded != Decoded::Stale);
         uint64_t next = 0;
         if (!find_next(data, at + 8, header.stamp, next, record)) {
             // The end of the log, unless the header says that it goes on, or a record of this
@@ -148,6 +157,7 @@ SegmentContents scan(std::string_view data, const SegmentHeader& header) {
                 contents.damaged.push_back({at, data.size(), sealed});
             break;
         }
+        doubtful = true;
         bool was_durable = durable_end_behind(data, next, header.stamp) > at;
         contents.damaged.push_back({at, next, was_durable});
         at = next;
@@ -185,6 +195,24 @@ Result<HeaderCondition> decode_segment_header(std::string_view block, SegmentHea
     return HeaderCondition::Good;
 }
 
+Result<HeaderCondition> read_segment_header(File& file, SegmentHeader& header) {
+    Result<HeaderCondition> condition = HeaderCondition::Damaged;
+    std::vector<std::string> seen;
+    for (int i = 0; i < readings; i++) {
+        auto block = read_range(file, 0, segment_data_begin);
+        if (!block)
+            return block.error();
+        condition = decode_segment_header(*block, header);
+        const bool whole = condition && *condition == HeaderCondition::Good &&
+                           decode_copy(*block, 0).good && decode_copy(*block, second_copy).good;
+        if (!condition || *condition == HeaderCondition::Blank || whole ||
+            std::find(seen.begin(), seen.end(), *block) != seen.end())
+            break;
+        seen.push_back(std::move(*block));
+    }
+    return condition;
+}
+
 std::string segment_path(uint16_t slot) {
     char name[32];
     std::snprintf(name, sizeof name, "segments/%08u", static_cast<unsigned>(slot));
@@ -210,12 +238,23 @@ Result<SegmentContents> read_segment(File& file, const SegmentHeader& header) {
     uint64_t end = *size;
     if (header.state == SegmentState::Sealed)
         end = header.index_offset != 0 ? header.index_offset : header.data_end;
-    auto data = read_range(file, 0, std::min(end, *size));
-    if (!data)
-        return data.error();
-    contents = scan(*data, header);
-    if (data->size() < end)
-        contents.damaged.push_back({data->size(), end, true}); // the file was cut off
+    bool doubtful = false;
+    std::string bytes;
+    std::vector<uint32_t> seen; // checksums of earlier readings
+    for (int i = 0; i < readings && (i == 0 || doubtful); i++) {
+        auto data = read_range(file, 0, std::min(end, *size));
+        if (!data)
+            return data.error();
+        bytes = std::move(*data);
+        contents = scan(bytes, header, doubtful);
+        const uint32_t checksum = crc32c(bytes);
+        if (std::find(seen.begin(), seen.end(), checksum) != seen.end())
+            break;
+        seen.push_back(checksum);
+    }
+    if (bytes.size() < end)
+        contents.damaged.push_back({bytes.size(), end, true}); // the file was cut off
+    contents.bytes = std::move(bytes);
     return contents;
 }
 

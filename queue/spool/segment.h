@@ -52,6 +52,10 @@ Result<HeaderCondition> decode_segment_header(std::string_view block, SegmentHea
 
 std::string segment_path(uint16_t slot);
 
+// The header of the file. What a bit that was flipped on the way from the disk would spoil is read
+// again before it is called damaged.
+Result<HeaderCondition> read_segment_header(File& file, SegmentHeader& header);
+
 // Reads [offset, offset + length); shorter only at end of file.
 Result<std::string> read_range(File& file, uint64_t offset, uint64_t length);
 
@@ -67,10 +71,12 @@ struct SegmentContents {
     std::vector<DamagedRange> damaged;
     uint64_t end = segment_data_begin; // behind the last good record
     bool indexed = false;              // the index said so; the records were not read
+    std::string bytes;                 // else: the segment from its beginning, as it was read
 };
 
 // The records of a segment that is Active or Sealed: from its index if there is a good one, else by
-// reading all of it. A record that cannot be read is stepped over if a later one can.
+// reading all of it. A record that cannot be read is stepped over if a later one can. Whatever does
+// not end as a log should is read again, until two readings agree.
 Result<SegmentContents> read_segment(File& file, const SegmentHeader& header);
 
 } // namespace postern

@@ -186,8 +186,9 @@ class Spool {
     // -- Content.
     virtual Result<ContentFile> create_content_file() = 0;
     // Up to `length` bytes from `offset` of the content, wherever it is; shorter only at its end.
-    // ENOENT if there is no such message; EBADMSG if it is damaged (its checksum is looked at only
-    // if all of it is read). Reads on the calling thread.
+    // ENOENT if there is no such message; EBADMSG if it is damaged. (The checksum of content in a
+    // file of its own is looked at only if all of it is read; other content is read whole for it,
+    // whatever the part.) Reads on the calling thread.
     virtual Result<std::string> read_content(SpoolId id, uint64_t offset, size_t length) = 0;
     virtual Result<Content> open_content(SpoolId id) = 0;
     // The content was found damaged: a copy of the message's record, and the file

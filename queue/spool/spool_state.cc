@@ -49,8 +49,10 @@ SpoolId content_id(const std::string& name) {
 Result<void> set_aside(FileSystem& files, const std::string& name, std::string_view data) {
     std::string path = "corrupt/" + name;
     auto file = files.open(path, OpenMode::CreateNew);
+    if (!file && file.error().code == EEXIST) // perhaps cut off by a crash
+        file = files.open(path, OpenMode::ReadWrite);
     if (!file)
-        return file.error().code == EEXIST ? Result<void>() : file.error();
+        return file.error();
     std::array<std::string_view, 1> pieces{data};
     if (auto written = (*file)->write_at(0, pieces, true); !written) {
         (void)files.unlink(path);

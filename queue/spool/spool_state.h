@@ -65,7 +65,7 @@ std::string content_path(SpoolId id);
 // The id in the name of a content file; 0 if it is none.
 SpoolId content_id(const std::string& name);
 
-// Writes `data` to corrupt/NAME and syncs it; succeeds if that is there already.
+// Writes `data` to corrupt/NAME, whose data it always is, and syncs it.
 Result<void> set_aside(FileSystem& files, const std::string& name, std::string_view data);
 
 } // namespace postern

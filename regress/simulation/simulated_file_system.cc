@@ -38,6 +38,7 @@ class SimulatedFile : public File {
             return size_t{0};
         size_t count = std::min<size_t>(out.size(), bytes.size() - offset);
         std::memcpy(out.data(), bytes.data() + offset, count);
+        system_.flip_in(out.first(count));
         return count;
     }
     Result<void> write_at(uint64_t offset, std::span<const std::string_view> pieces,
@@ -57,19 +58,6 @@ class SimulatedFile : public File {
         if (dead())
             return simulated("size", EIO);
         return node_->cached.size();
-    }
-    Result<void> truncate(uint64_t length) override {
-        if (dead())
-            return simulated("truncate", EIO);
-        if (auto step = system_.step(); !step)
-            return step;
-        node_->cached.resize(length, '\0');
-        return {};
-    }
-    Result<void> allocate(uint64_t offset, uint64_t length) override {
-        std::string zeros(length, '\0');
-        std::vector<std::string_view> pieces{zeros};
-        return write_at(offset, pieces, false);
     }
     Result<FileDescriptor> descriptor() override {
         return FileDescriptor(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -98,8 +86,15 @@ class SimulatedLock : public FileLock {
     uint64_t generation_;
 };
 
-bool SimulatedFileSystem::chance(double probability) {
-    return probability > 0 && std::uniform_real_distribution<>()(random_) < probability;
+void SimulatedFileSystem::flip_in(std::span<char> data) {
+    if (data.empty() || !random_.chance(last_was_flipped_ ? 0 : read_flip)) {
+        last_was_flipped_ = false;
+        return;
+    }
+    const uint64_t bit = random_() % (data.size() * 8);
+    data[bit / 8] = static_cast<char>(data[bit / 8] ^ (1 << (bit % 8)));
+    last_was_flipped_ = true;
+    ++flips_;
 }
 
 Result<void> SimulatedFileSystem::step(bool* stops_now) {
@@ -125,7 +120,7 @@ void SimulatedFileSystem::write_back(Node& node, uint64_t sector) {
 }
 
 Result<void> SimulatedFileSystem::sync_node(Node& node, uint64_t first, uint64_t last) {
-    bool fails = chance(sync_failure);
+    bool fails = random_.chance(sync_failure);
     auto begin = node.dirty.lower_bound(first), end = node.dirty.upper_bound(last);
     for (auto sector = begin; sector != end; ++sector)
         if (!fails || random_() % 2 == 0)
@@ -150,7 +145,7 @@ Result<void> SimulatedFileSystem::write(Node& node, uint64_t offset,
     if (!step_result && !stops_now)
         return step_result;
     int code = 0;
-    if (chance(write_failure)) {
+    if (random_.chance(write_failure)) {
         bytes.resize(random_() % (bytes.size() + 1));
         code = EIO;
     }
@@ -194,23 +189,75 @@ void SimulatedFileSystem::change_names(Change change) {
     unsynced_changes_.push_back(std::move(change));
 }
 
-void SimulatedFileSystem::crash(uint64_t seed) {
-    std::mt19937_64 fate(seed);
-    // Names: the journal is committed in order.
-    size_t kept = fate() % (unsynced_changes_.size() + 1);
-    for (size_t i = 0; i < kept; i++)
-        apply(durable_names_, unsynced_changes_[i]);
-    unsynced_changes_.clear();
-    cached_names_ = durable_names_;
-    // Data: sector by sector; now and then all or nothing, which finds other bugs.
-    for (auto& [path, node] : cached_names_) {
-        uint64_t mood = fate() % 4;
-        for (uint64_t sector : node->dirty)
-            if (mood == 0 || (mood > 1 && fate() % 2 == 0))
-                write_back(*node, sector);
-        node->dirty.clear();
-        node->cached = node->durable;
+void SimulatedFileSystem::persist_names(const std::function<bool(const Change&)>& survives) {
+    std::set<std::string> held_up; // an earlier change of this path is still to come
+    std::erase_if(unsynced_changes_, [&](const Change& change) {
+        bool may = survives(change);
+        for (const auto& [path, node] : change.names)
+            may = may && !held_up.contains(path);
+        if (may)
+            apply(durable_names_, change);
+        else
+            for (const auto& [path, node] : change.names)
+                held_up.insert(path);
+        return may;
+    });
+}
+
+bool SimulatedFileSystem::concerns(const Change& change, const std::string& directory) {
+    return std::any_of(change.names.begin(), change.names.end(),
+                       [&](const auto& name) { return directory_of(name.first) == directory; });
+}
+
+// What is in a directory whose own name is not on the disk.
+void SimulatedFileSystem::lose_unreachable() {
+    std::erase_if(durable_names_, [this](const auto& name) {
+        const std::string directory = directory_of(name.first);
+        return !directory.empty() && !durable_names_.contains(directory);
+    });
+}
+
+void SimulatedFileSystem::crash_node(Node& node, SimulationRandom& fate) {
+    // Sector by sector; now and then all or nothing, which finds other bugs.
+    const uint64_t mood = fate() % 4;
+    const bool grows = fate() % 4 == 0;
+    const bool garbage = fate() % 2 == 0;
+    const uint64_t size = node.durable.size();
+    std::vector<uint64_t> dropped;
+    for (uint64_t sector : node.dirty) {
+        if (mood == 0 || (mood > 1 && fate() % 2 == 0))
+            write_back(node, sector);
+        else
+            dropped.push_back(sector);
     }
+    if (grows && node.durable.size() < node.cached.size())
+        node.durable.resize(node.cached.size(), '\0');
+    for (uint64_t sector : dropped) {
+        const uint64_t begin = std::max(sector * sector_size, size);
+        const uint64_t end = std::min<uint64_t>((sector + 1) * sector_size, node.durable.size());
+        if (!garbage || begin >= end)
+            continue;
+        node.durable.replace(begin, end - begin, fate.bytes(end - begin));
+        ++garbage_;
+    }
+    node.dirty.clear();
+    node.cached = node.durable;
+}
+
+void SimulatedFileSystem::crash(uint64_t seed) {
+    SimulationRandom fate(seed);
+    const uint64_t mood = fate() % 4; // all, none, those up to some point, any
+    uint64_t kept = mood == 0 ? UINT64_MAX : mood == 1 ? 0 : fate() % (unsynced_changes_.size() + 1);
+    persist_names([&](const Change&) {
+        if (mood == 3)
+            return fate() % 2 == 0;
+        return kept > 0 && kept-- > 0;
+    });
+    unsynced_changes_.clear();
+    lose_unreachable();
+    cached_names_ = durable_names_;
+    for (auto& [path, node] : cached_names_)
+        crash_node(*node, fate);
     stopped_ = false;
     locked_ = false;
     stop_at_step = 0;
@@ -243,6 +290,12 @@ void SimulatedFileSystem::set_contents(const std::string& path, const std::strin
     auto node = std::make_shared<Node>();
     node->cached = node->durable = bytes;
     cached_names_[path] = durable_names_[path] = node;
+    const std::string directory = directory_of(path);
+    if (!directory.empty() && !durable_names_.contains(directory)) {
+        auto parent = std::make_shared<Node>();
+        parent->directory = true;
+        cached_names_[directory] = durable_names_[directory] = parent;
+    }
 }
 
 std::vector<std::string> SimulatedFileSystem::names(const std::string& directory) const {
@@ -308,7 +361,16 @@ Result<void> SimulatedFileSystem::unlink(const std::string& path) {
     return {};
 }
 
-Result<void> SimulatedFileSystem::make_directory(const std::string&) { return step(); }
+Result<void> SimulatedFileSystem::make_directory(const std::string& path) {
+    if (auto counted = step(); !counted)
+        return counted;
+    if (cached_names_.contains(path))
+        return {};
+    auto node = std::make_shared<Node>();
+    node->directory = true;
+    change_names({{{path, node}}});
+    return {};
+}
 
 Result<std::vector<std::string>> SimulatedFileSystem::list(const std::string& directory) {
     if (stopped_)
@@ -319,18 +381,12 @@ Result<std::vector<std::string>> SimulatedFileSystem::list(const std::string& di
 Result<void> SimulatedFileSystem::sync_directory(const std::string& directory) {
     if (auto counted = step(); !counted)
         return counted;
-    if (chance(sync_failure))
+    const bool fails = random_.chance(sync_failure);
+    persist_names([&](const Change& change) {
+        return concerns(change, directory) && (!fails || random_() % 2 == 0);
+    });
+    if (fails)
         return simulated(directory + ": sync", EIO);
-    // Everything up to the last change in this directory.
-    size_t until = 0;
-    for (size_t i = 0; i < unsynced_changes_.size(); i++)
-        for (const auto& [path, node] : unsynced_changes_[i].names)
-            if (directory_of(path) == directory)
-                until = i + 1;
-    for (size_t i = 0; i < until; i++)
-        apply(durable_names_, unsynced_changes_[i]);
-    unsynced_changes_.erase(unsynced_changes_.begin(),
-                            unsynced_changes_.begin() + static_cast<ptrdiff_t>(until));
     return {};
 }
 

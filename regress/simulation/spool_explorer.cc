@@ -2,34 +2,31 @@
 // compares what is recovered with what the spool had promised:
 //
 // - a message whose ticket succeeded, and which was not removed, is there exactly once, byte for
-// byte;
+//   byte;
 // - one whose ticket had failed is not (unless the disk refused even the mark that says so);
 // - one that was removed is not, once anything appended later was durable;
 // - progress is never older than what was durable;
-// - nothing comes back at a later start that was not there at an earlier one.
+// - nothing comes back at a later start that was not there at an earlier one;
+// - a bit that is flipped on the way from the disk costs nothing; one that is flipped on the disk
+//   costs one record, and never are wrong bytes given out as good;
+// - nobody else gets the spool meanwhile.
 //
-//   simulation_spool [--points N] [--seed N [--step N]] [--verbose]
-//
-// --points: crash points to visit (default 20000). --seed: only this workload, all its steps, or
-// the one given. A failure prints how to see it again.
+// Recovery is stopped as well, again and again, and so is what is done after it. What a workload
+// has to put up with (refusals, a full disk, flipped bits) depends on its seed. The command line is
+// in exploration.h.
+#include <cerrno>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <map>
 #include <optional>
-#include <random>
 #include <string>
 
 #include "common/base/crc32c.h"
 #include "queue/spool/spool.h"
-#include "simulated_file_system.h"
+#include "regress/simulation/exploration.h"
+#include "regress/simulation/simulated_file_system.h"
 
 namespace postern {
 namespace {
-
-struct Violation {
-    std::string what;
-};
 
 // What is known of one message.
 struct Expectation {
@@ -44,6 +41,7 @@ struct Expectation {
     std::string envelope;
     std::string content;
     bool in_file = false;
+    bool damaged = false; // by a bit that was flipped on the disk
     uint64_t removed_at = 0; // sequence number of the removal
     struct State {
         uint64_t sequence = 0;
@@ -70,6 +68,7 @@ class Explorer {
     void progress();
     void remove();
     void read_back();
+    void read_part(SpoolId id, const Expectation& expected);
     void collect();
     bool sync_step(bool sync_lazy);
     void kill_and_recover();
@@ -81,11 +80,17 @@ class Explorer {
     void verify_progress(const Expectation& expected, const RecoveredMessage& message);
     void verify_missing(SpoolId id, Expectation& expected, bool recovered);
     std::optional<SpoolId> any_stored();
-    std::string bytes(size_t length);
-    size_t below(size_t limit) { return static_cast<size_t>(random_() % limit); }
+    void try_to_share();
+    bool make_room_for_damage();
+    void flip_on_disk(SimulationRandom& fate);
+    void recover_with_crashes(SimulationRandom& fate);
+    void recover_with_faults();
+    size_t below(size_t limit) { return random_.below(limit); }
     [[noreturn]] void fail(const std::string& what) { throw Violation{what}; }
+    // Unless a bit that was flipped on the disk explains it.
+    void fail_unless_damaged(const std::string& what);
 
-    std::mt19937_64 random_;
+    SimulationRandom random_;
     SimulatedFileSystem files_;
     uint64_t seed_;
     bool verbose_;
@@ -98,7 +103,15 @@ class Explorer {
     uint64_t durable_ = 0;     // everything appended up to here is on disk
     bool window_open_ = false; // a refused message may come back: the fence was refused as well
     bool faults_ = false;
+    uint64_t damage_ = 0; // bits that were flipped on the disk, and have cost nothing so far
+    bool ever_damaged_ = false;
 };
+
+void Explorer::fail_unless_damaged(const std::string& what) {
+    if (damage_ == 0)
+        fail(what);
+    damage_--;
+}
 
 SpoolOptions Explorer::options() {
     SpoolOptions options;
@@ -113,17 +126,11 @@ SpoolOptions Explorer::options() {
     options.report = [this](const SpoolEvent& event) {
         if (verbose_)
             std::printf("    event: %s\n", event.message.c_str());
-        if (event.kind == SpoolEvent::Kind::Damaged && !window_open_)
+        if (event.kind == SpoolEvent::Kind::Damaged && !window_open_ && !ever_damaged_ &&
+            files_.garbage() == 0)
             fail("reported as damaged: " + event.message);
     };
     return options;
-}
-
-std::string Explorer::bytes(size_t length) {
-    std::string out(length, '\0');
-    for (char& c : out)
-        c = static_cast<char>(random_());
-    return out;
 }
 
 void Explorer::append_with_file(SpoolId id, Expectation& expected) {
@@ -142,11 +149,11 @@ void Explorer::append_with_file(SpoolId id, Expectation& expected) {
 
 void Explorer::append() {
     Expectation expected;
-    expected.envelope = bytes(below(60));
+    expected.envelope = random_.bytes(below(60));
     SpoolId id = spool_->next_id();
     sequence_++;
     size_t kind = below(10);
-    expected.content = bytes(kind < 7 ? below(700) : kind < 9 ? below(6000) : below(12000));
+    expected.content = random_.bytes(kind < 7 ? below(700) : kind < 9 ? below(6000) : below(12000));
     if (kind == 8) {
         append_with_file(id, expected);
         return;
@@ -176,7 +183,7 @@ void Explorer::progress() {
     auto id = any_stored();
     if (!id)
         return;
-    std::string state = bytes(1 + below(below(4) == 0 ? 1500 : 40));
+    std::string state = random_.bytes(1 + below(below(4) == 0 ? 1500 : 40));
     auto durability = below(4) == 0 ? Durability::Durable : Durability::Lazy;
     auto ticket = spool_->append_progress(*id, state, durability);
     if (!ticket)
@@ -202,14 +209,33 @@ void Explorer::remove() {
     expected_[*id].removed_at = sequence_;
 }
 
+// Of content inside a record the checksum is looked at whatever part is read.
+void Explorer::read_part(SpoolId id, const Expectation& expected) {
+    const size_t from = below(expected.content.size());
+    const size_t length = 1 + below(expected.content.size() - from);
+    auto content = spool_->read_content(id, from, length);
+    if (content && *content != expected.content.substr(from, length))
+        fail("a part of the content of " + std::to_string(id) + " reads differently");
+    if (!content && !files_.stopped() && !expected.damaged && damage_ == 0)
+        fail("a part of the content of " + std::to_string(id) +
+             " cannot be read: " + content.error().message);
+}
+
 void Explorer::read_back() {
     auto id = any_stored();
     if (!id)
         return;
     const Expectation& expected = expected_[*id];
+    if (below(2) == 0 && !expected.content.empty() && !expected.in_file)
+        return read_part(*id, expected);
     auto content = spool_->read_content(*id, 0, expected.content.size());
-    if (!content && files_.stopped())
+    if (!content && (files_.stopped() || expected.damaged))
         return;
+    if (!content && content.error().code == EBADMSG) {
+        fail_unless_damaged("content of " + std::to_string(*id) + " is damaged");
+        expected_[*id].damaged = true;
+        return;
+    }
     if (!content || *content != expected.content)
         fail("content of " + std::to_string(*id) + " reads differently");
 }
@@ -257,11 +283,19 @@ void Explorer::one_operation() {
         remove();
     else if (kind < 72)
         read_back();
+    else if (kind < 73)
+        try_to_share();
     else if (kind < 98) {
         spool_->commit();
         sync_step(below(4) == 0);
     } else
         reopen_in_order();
+}
+
+void Explorer::try_to_share() {
+    auto second = Spool::open(files_, options());
+    if (second || (second.error().code != EWOULDBLOCK && !files_.stopped()))
+        fail("a second queue is not kept out");
 }
 
 void Explorer::live(int operations) {
@@ -277,8 +311,17 @@ void Explorer::settle() {
     }
 }
 
+// What is damaged cannot be set aside while the disk is full: it waits for room.
+bool Explorer::make_room_for_damage() {
+    return ever_damaged_ && std::exchange(files_.capacity, UINT64_MAX) != UINT64_MAX;
+}
+
 void Explorer::open() {
     auto opened = Spool::open(files_, options());
+    if (!opened && !files_.stopped() && make_room_for_damage()) {
+        files_.kill_process();
+        opened = Spool::open(files_, options());
+    }
     if (!opened) {
         if (files_.stopped() || files_.sync_failure > 0)
             return;
@@ -321,7 +364,7 @@ void Explorer::verify_progress(const Expectation& expected, const RecoveredMessa
     if (message.has_progress && newest == 0)
         fail("progress of " + std::to_string(message.id) + " was never recorded");
     if (newest < needed)
-        fail("progress of " + std::to_string(message.id) + " is older than what was durable");
+        fail_unless_damaged("progress of " + std::to_string(message.id) + " is older than what was durable");
 }
 
 void Explorer::verify_message(const RecoveredMessage& message) {
@@ -334,23 +377,29 @@ void Explorer::verify_message(const RecoveredMessage& message) {
     if (expected.fate == Fate::Refused && !window_open_)
         fail("message " + name + " was refused and has come back");
     if (expected.fate == Fate::Gone)
-        fail("message " + name + " was gone and has come back");
-    if (expected.fate == Fate::Removed && expected.removed_at <= durable_)
-        fail("message " + name + " was removed durably and has come back");
+        fail_unless_damaged("message " + name + " was gone and has come back");
+    if (expected.fate == Fate::Removed && expected.removed_at <= durable_) {
+        fail_unless_damaged("message " + name + " was removed durably and has come back");
+        expected.damaged = true; // its file may have gone, as it should
+    }
     if (message.envelope != expected.envelope)
         fail("envelope of " + name + " differs");
     if (message.content_in_file != expected.in_file ||
         message.content_length != expected.content.size())
         fail("content of " + name + " has another length or place");
     auto content = spool_->read_content(message.id, 0, expected.content.size() + 1);
-    if (!content || *content != expected.content)
+    if (!content && content.error().code == EBADMSG && !expected.damaged) {
+        fail_unless_damaged("content of " + name + " is damaged");
+        expected.damaged = true;
+    }
+    if (content ? *content != expected.content : !expected.damaged)
         fail("content of " + name + " differs");
     verify_progress(expected, message);
 }
 
 void Explorer::verify_missing(SpoolId id, Expectation& expected, bool recovered) {
-    if (!recovered && expected.fate == Expectation::Fate::Stored)
-        fail("message " + std::to_string(id) + " is lost");
+    if (!recovered && expected.fate == Expectation::Fate::Stored && !expected.damaged)
+        fail_unless_damaged("message " + std::to_string(id) + " is lost");
     expected.fate = recovered ? Expectation::Fate::Stored : Expectation::Fate::Gone;
 }
 
@@ -360,6 +409,8 @@ void Explorer::verify() {
         if (seen.contains(id))
             fail("message " + std::to_string(id) + " was found twice");
         auto message = spool_->recover(id);
+        if (!message && message.error().code != ENOENT && make_room_for_damage())
+            message = spool_->recover(id);
         if (!message && message.error().code == ENOENT)
             continue;
         if (!message)
@@ -400,25 +451,64 @@ void Explorer::kill_and_recover() {
     live(20);
 }
 
-void Explorer::crash_and_recover(uint64_t seed) {
-    if (spool_)
-        collect(); // answers that were on their way when the machine stopped still count
-    if (spool_ && !window_open_ && seed % 2 == 0)
-        kill_and_recover();
-    spool_.reset();
-    files_.crash(seed);
-    files_.sync_failure = files_.write_failure = 0;
-    faults_ = files_.capacity != UINT64_MAX;
-    // Now and then it stops again while it recovers.
-    for (uint64_t again = seed; again % 3 == 0 && again != 0; again /= 3) {
-        files_.stop_at_step = files_.steps() + 1 + again % 23;
+void Explorer::flip_on_disk(SimulationRandom& fate) {
+    const char* directory = fate() % 4 == 0 ? "content" : "segments";
+    const auto names = files_.names(directory);
+    if (names.empty())
+        return;
+    const std::string path = std::string(directory) + "/" + names[fate.below(names.size())];
+    const size_t size = files_.contents(path).size();
+    if (size == 0 || !files_.flip_bit(path, fate.below(size * 8)))
+        return;
+    damage_++;
+    ever_damaged_ = true;
+}
+
+// It stops again while it recovers, the machine or only the process.
+void Explorer::recover_with_crashes(SimulationRandom& fate) {
+    while (fate() % 3 == 0) {
+        files_.stop_at_step = files_.steps() + 1 + fate() % 40;
         open();
         if (!files_.stopped())
             break;
         spool_.reset();
-        files_.crash(again);
+        if (fate() % 3 == 0)
+            files_.kill_process();
+        else
+            files_.crash(fate());
     }
     files_.stop_at_step = 0;
+}
+
+// The disk refuses while it recovers, which is tried again, as the supervisor does.
+void Explorer::recover_with_faults() {
+    const double sync_failure = std::exchange(files_.sync_failure, 0.05);
+    const double write_failure = std::exchange(files_.write_failure, 0.03);
+    for (int i = 0; i < 3 && !spool_; i++) {
+        open();
+        if (!spool_)
+            files_.kill_process();
+    }
+    files_.sync_failure = sync_failure;
+    files_.write_failure = write_failure;
+}
+
+void Explorer::crash_and_recover(uint64_t seed) {
+    SimulationRandom fate(seed);
+    if (spool_)
+        collect(); // answers that were on their way when the machine stopped still count
+    if (spool_ && !window_open_ && fate() % 2 == 0)
+        kill_and_recover();
+    spool_.reset();
+    files_.crash(fate());
+    if (seed_ % 7 == 5 && fate() % 2 == 0)
+        flip_on_disk(fate);
+    const bool faults = faults_;
+    files_.sync_failure = files_.write_failure = 0;
+    faults_ = files_.capacity != UINT64_MAX;
+    recover_with_crashes(fate);
+    if (!spool_ && faults)
+        recover_with_faults();
     if (!spool_)
         open();
     verify();
@@ -432,13 +522,14 @@ uint64_t Explorer::run(uint64_t step) {
         faults_ = true;
         files_.capacity = 100 << 10;
     }
+    files_.read_flip = seed_ % 4 == 3 ? 0.1 : 0;
     files_.stop_at_step = step;
     open();
     if (spool_)
         live(90);
     uint64_t steps = files_.steps();
     // At the end of the workload, or where it stopped.
-    std::mt19937_64 fate(seed_ * 1000003 + step);
+    SimulationRandom fate(seed_ * 1000003 + step);
     crash_and_recover(fate());
     // A second, shorter life on what was recovered.
     files_.stop_at_step = files_.steps() + 1 + fate() % 60;
@@ -451,68 +542,11 @@ uint64_t Explorer::run(uint64_t step) {
     return steps;
 }
 
-struct Arguments {
-    uint64_t points = 20000;
-    std::optional<uint64_t> seed;
-    std::optional<uint64_t> step;
-    bool verbose = false;
-};
-
-bool run_one(uint64_t seed, uint64_t step, bool verbose, uint64_t& steps) {
-    try {
-        steps = Explorer(seed, verbose).run(step);
-        return true;
-    } catch (const Violation& violation) {
-        std::printf(
-            "FAILED: seed %llu, step %llu: %s\n  again: simulation_spool --seed %llu --step "
-            "%llu --verbose\n",
-            static_cast<unsigned long long>(seed), static_cast<unsigned long long>(step),
-            violation.what.c_str(), static_cast<unsigned long long>(seed),
-            static_cast<unsigned long long>(step));
-        return false;
-    }
-}
-
-int explore(const Arguments& arguments) {
-    uint64_t visited = 0, failures = 0, seed = arguments.seed.value_or(1);
-    for (; failures < 10 && (visited < arguments.points || arguments.seed); seed++) {
-        uint64_t steps = 0, ignored = 0;
-        if (arguments.step) {
-            failures += run_one(seed, *arguments.step, arguments.verbose, steps) ? 0 : 1;
-            visited++;
-        } else {
-            failures += run_one(seed, 0, arguments.verbose, steps) ? 0 : 1;
-            for (uint64_t step = 1; step <= steps && failures < 10; step++, visited++)
-                failures += run_one(seed, step, arguments.verbose, ignored) ? 0 : 1;
-        }
-        if (arguments.seed)
-            break;
-    }
-    std::printf("%llu crash points, %llu failures\n", static_cast<unsigned long long>(visited),
-                static_cast<unsigned long long>(failures));
-    return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 } // namespace
 } // namespace postern
 
 int main(int argc, char** argv) {
-    postern::Arguments arguments;
-    for (int i = 1; i < argc; i++) {
-        bool has_value = i + 1 < argc;
-        if (std::strcmp(argv[i], "--verbose") == 0)
-            arguments.verbose = true;
-        else if (std::strcmp(argv[i], "--points") == 0 && has_value)
-            arguments.points = std::strtoull(argv[++i], nullptr, 10);
-        else if (std::strcmp(argv[i], "--seed") == 0 && has_value)
-            arguments.seed = std::strtoull(argv[++i], nullptr, 10);
-        else if (std::strcmp(argv[i], "--step") == 0 && has_value)
-            arguments.step = std::strtoull(argv[++i], nullptr, 10);
-        else {
-            std::fprintf(
-                stderr, "usage: simulation_spool [--points N] [--seed N [--step N]] [--verbose]\n");
-            return 2;
-        }
-    }
-    return postern::explore(arguments);
+    return postern::explore(argc, argv, 50000, [](uint64_t seed, uint64_t step, bool verbose) {
+        return postern::Explorer(seed, verbose).run(step);
+    });
 }

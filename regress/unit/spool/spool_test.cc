@@ -506,6 +506,46 @@ TEST_F(SpoolTest, DamagedContentIsNoticedWhenItIsRead) {
 
 // Between the read of the record's beginning and that of the wanted part the message is copied
 // forward, and others take its place.
+// On the way from the disk, that is: every second reading.
+TEST_F(SpoolTest, ABitThatIsFlippedOnTheWayCostsNothing) {
+    for (bool in_order : {false, true}) {
+        SCOPED_TRACE(in_order);
+        open();
+        files_.read_flip = 1;
+        SpoolId a = store("small"), b = store(std::string(20000, 'b'));
+        std::string large(200000, 'c');
+        SpoolId c = spool_->next_id();
+        auto ticket = spool_->append_message(c, "large", content_file(large), large.size(),
+                                             crc32c(large));
+        expect_completion(*ticket, 0);
+        ASSERT_TRUE(spool_->append_progress(a, "delivered", Durability::Lazy));
+        spool_->commit();
+        settle();
+        if (in_order) {
+            ASSERT_TRUE(spool_->close());
+        }
+        kill_and_open();
+        auto messages = load();
+        ASSERT_EQ(messages.size(), 3u);
+        EXPECT_EQ(messages[a].progress, "delivered");
+        EXPECT_EQ(content_of(a), "small");
+        EXPECT_EQ(content_of(b), std::string(20000, 'b'));
+        EXPECT_EQ(*spool_->read_content(b, 100, 7), std::string(7, 'b'));
+        EXPECT_EQ(content_of(c), large);
+        EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 0u);
+        files_.read_flip = 0;
+        crash_and_open();
+        EXPECT_EQ(load().size(), 3u) << "what was read wrongly was not written back";
+        EXPECT_EQ(content_of(b), std::string(20000, 'b'));
+        for (SpoolId id : {a, b, c})
+            ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+        spool_->commit();
+        settle();
+        spool_.reset();
+        files_.kill_process();
+    }
+}
+
 TEST_F(SpoolTest, APartIsNotReadFromASegmentThatIsUsedAgain) {
     SpoolOptions tight = options();
     tight.compaction_slack = 0;
