@@ -20,7 +20,7 @@ void ContentCheck::check(Job& job) {
     for (Check& check : open_)
         if (check.jobs.front()->message == job.message)
             return check.jobs.push_back(&job);
-    open_.push_back({{&job}, 0, 0});
+    open_.push_back({{&job}, 0, 0, false});
     go_on();
 }
 
@@ -42,6 +42,10 @@ void ContentCheck::read_piece() {
     Result<bool> complete = advance(check);
     if (complete && !*complete) {
         open_.push_back(std::move(check));
+        return go_on();
+    }
+    if (!complete && complete.error().code == EBADMSG && !check.again) {
+        open_.push_back({std::move(check.jobs), 0, 0, true});
         return go_on();
     }
     check.jobs.front()->message->checked = complete.ok();

@@ -3,7 +3,7 @@
 // checked whenever it is read.)
 //
 // Owner: the queue. What is read here the deliverer finds in the page cache, so that the disk is
-// read once all the same. It is read in pieces as large as the largest content that is handed out
+// read once all the same. What looks damaged is read a second time. It is read in pieces as large as the largest content that is handed out
 // inside a message, sixteen at most (Executor::run_ready) in a turn of the loop, so that others get
 // their turn.
 #pragma once
@@ -40,6 +40,7 @@ class ContentCheck {
         std::vector<Job*> jobs; // of one message
         uint64_t position = 0;  // bytes that are read
         uint32_t checksum = 0;  // of them
+        bool again = false;     // it was damaged the first time, perhaps on its way from the disk
     };
     struct Turn final : Callback {
         explicit Turn(ContentCheck& check) : check_(check) {}

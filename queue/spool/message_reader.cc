@@ -55,21 +55,25 @@ Result<MessageReader::Found> MessageReader::find_once(SpoolId id, uint64_t wante
     if (!file)
         return file.error();
     found.file = *file;
-    if (auto read = read_more(found, wanted); !read)
-        return read.error();
-    auto header = peek_header(found.data);
-    if (!header || header->stamp != stamp || header->id != id || header->length != at.length ||
-        header->type != RecordType::Message)
-        return damaged(at, "not the record of this message");
-    auto prefix = decode_message_prefix(std::string_view(found.data).substr(record_header_size),
-                                        header->flags, header->length);
-    if (!prefix)
-        return damaged(at, "the lengths of the message do not add up");
-    found.prefix = *prefix;
-    if (auto read = read_more(found, fixed_size + prefix->envelope_length); !read)
-        return read.error();
+    // What is checked is what is used: of another reading everything is looked at anew.
+    for (bool complete = false; !complete;) {
+        if (auto read = read_more(found, wanted); !read)
+            return read.error();
+        auto header = peek_header(found.data);
+        if (!header || header->stamp != stamp || header->id != id || header->length != at.length ||
+            header->type != RecordType::Message)
+            return damaged(at, "not the record of this message");
+        auto prefix = decode_message_prefix(std::string_view(found.data).substr(record_header_size),
+                                            header->flags, header->length);
+        if (!prefix)
+            return damaged(at, "the lengths of the message do not add up");
+        found.prefix = *prefix;
+        const uint64_t end = fixed_size + prefix->envelope_length;
+        complete = found.data.size() >= end || wanted >= end;
+        wanted = std::max(wanted, end);
+    }
     auto envelope =
-        message_envelope(std::string_view(found.data).substr(record_header_size), *prefix);
+        message_envelope(std::string_view(found.data).substr(record_header_size), found.prefix);
     if (!envelope)
         return damaged(at, "the envelope is damaged");
     found.envelope = *envelope;

@@ -132,10 +132,15 @@ uint64_t durable_end_behind(std::string_view data, uint64_t from, uint64_t stamp
 }
 
 // `doubtful`: there is something that is neither a record of this life nor the end of its log.
+//
+// Of what was written and not yet synced the disk may have the later and not the earlier. A Removed
+// or Progress is left out then: it may rest on an earlier one, as the end of a report does on the
+// mark that its cause is reported.
 SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& doubtful) {
     SegmentContents contents;
     doubtful = false;
     bool sealed = header.state == SegmentState::Sealed;
+    bool behind_gap = false; // left by a crash
     uint64_t at = segment_data_begin;
     while (at < data.size()) {
         Record record;
@@ -143,7 +148,8 @@ SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& d
         if (decoded == Decoded::Ok) {
             if (record.header.type == RecordType::Index)
                 break;
-            contents.entries.push_back(entry_of(record, at));
+            if (!behind_gap || record.header.type == RecordType::Message)
+                contents.entries.push_back(entry_of(record, at));
             at += record_size(record.header.length);
             contents.end = at;
             continue;
@@ -160,6 +166,7 @@ SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& d
         doubtful = true;
         bool was_durable = durable_end_behind(data, next, header.stamp) > at;
         contents.damaged.push_back({at, next, was_durable});
+        behind_gap = behind_gap || !was_durable;
         at = next;
     }
     return contents;

@@ -67,7 +67,9 @@ struct DamagedRange {
 };
 
 struct SegmentContents {
-    std::vector<IndexEntry> entries; // in order; without the index itself
+    // In order; without the index itself, and without Progress and Removed behind a gap that a
+    // crash has left.
+    std::vector<IndexEntry> entries;
     std::vector<DamagedRange> damaged;
     uint64_t end = segment_data_begin; // behind the last good record
     bool indexed = false;              // the index said so; the records were not read

@@ -21,7 +21,7 @@ namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-constexpr uint64_t failures_limit = 10; // of one process
+constexpr uint64_t failures_limit = 10;               // of one process
 constexpr auto hang_limit = std::chrono::seconds(60); // of one point, which takes milliseconds
 
 struct Arguments {
@@ -174,10 +174,12 @@ bool read_arguments(int argc, char** argv, Arguments& arguments) {
     const char* slash = std::strrchr(argv[0], '/');
     arguments.program = slash ? slash + 1 : argv[0];
     uint64_t seed = 0, step = 0;
-    const std::pair<const char*, uint64_t*> numbers[] = {
-        {"--points", &arguments.points},         {"--seconds", &arguments.seconds},
-        {"--first-seed", &arguments.first_seed}, {"--jobs", &arguments.jobs},
-        {"--seed", &seed},                       {"--step", &step}};
+    const std::pair<const char*, uint64_t*> numbers[] = {{"--points", &arguments.points},
+                                                         {"--seconds", &arguments.seconds},
+                                                         {"--first-seed", &arguments.first_seed},
+                                                         {"--jobs", &arguments.jobs},
+                                                         {"--seed", &seed},
+                                                         {"--step", &step}};
     for (int i = 1; i < argc; ++i) {
         if (std::strcmp(argv[i], "--verbose") == 0) {
             arguments.verbose = true;
@@ -203,6 +205,7 @@ bool read_arguments(int argc, char** argv, Arguments& arguments) {
 } // namespace
 
 int explore(int argc, char** argv, uint64_t points, const Workload& workload) {
+    setlinebuf(stdout); // in order with what is logged
     Arguments arguments;
     arguments.points = points;
     if (!read_arguments(argc, argv, arguments)) {

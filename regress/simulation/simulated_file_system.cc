@@ -5,6 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace postern {
 
@@ -52,24 +55,49 @@ class SimulatedFile : public File {
             return simulated("sync", EIO);
         if (auto step = system_.step(); !step)
             return step;
+        take_in();
         return system_.sync_node(*node_, 0, UINT64_MAX);
     }
     Result<uint64_t> size() override {
         if (dead())
             return simulated("size", EIO);
+        take_in();
         return node_->cached.size();
     }
+    // What somebody else reads or writes through it is in memory; what he wrote is taken in when it
+    // is looked at here.
     Result<FileDescriptor> descriptor() override {
-        return FileDescriptor(::open("/dev/null", O_RDWR | O_CLOEXEC));
+        if (dead())
+            return simulated("descriptor", EIO);
+        if (!outside_) {
+            outside_ = FileDescriptor(::memfd_create("content", MFD_CLOEXEC));
+            const std::string& bytes = node_->cached;
+            if (!outside_ || ::pwrite(outside_.get(), bytes.data(), bytes.size(), 0) !=
+                                 static_cast<ssize_t>(bytes.size()))
+                return system_error("memory file");
+        }
+        return FileDescriptor(::fcntl(outside_.get(), F_DUPFD_CLOEXEC, 0));
     }
 
     std::shared_ptr<SimulatedFileSystem::Node> node() const { return node_; }
     bool dead() const { return generation_ != system_.generation_ || system_.stopped_; }
 
   private:
+    void take_in() {
+        struct stat status;
+        if (!outside_ || ::fstat(outside_.get(), &status) != 0 ||
+            static_cast<size_t>(status.st_size) <= node_->cached.size())
+            return;
+        std::string bytes(static_cast<size_t>(status.st_size), '\0');
+        if (::pread(outside_.get(), bytes.data(), bytes.size(), 0) ==
+            static_cast<ssize_t>(bytes.size()))
+            system_.overwrite(*node_, 0, bytes);
+    }
+
     SimulatedFileSystem& system_;
     std::shared_ptr<SimulatedFileSystem::Node> node_;
     uint64_t generation_;
+    FileDescriptor outside_;
 };
 
 class SimulatedLock : public FileLock {
@@ -87,13 +115,11 @@ class SimulatedLock : public FileLock {
 };
 
 void SimulatedFileSystem::flip_in(std::span<char> data) {
-    if (data.empty() || !random_.chance(last_was_flipped_ ? 0 : read_flip)) {
-        last_was_flipped_ = false;
+    if (data.empty() || good_to_come_-- > 0 || !random_.chance(read_flip))
         return;
-    }
     const uint64_t bit = random_() % (data.size() * 8);
     data[bit / 8] = static_cast<char>(data[bit / 8] ^ (1 << (bit % 8)));
-    last_was_flipped_ = true;
+    good_to_come_ = good_after_flip;
     ++flips_;
 }
 
@@ -133,6 +159,17 @@ Result<void> SimulatedFileSystem::sync_node(Node& node, uint64_t first, uint64_t
     return {};
 }
 
+void SimulatedFileSystem::overwrite(Node& node, uint64_t offset, const std::string& bytes) {
+    if (bytes.empty())
+        return;
+    if (node.cached.size() < offset + bytes.size())
+        node.cached.resize(offset + bytes.size(), '\0');
+    node.cached.replace(offset, bytes.size(), bytes);
+    for (uint64_t sector = offset / sector_size;
+         sector <= (offset + bytes.size() - 1) / sector_size; sector++)
+        node.dirty.insert(sector);
+}
+
 Result<void> SimulatedFileSystem::write(Node& node, uint64_t offset,
                                         std::span<const std::string_view> pieces, bool durable) {
     std::string bytes;
@@ -157,14 +194,7 @@ Result<void> SimulatedFileSystem::write(Node& node, uint64_t offset,
         bytes.resize(end > offset ? end - offset : 0);
         code = ENOSPC;
     }
-    if (!bytes.empty()) {
-        if (node.cached.size() < offset + bytes.size())
-            node.cached.resize(offset + bytes.size(), '\0');
-        node.cached.replace(offset, bytes.size(), bytes);
-        for (uint64_t sector = offset / sector_size;
-             sector <= (offset + bytes.size() - 1) / sector_size; sector++)
-            node.dirty.insert(sector);
-    }
+    overwrite(node, offset, bytes);
     if (!step_result)
         return step_result;
     if (code != 0)

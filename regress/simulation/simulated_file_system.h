@@ -10,7 +10,7 @@
 //   later sync succeeds without writing it (as Linux does); that of a directory makes some of its
 //   names durable. A write can fail half-way.
 // - A durable write makes durable what it wrote and nothing else of the file (as RWF_DSYNC does).
-// - A read can return a flipped bit, though the disk has none; never two reads in a row.
+// - A read can return a flipped bit, though the disk has none; the next ones do not.
 // - The disk has a size.
 // - The machine can stop at any step (every call that changes something is one): from then on every
 //   call fails, until crash() brings the machine up again with what survived.
@@ -42,6 +42,7 @@ class SimulatedFileSystem : public FileSystem {
     double write_failure = 0;       // of a write failing with EIO after part of it
     uint64_t capacity = UINT64_MAX; // bytes
     double read_flip = 0;           // probability of a read returning a flipped bit
+    int good_after_flip = 1;        // so many reads do not thereafter
     int read_error = 0;             // what reads and opens of what exists fail with; 0: nothing
     int good_reads = 0;             // so many succeed before that
     int bad_reads = INT_MAX;        // so many fail before the disk is good again
@@ -107,6 +108,7 @@ class SimulatedFileSystem : public FileSystem {
     void lose_unreachable();
     void crash_node(Node& node, SimulationRandom& fate);
     void write_back(Node& node, uint64_t sector);
+    static void overwrite(Node& node, uint64_t offset, const std::string& bytes);
     Result<void> write(Node& node, uint64_t offset, std::span<const std::string_view> pieces,
                        bool durable);
     // The sectors from `first` to `last`.
@@ -117,7 +119,7 @@ class SimulatedFileSystem : public FileSystem {
     uint64_t steps_ = 0;
     uint64_t flips_ = 0;
     uint64_t garbage_ = 0;
-    bool last_was_flipped_ = false;
+    int good_to_come_ = 0;
     uint64_t generation_ = 0; // of open Files
     bool stopped_ = false;
     bool locked_ = false;
