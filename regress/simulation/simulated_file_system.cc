@@ -405,6 +405,8 @@ Result<void> SimulatedFileSystem::make_directory(const std::string& path) {
 Result<std::vector<std::string>> SimulatedFileSystem::list(const std::string& directory) {
     if (stopped_)
         return simulated(directory, EIO);
+    if (!directory.empty() && !cached_names_.contains(directory))
+        return simulated(directory, ENOENT);
     return names(directory);
 }
 

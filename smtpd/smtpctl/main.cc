@@ -12,6 +12,7 @@
 #include "smtpd/smtpctl/encrypt.h"
 #include "smtpd/smtpctl/format.h"
 #include "smtpd/smtpctl/queue_words.h"
+#include "smtpd/smtpctl/spool_check.h"
 
 namespace {
 
@@ -36,6 +37,7 @@ constexpr const char* usage =
     "  log verbose|brief       log more, or as usual\n"
     "  encrypt [PASSWORD]      its hash, for a table of users; from standard input without one\n"
     "  encrypt --scram [...]   the same, of the kind that SCRAM-SHA-256 needs\n"
+    "  spool check DIRECTORY   verifies a spool, while no server uses it\n"
     "\n"
     "WHAT is an ID, all, or a QUERY. An ID is that of a message (16 hexadecimal digits) or of an\n"
     "envelope (the same, a dot, a number). A QUERY is one or more of: from PATTERN, to PATTERN,\n"
@@ -333,6 +335,8 @@ int main(int argc, char** argv) {
         return words.size() == 2 ? encrypt(words[1], form) : encrypt_lines(form);
     if (form != PasswordForm::crypt)
         return wrong_usage();
+    if (words.size() == 3 && words[0] == "spool" && words[1] == "check")
+        return run_spool_check(words[2]);
     Result<std::unique_ptr<ControlClient>> client = ControlClient::connect(socket);
     if (!client)
         return away(client.error());

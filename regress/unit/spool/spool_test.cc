@@ -8,6 +8,7 @@
 #include "common/base/crc32c.h"
 #include "queue/spool/segment.h"
 #include "queue/spool/spool.h"
+#include "queue/spool/spool_check.h"
 #include "queue/spool/spool_state.h"
 #include "simulated_file_system.h"
 
@@ -770,6 +771,59 @@ TEST_F(SpoolTest, ANewerFormatIsRefused) {
 
 // Any single flipped bit costs at most the messages whose records it is in, and never an invented
 // one.
+TEST_F(SpoolTest, ACheckVerifiesEveryRecordAndWritesNothing) {
+    std::vector<std::string> said;
+    const auto check = [&] {
+        said.clear();
+        return check_spool(files_, [&said](const std::string& line) { said.push_back(line); });
+    };
+    EXPECT_FALSE(check()) << "it is no spool";
+    open();
+    EXPECT_EQ(check().error().code, EWOULDBLOCK);
+    SpoolId a = store("small"), gone = store("gone");
+    std::string large(200000, 'c');
+    SpoolId b = spool_->next_id();
+    auto ticket =
+        spool_->append_message(b, "large", content_file(large), large.size(), crc32c(large));
+    expect_completion(*ticket, 0);
+    ASSERT_TRUE(spool_->append_progress(a, "tried", Durability::Lazy));
+    ASSERT_TRUE(spool_->append_removed(gone, Durability::Lazy));
+    spool_->commit();
+    for (bool sealed : {false, true}) {
+        SCOPED_TRACE(sealed);
+        if (sealed)
+            open();
+        settle();
+        if (sealed) {
+            ASSERT_TRUE(spool_->close());
+        }
+        spool_.reset();
+        files_.kill_process();
+        const uint64_t steps = files_.steps();
+        auto good = check();
+        ASSERT_TRUE(good) << good.error().message;
+        EXPECT_EQ(good->messages, 2u);
+        EXPECT_EQ(good->records, 5u);
+        EXPECT_EQ(good->damaged, 0u);
+        EXPECT_EQ(good->orphans, 0u);
+        EXPECT_EQ(files_.steps(), steps) << "nothing is written";
+    }
+    const std::string path = segment_path(0);
+    const size_t at = files_.contents(path).find("small");
+    ASSERT_TRUE(files_.flip_bit(path, at * 8));
+    EXPECT_EQ(check()->damaged, 1u);
+    EXPECT_EQ(check()->messages, 1u);
+    ASSERT_TRUE(files_.flip_bit(content_path(b), 77));
+    EXPECT_EQ(check()->damaged, 2u);
+    EXPECT_EQ(check()->messages, 0u);
+    files_.set_contents("content/00000000000000ff", "x");
+    EXPECT_EQ(check()->orphans, 1u);
+    for (const char* part : {"a record is damaged", "damaged or missing", "belongs to no message"})
+        EXPECT_TRUE(std::any_of(said.begin(), said.end(), [&](const std::string& line) {
+            return line.find(part) != std::string::npos;
+        })) << part;
+}
+
 TEST_F(SpoolTest, FlippedBitsCostNoMoreThanTheirRecord) {
     open();
     std::map<SpoolId, std::string> stored;

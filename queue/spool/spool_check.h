@@ -1,0 +1,30 @@
+// Looks through a spool that no queue uses: the checksum of every record in its log, and of the
+// content of every live message. Reads only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "common/base/result.h"
+#include "queue/spool/file_system.h"
+
+namespace postern {
+
+struct SpoolCheckResult {
+    uint64_t segments = 0; // in use
+    uint64_t spares = 0;   // segment files waiting to be used again
+    uint64_t records = 0;  // good ones
+    uint64_t messages = 0; // live; those whose record and content are good
+    uint64_t damaged = 0;  // messages, and stretches of the log, whose checksum is wrong
+    uint64_t orphans = 0;  // content files that belong to no live message; removed at the next start
+    uint64_t set_aside = 0; // files in corrupt/
+};
+
+// `line`: called with what there is to say of each segment, and of each damage; without a line end.
+// Fails with EWOULDBLOCK if a queue has the spool, if a newer version of Postern wrote it, and if
+// it cannot be read. RAM: one segment, and some 100 bytes for each live message.
+Result<SpoolCheckResult> check_spool(FileSystem& files,
+                                     const std::function<void(const std::string&)>& line);
+
+} // namespace postern
