@@ -3,6 +3,8 @@
 #   make            build the programs; they run from build/bin without installation
 #   make run        build, start a gateway on 127.0.0.1:2525, show one message on its way
 #   make check      everything in regress/; the last line is "N passed, N failed"
+#   make soak       durability only, for SECONDS (3600): millions of simulated crashes, and kill -9
+#                   of every process under load; prints its figures and its seed (SEED=... repeats)
 #   make bench      messages per second accepted and delivered, CPU per 1000 messages;
 #                   BENCH_ARGS="..." for its options: regress/bench/README
 #   make bench-queue   what the queue does alone: durable messages per second beside files of
@@ -17,7 +19,7 @@ SHELL  := /bin/bash
 prefix := /usr/local
 BUILD  := build
 
-.PHONY: all run check bench bench-queue fuzz install clean packages test-packages programs tests
+.PHONY: all run check soak bench bench-queue fuzz install clean packages test-packages programs tests
 .DEFAULT_GOAL := all
 
 all: programs
@@ -48,6 +50,9 @@ run: programs
 
 check: tests
 	@regress/support/check $(BUILD)
+
+soak: tests
+	@regress/support/soak $(BUILD) $(or $(SECONDS),3600) $(SEED)
 
 bench: programs test-packages
 	@regress/bench/bench.py $(BENCH_ARGS) $(BUILD)

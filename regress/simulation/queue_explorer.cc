@@ -83,5 +83,5 @@ int main(int argc, char** argv) {
         verbose = verbose || std::strcmp(argv[i], "--verbose") == 0;
     if (!verbose) // what the queue logs is of interest only then
         dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
-    return postern::explore(argc, argv, 30000, postern::run);
+    return postern::explore(argc, argv, 20000, postern::run);
 }

@@ -90,7 +90,7 @@ ipc::Envelope QueueWorld::envelope() {
 void QueueWorld::submit() {
     const uint32_t request = next_request_++;
     std::string content = "Subject: " + std::to_string(request) + "\r\n\r\n";
-    if (chance(0.04)) {
+    if (chance(0.02)) {
         content += std::string(large + random.below(20000), 'x') + "\r\n";
         uploads_[request] = Upload{envelope(), std::move(content)};
         ledger_.submitted(request, uploads_[request].envelope);

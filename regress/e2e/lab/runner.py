@@ -33,8 +33,12 @@ def all_tests(folder):
 def limit_of(test):
     """The script's own limit, read without running it."""
     with open(os.path.join(test, "script")) as file:
-        match = re.search(r"^limit (\S+)$", file.read(), re.MULTILINE)
-    return script.seconds(match[1]) if match else script.DEFAULT_LIMIT
+        text = file.read()
+    match = re.search(r"^limit (\S+)$", text, re.MULTILINE)
+    limit = script.seconds(match[1]) if match else script.DEFAULT_LIMIT
+    if " processes at random " in text:
+        limit += float(os.environ.get("POSTERN_KILL_SECONDS") or 0)
+    return limit
 
 
 def work_directory(build):

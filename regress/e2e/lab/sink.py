@@ -7,6 +7,7 @@ What the other side does wrong (RFC 5321, RFC 2920, RFC 3030) is kept in `faults
 there are any, so every test checks what the relay sends.
 """
 import dataclasses
+import time
 import re
 import socket
 import struct
@@ -46,6 +47,7 @@ class Message:
     reverse_path: str  # as in MAIL FROM, with its parameters
     recipients: list   # as in RCPT TO
     content: bytes     # after dot-unstuffing, or of all chunks
+    at: float = dataclasses.field(default_factory=time.monotonic)  # when it was kept
 
     def lines(self):
         """What scripts match against: envelope, then content."""

@@ -4,11 +4,12 @@ A verb is a regular expression over the whole step and a function that gets the 
 step and the groups. A function that returns normally has seen what the script promised.
 """
 import os
+import random
 import re
 import shlex
 import time
 
-from . import load, script, sink, smtp_client
+from . import killer, load, script, sink, smtp_client
 from .lab import WAIT, Failure, maildir_messages
 
 VERBS = []
@@ -278,6 +279,33 @@ def send_and_expect(lab, step, size, recipient, pattern):
     client.quit()
     if not script.Pattern(pattern, lab.words).matches(reply):
         raise Failure(f"the reply was: {reply}")
+
+
+@verb(r"kill -9 processes at random while messages go to <(\S+)> at (\d+)/s for " + DURATION)
+def kill_at_random(lab, step, recipient, rate, duration):
+    """POSTERN_KILL_SECONDS and POSTERN_KILL_SEED say how long instead, and from which seed."""
+    seconds = float(os.environ.get("POSTERN_KILL_SECONDS") or script.seconds(duration))
+    seed = int(os.environ.get("POSTERN_KILL_SEED") or random.SystemRandom().randrange(10**9))
+    lab.transcript.write(f"seed {seed}, {seconds:g} s\n")
+    send(lab, step, int(rate) * int(seconds), None, recipient, 6, None, rate, None,
+         f"{seconds + 60:g}s", True)
+    send(lab, step, max(1, int(seconds / 2)), None, recipient, 2, 300000, 1, None,
+         f"{seconds + 60:g}s", True)
+    lab.killer = killer.Killer(lab.gateway, seed, lambda line: lab.transcript.write(line + "\n"))
+    lab.killer.run(seconds, lambda: start_gateway(lab, step, None))
+    print(f"seed {seed}: {len(lab.killer.kills)} kills in {seconds:g} s, "
+          f"{len(lab.identifiers_accepted())} messages answered 250 so far", flush=True)
+
+
+@verb(r"expect sink (\w+) got twice only what a kill explains")
+def expect_explained(lab, step, name):
+    with lab.sink(name).lock:
+        messages = list(lab.sink(name).messages)
+    twice = killer.duplicates(messages, load.identifier_of)
+    print(f"{len(messages)} arrived, {len(twice)} of them again", flush=True)
+    unexplained = [identifier for identifier, at in twice if not lab.killer.explains(at)]
+    if unexplained:
+        raise Failure(f"nothing was killed when these were delivered: {unexplained}")
 
 
 @verb(r"wait for the messages to be accepted")
