@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/utf8.h"
 #include "common/smtp/text.h"
 
 namespace postern {
@@ -50,6 +51,15 @@ std::string pam_credentials(std::string_view service) {
 
 bool is_user_identity(std::string_view name) {
     return !name.empty() && name.size() <= user_name_limit && !has_control(name);
+}
+
+bool is_system_user_name(std::string_view name) {
+    return is_user_identity(name) && name[0] != '-' && name.find('/') == name.npos && is_utf8(name);
+}
+
+bool is_password(std::string_view password) {
+    return !password.empty() && password.size() <= password_limit &&
+           password.find('\0') == password.npos;
 }
 
 std::string_view SaslExchange::challenge() const {

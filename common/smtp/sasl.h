@@ -32,8 +32,8 @@ constexpr bool sends_password(SaslMechanism mechanism) {
     return mechanism == SaslMechanism::plain || mechanism == SaslMechanism::login;
 }
 
-// Credentials are those of a table, which is given by name, or those that a Dovecot knows: then they
-// are called "dovecot:" and the path of its authentication socket, which is what this returns.
+// Credentials are those of a table, which is given by name, or those that a Dovecot knows: then
+// they are called "dovecot:" and the path of its authentication socket, which is what this returns.
 std::optional<std::string> dovecot_socket(std::string_view credentials);
 // The same of those that PAM knows, which are called "pam:" and the name of a service.
 std::optional<std::string> pam_service(std::string_view credentials);
@@ -43,9 +43,16 @@ std::string pam_credentials(std::string_view service);
 inline constexpr size_t user_name_limit = 255;
 inline constexpr size_t password_limit = 511;
 
-// What a user's name can be, wherever it comes from: neither empty nor too long, and without control
-// characters.
+// What a user's name can be, wherever it comes from: neither empty nor too long, and without
+// control characters.
 bool is_user_identity(std::string_view name);
+
+// The same for what programs that were not made for the network may get to see: UTF-8 that neither
+// looks like an option nor names a file elsewhere.
+bool is_system_user_name(std::string_view name);
+
+// Neither empty nor too long, and without NUL.
+bool is_password(std::string_view password);
 
 struct SaslCredentials {
     std::string user;

@@ -51,11 +51,8 @@ std::string contents_of(const FileDescriptor& pipe) {
     return bytes;
 }
 
-// Others cannot be anybody's, and whoever asks them has broken the rules before.
 bool may_be_asked(const ipc::CheckPassword& question) {
-    const std::string_view password = question.password.view();
-    return is_user_identity(question.user) && !password.empty() &&
-           password.size() <= password_limit && password.find('\0') == password.npos;
+    return is_system_user_name(question.user) && is_password(question.password.view());
 }
 
 ipc::PamFinding no_finding(std::string reason) {
@@ -146,7 +143,11 @@ void Checks::time_out(Check& check) {
         std::erase(waiting_, check.number);
         return finish(check, no_finding("too many checks are under way"));
     }
+    // The first time it is asked to end what its modules have started; then it has to go.
     peers_.to_supervisor(ipc::Kill{check.number});
+    check.arm(executor_, executor_.now() + limits_.ending);
+    if (check.answered)
+        return;
     log::warning("PAM takes too long", {{"service", check.question.service},
                                         {"user", check.question.user},
                                         {"client", check.question.client.to_string()}});
@@ -184,8 +185,8 @@ void Checks::forget() {
     for (auto& [number, check] : checks_) {
         if (std::exchange(check->answered, true))
             continue;
-        check->disarm();
         peers_.to_supervisor(ipc::Kill{number});
+        check->arm(executor_, executor_.now() + limits_.ending);
     }
     open_ = 0;
 }

@@ -28,7 +28,8 @@ class Checks {
     struct Limits {
         uint32_t helpers = ipc::pam_helper_limit;
         Duration waiting = std::chrono::seconds(20); // for a helper
-        Duration running = std::chrono::seconds(30); // then it is killed
+        Duration running = std::chrono::seconds(30); // then it is to end
+        Duration ending = std::chrono::seconds(5);   // then it is killed, again and again
     };
     struct Peers {
         std::function<void(ipc::ToSupervisor)> to_supervisor;

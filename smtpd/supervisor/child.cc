@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "smtpd/supervisor/quiet_fork.h"
 
 namespace postern {
 
@@ -26,11 +27,7 @@ constexpr int log_buffer = 4 << 20;
     if (dup2(moved, ipc::supervision_fd) < 0)
         _exit(71);
     close_range(ipc::supervision_fd + 1, ~0u, 0);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    signal(SIGCHLD, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    be_like_new();
     execl(path.c_str(), path.c_str(), static_cast<char*>(nullptr));
     _exit(72); // EX_OSFILE
 }
@@ -65,7 +62,7 @@ Result<void> Child::start(const std::string& programs) {
         std::tie(our_log, their_log) = std::move(*log);
         ipc::enlarge_send_buffer(their_log, log_buffer);
     }
-    pid_t pid = fork();
+    const pid_t pid = quiet_fork();
     if (pid < 0)
         return system_error("fork");
     if (pid == 0)

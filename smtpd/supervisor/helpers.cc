@@ -1,6 +1,7 @@
 #include "smtpd/supervisor/helpers.h"
 
 #include <sys/wait.h>
+#include <utility>
 
 namespace postern {
 
@@ -12,15 +13,19 @@ void Helpers::refuse(uint32_t request, std::string why, int status) {
     report_(std::move(exited));
 }
 
-void Helpers::kill(uint32_t request) const {
-    for (const auto& [pid, helper] : running_)
-        if (helper.request == request && !helper.forgotten)
-            ::kill(pid, kill_signal_);
+void Helpers::end(pid_t pid, Helper& helper) const {
+    ::kill(pid, std::exchange(helper.told_to_end, true) ? SIGKILL : kill_signal_);
 }
 
-void Helpers::kill_all() const {
-    for (const auto& [pid, helper] : running_)
-        ::kill(pid, kill_signal_);
+void Helpers::kill(uint32_t request) {
+    for (auto& [pid, helper] : running_)
+        if (helper.request == request && !helper.forgotten)
+            end(pid, helper);
+}
+
+void Helpers::kill_all() {
+    for (auto& [pid, helper] : running_)
+        end(pid, helper);
 }
 
 bool Helpers::ended(pid_t pid, int status) {

@@ -24,10 +24,11 @@ class Helpers {
     // Reports that none was started, and why.
     void refuse(uint32_t request, std::string why, int status = EX_TEMPFAIL);
     // One runs, for this request.
-    void add(pid_t pid, uint32_t request) { running_[pid] = {request, false}; }
+    void add(pid_t pid, uint32_t request) { running_[pid].request = request; }
     bool has(pid_t pid) const { return running_.contains(pid); }
-    void kill(uint32_t request) const;
-    void kill_all() const;
+    // By kill_signal; if that was said before, by SIGKILL.
+    void kill(uint32_t request);
+    void kill_all();
     // True if the process was one of ours. `status` is of waitpid(2).
     bool ended(pid_t pid, int status);
     // Who asked for them has died: nobody is told of their end.
@@ -36,9 +37,12 @@ class Helpers {
 
   private:
     struct Helper {
-        uint32_t request;
-        bool forgotten;
+        uint32_t request = 0;
+        bool forgotten = false;
+        bool told_to_end = false;
     };
+    void end(pid_t pid, Helper& helper) const;
+
     Report report_;
     int kill_signal_;
     std::map<pid_t, Helper> running_;

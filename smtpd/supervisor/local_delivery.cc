@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/config/maildir_path.h"
+#include "smtpd/supervisor/quiet_fork.h"
 
 namespace postern {
 
@@ -62,9 +63,7 @@ Result<User> find_user(const std::string& name, bool root) {
     if (chdir(user.home.c_str()) < 0 && chdir("/") < 0)
         _exit(EX_TEMPFAIL);
     umask(077);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    be_like_new();
     std::string home = "HOME=" + user.home, name = "USER=" + user.name;
     char* environment[] = {home.data(), name.data(), const_cast<char*>("PATH=/usr/bin:/bin"),
                            nullptr};
@@ -101,7 +100,7 @@ void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request
     Result<std::string> path = expand_maildir_path(action->maildir_path, values);
     if (!path)
         return refuse(path.error().message);
-    pid_t pid = fork();
+    const pid_t pid = quiet_fork();
     if (pid < 0)
         return refuse(system_error("fork").message);
     if (pid == 0)

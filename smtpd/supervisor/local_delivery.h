@@ -19,7 +19,7 @@ class LocalDelivery {
 
     // Starts the helper, or reports at once why not.
     void spawn(const Configuration& configuration, ipc::Spawn request);
-    void kill(uint32_t request) const { helpers_.kill(request); }
+    void kill(uint32_t request) { helpers_.kill(request); }
     // True if the process was one of ours. `status` is of waitpid(2).
     bool ended(pid_t pid, int status) { return helpers_.ended(pid, status); }
     // `local` has died: its helpers finish, but nobody is told.

@@ -9,8 +9,8 @@
 #include "common/base/log.h"
 #include "common/config/parse.h"
 #include "smtpd/supervisor/pki_files.h"
-#include "smtpd/supervisor/postmaster.h"
 #include "smtpd/supervisor/supervisor.h"
+#include "smtpd/supervisor/warnings.h"
 
 namespace {
 
@@ -100,11 +100,10 @@ int check_files(const Configuration& configuration) {
     }
     for (const std::string& warning : credentials->warnings)
         std::fprintf(stderr, "%s (warning)\n", warning.c_str());
-    const std::string postmaster =
-        postmaster_warning(configuration, configuration.hostname.empty() ? machine_hostname()
-                                                                         : configuration.hostname);
-    if (!postmaster.empty())
-        std::fprintf(stderr, "%s (warning)\n", postmaster.c_str());
+    const std::string hostname =
+        configuration.hostname.empty() ? machine_hostname() : configuration.hostname;
+    for (const std::string& warning : warnings_of(configuration, hostname))
+        std::fprintf(stderr, "%s (warning)\n", warning.c_str());
     std::fprintf(stderr, "configuration OK\n");
     return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/result.h"
 #include "common/ipc/pam_settings.h"
+#include "smtpd/supervisor/quiet_fork.h"
 #include "smtpd/supervisor/slices.h"
 
 namespace postern {
@@ -42,11 +43,9 @@ bool set_limits() {
         close_range(5, ~0u, 0) < 0 || !set_limits() || chdir("/") < 0)
         _exit(EX_OSERR);
     umask(077);
-    for (int number = 1; number < NSIG; ++number)
-        signal(number, SIG_DFL); // those that cannot be set are so already
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    // Passwords that somebody tries out are not to keep mail waiting.
+    (void)!nice(10);
+    be_like_new();
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
         _exit(EX_OSERR);
     char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
@@ -65,7 +64,7 @@ void PamChecks::spawn(const Configuration& configuration, const ipc::SpawnCheck&
     if (helpers_.running() >= ipc::pam_helper_limit)
         return helpers_.refuse(request.request, "there are too many checks");
     const pid_t parent = getpid();
-    const pid_t pid = fork();
+    const pid_t pid = quiet_fork();
     if (pid < 0)
         return helpers_.refuse(request.request, system_error("fork").message);
     if (pid == 0)

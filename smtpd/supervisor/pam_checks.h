@@ -22,7 +22,7 @@ class PamChecks {
 
     // Starts the helper, or reports at once why not.
     void spawn(const Configuration& configuration, const ipc::SpawnCheck& request);
-    void kill(uint32_t request) const { helpers_.kill(request); }
+    void kill(uint32_t request) { helpers_.kill(request); }
     // The process has ended, but has not been waited for.
     void ending(pid_t pid) const;
     // True if the process was one of ours. `status` is of waitpid(2).

@@ -12,7 +12,7 @@
 #include "common/base/log.h"
 #include "common/config/parse.h"
 #include "common/process/process.h"
-#include "smtpd/supervisor/postmaster.h"
+#include "smtpd/supervisor/warnings.h"
 #include "smtpd/supervisor/wiring.h"
 
 namespace postern {
@@ -105,8 +105,7 @@ Result<Surroundings> Supervisor::survey(const Configuration& configuration) cons
     found.credentials = std::move(*credentials);
     for (const std::string& warning : found.credentials.warnings)
         log::warning(warning);
-    if (const std::string warning = postmaster_warning(configuration, found.hostname);
-        !warning.empty())
+    for (const std::string& warning : warnings_of(configuration, found.hostname))
         log::warning(warning);
     return found;
 }

@@ -167,6 +167,9 @@ TEST_F(ChecksTest, WhatLookupMayAsk) {
          Authentication::failed},
         {"a NUL", "alice\0bob"s, "secret", "smtpd", Authentication::failed},
         {"a control", "alice\x1b", "secret", "smtpd", Authentication::failed},
+        {"what looks like an option", "-alice", "secret", "smtpd", Authentication::failed},
+        {"the name of a file", "../alice", "secret", "smtpd", Authentication::failed},
+        {"not UTF-8", "al\xffice", "secret", "smtpd", Authentication::failed},
         {"no password", "alice", "", "smtpd", Authentication::failed},
         {"a NUL in it", "alice", "secret\0x"s, "smtpd", Authentication::failed},
         {"a long one", "alice", std::string(password_limit + 1, 'x'), "smtpd",
@@ -217,6 +220,8 @@ TEST_F(ChecksTest, OneThatHangsIsKilledAndAnsweredAtOnce) {
     EXPECT_EQ(answers_[0].verdict, Authentication::temporary);
     EXPECT_EQ(killed_, std::vector<uint32_t>{spawned_[0].request});
     EXPECT_EQ(checks_.running(), 1u) << "until it has ended it has its place";
+    time_.advance(5s);
+    EXPECT_EQ(killed_.size(), 2u) << "it has not ended";
     time_.advance(1h);
     EXPECT_EQ(checks_.running(), 1u);
     end(spawned_[0], finding(Authentication::ok), EX_TEMPFAIL, "ended by signal 9");

@@ -13,9 +13,12 @@
 
 #include "common/base/file_descriptor.h"
 #include "common/ipc/pam_settings.h"
+#include "common/loop/event_loop.h"
 
 namespace postern {
 namespace {
+
+using namespace std::chrono_literals;
 
 struct PamChecksTest : testing::Test {
     PamChecksTest() {
@@ -102,7 +105,8 @@ TEST_F(PamChecksTest, TheHelperHasNothingOfOurs) {
         output_of("exec 9>&4 3<&- 4>&-\n" // out of the way of a shell's own
                   "for fd in /proc/$$/fd/*; do readlink $fd; done >&9\n"
                   "echo printed; echo printed >&2\n"
-                  "grep -E 'SigBlk|SigIgn' /proc/$$/status >&9\n"
+                  // Signal 32 is the C library's own; who ran the test may ignore it.
+                  "grep -E 'SigBlk|SigIgn' /proc/$$/status | sed 's/8\\(0000000\\)$/0\\1/' >&9\n"
                   "ulimit -c >&9; umask >&9; pwd >&9; env | grep -E '^[A-Z]*SECRET|^HOME' >&9\n"
                   "test $(cut -d' ' -f6 /proc/$$/stat) = $$ && echo leads a session >&9\n");
     EXPECT_EQ(output.find("zero"), std::string::npos) << output;
@@ -182,6 +186,40 @@ TEST_F(PamChecksTest, WhatAHelperHasStartedEndsWithIt) {
     EXPECT_EQ(read_all(pipe), "") << "told to end";
     EXPECT_EQ(heard.back().request, 8u);
     EXPECT_EQ(heard.back().error, "ended by signal 15");
+}
+
+TEST_F(PamChecksTest, OneThatDoesNotHeedIsKilled) {
+    install_helper("trap '' TERM; echo started >&4; while :; do sleep 0.1; done");
+    const FileDescriptor pipe = spawn(7);
+    char text[8] = {};
+    ASSERT_EQ(read(pipe.get(), text, sizeof text), 8);
+    checks.kill(7);
+    checks.kill(7);
+    wait_for_all();
+    ASSERT_EQ(heard.size(), 1u);
+    EXPECT_EQ(heard[0].error, "ended by signal 9");
+}
+
+// However early it comes: until it runs another program, the helper has our handlers, and our
+// loop's wake-up socket.
+TEST_F(PamChecksTest, WhatEndsAHelperDoesNotEndUs) {
+    EventLoop loop;
+    bool ended = false;
+    SignalWatch watch(loop, SIGTERM, [&] { ended = true; });
+    install_helper("exec sleep 1000");
+    for (uint32_t i = 0; i < 200; ++i) {
+        spawn(i);
+        checks.kill(i);
+        wait_for_all();
+    }
+    struct Stop final : Timer {
+        explicit Stop(EventLoop& loop) : loop_(loop) { arm(loop, loop.now() + 1ms); }
+        void expired() override { loop_.stop(); }
+        EventLoop& loop_;
+    } stop(loop);
+    loop.run();
+    EXPECT_FALSE(ended);
+    ASSERT_EQ(heard.size(), 200u);
 }
 
 TEST_F(PamChecksTest, NobodyHearsOfThoseWhoseAskerHasDied) {

@@ -47,8 +47,10 @@ int wait_for(pid_t child, const sigset_t& news) {
     for (;;) {
         int number = 0;
         sigwait(&news, &number);
-        if (number == SIGTERM)
+        if (number == SIGTERM) {
+            ::kill(child, SIGKILL); // end_descendants() ends the others
             return SIGKILL;
+        }
         int status = 0;
         pid_t pid;
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0)

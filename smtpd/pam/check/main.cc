@@ -13,6 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/smtp/sasl.h"
 #include "smtpd/pam/check/guard.h"
 #include "smtpd/pam/check/pam_check.h"
 
@@ -43,13 +44,30 @@ std::optional<ipc::PamQuestion> read_question() {
     return whole ? std::optional(std::move(question)) : std::nullopt;
 }
 
+// As postern-pam has found it to be, if it was not somebody else who asks.
+bool may_be_asked(const ipc::PamQuestion& question) {
+    return is_system_user_name(question.user) && is_password(question.password.view()) &&
+           (question.remote_host.empty() || IpAddress::parse(question.remote_host));
+}
+
+bool is_same(const struct stat& before, int fd) {
+    struct stat now;
+    return fstat(fd, &now) == 0 && now.st_dev == before.st_dev && now.st_ino == before.st_ino;
+}
+
 // The exit status. Nothing is freed and nothing flushed afterwards.
 int check(const char* service) {
     const std::optional<ipc::PamQuestion> question = read_question();
-    if (!question)
+    if (!question || !may_be_asked(*question))
         return EX_DATAERR;
     close(question_fd);
+    struct stat pipe;
+    if (fstat(finding_fd, &pipe) < 0)
+        return EX_OSERR;
     const std::string finding = ipc::encode_bytes(pam::ask(service, nullptr, *question));
+    // Modules may have changed the user, and with it this; and closed what was not theirs.
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || !is_same(pipe, finding_fd))
+        return EX_SOFTWARE;
     const ssize_t written = write(finding_fd, finding.data(), finding.size());
     return written == static_cast<ssize_t>(finding.size()) ? EX_OK : EX_IOERR;
 }

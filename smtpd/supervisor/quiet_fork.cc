@@ -1,0 +1,26 @@
+#include "smtpd/supervisor/quiet_fork.h"
+
+#include <csignal>
+#include <unistd.h>
+
+namespace postern {
+
+pid_t quiet_fork() {
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    const pid_t pid = fork();
+    if (pid != 0)
+        sigprocmask(SIG_SETMASK, &before, nullptr);
+    return pid;
+}
+
+void be_like_new() {
+    for (int number = 1; number < NSIG; ++number)
+        signal(number, SIG_DFL); // those that cannot be set are so already
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+} // namespace postern
