@@ -10,13 +10,17 @@ void Pressure::configure(uint32_t max_sessions, uint64_t max_memory) {
 }
 
 bool Pressure::otherwise_high(TimePoint now) const {
-    return now < scarce_until_ || (max_memory_ != 0 && memory_ >= max_memory_ / 5 * 4) ||
-           (max_files_ != 0 && files_ >= uint64_t{max_files_} * 4 / 5);
+    return now < scarce_until_ || (max_memory_ != 0 && memory_ >= max_memory_ / 5 * 4);
+}
+
+bool Pressure::files_high() const {
+    return max_files_ != 0 && files_ >= uint64_t{max_files_} * 4 / 5;
 }
 
 bool Pressure::high(TimePoint now) const {
     // A limit of few sessions is there to be used.
-    return (max_sessions_ >= 5 && sessions_ >= enough_sessions()) || otherwise_high(now);
+    return (max_sessions_ >= 5 && sessions_ >= enough_sessions()) || otherwise_high(now) ||
+           files_high();
 }
 
 uint64_t Pressure::surplus_sessions(TimePoint now) const {

@@ -38,13 +38,15 @@ class Pressure {
     bool high(TimePoint now) const;
     bool memory_full() const { return max_memory_ != 0 && memory_ >= max_memory_; }
     uint64_t memory() const { return memory_; }
-    // How many sessions should end: those beyond four fifths; a twentieth where something else is
-    // scarce.
+    // How many sessions should end: those beyond four fifths; a twentieth where memory or
+    // descriptors are scarce. Those that wait hold no content file: their end would make no room
+    // for one.
     uint64_t surplus_sessions(TimePoint now) const;
 
   private:
     uint64_t enough_sessions() const { return uint64_t{max_sessions_} * 4 / 5; }
     bool otherwise_high(TimePoint now) const;
+    bool files_high() const;
 
     uint32_t max_sessions_ = 0;
     uint64_t max_memory_ = 0;

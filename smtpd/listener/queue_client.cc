@@ -122,6 +122,9 @@ Task<std::unique_ptr<QueueClient::Share>> QueueClient::take_share(Executor& exec
         std::optional<bool> done = co_await free.wait(end - executor.now());
         if (!done)
             co_return nullptr;
+        // Before the place is given up: what is free now is this one's, and not the next one's.
+        if (credit.used < credit.limit)
+            co_return std::make_unique<Share>(credit);
     }
     co_return std::make_unique<Share>(credit);
 }

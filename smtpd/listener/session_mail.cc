@@ -182,6 +182,7 @@ Task<void> Session::settle(ContentSink& sink) {
     stream_->limit_input(command_input);
     co_await sink.settle();
     stream_->limit_input(Stream::input_limit);
+    progress_at_ = executor().now(); // it was not the client who took this time
 }
 
 // Waits for more of a content that began at `start`, and of which `size` octets have come. False:

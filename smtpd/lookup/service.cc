@@ -171,24 +171,43 @@ ipc::RouteAnswer LookupService::route(const ipc::RouteQuery& query) {
     return answer;
 }
 
+namespace {
+
+struct Places {
+    std::shared_ptr<const void> of_network, of_listener;
+};
+
+// Loopback addresses, and who is not on a network, have no share.
+bool is_shared_out(const IpAddress& client) { return client.version != 0 && !client.is_loopback(); }
+
+// A place of the client's network; null if it needs none. Nothing: its share is used up.
+std::optional<std::shared_ptr<const void>> place_of(const IpAddress& client,
+                                                    Shares<IpAddress>& shares) {
+    if (!is_shared_out(client))
+        return std::shared_ptr<const void>();
+    std::shared_ptr<const void> place = shares.take(client_network(client));
+    return place ? std::optional(std::move(place)) : std::nullopt;
+}
+
+} // namespace
+
 void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
     ++counters_["lookup.passwords"];
-    std::shared_ptr<const void> place;
-    if (question.client.version != 0 && !question.client.is_loopback()) {
-        place = checks_of_networks_.take(client_network(question.client));
-        if (!place) {
-            ipc::AuthenticateAnswer later;
-            later.request = question.request;
-            return authenticated(key, peers_.at(key).life, std::move(later));
-        }
+    auto service = pam_service(question.table);
+    if (service && !pam_services_.contains(*service))
+        service.reset();
+    auto place = place_of(question.client, service ? pam_checks_of_networks_ : checks_of_networks_);
+    if (!place) {
+        ipc::AuthenticateAnswer later;
+        later.request = question.request;
+        return authenticated(key, peers_.at(key).life, std::move(later));
     }
     if (DovecotClient* source = dovecot(question.table))
-        ask_dovecot(key, *source, std::move(question), std::move(place));
-    else if (const auto service = pam_service(question.table);
-             service && pam_services_.contains(*service))
-        ask_pam(key, *service, std::move(question), std::move(place));
+        ask_dovecot(key, *source, std::move(question), std::move(*place));
+    else if (service)
+        ask_pam(key, *service, std::move(question), std::move(*place));
     else
-        check_password(key, std::move(question), std::move(place));
+        check_password(key, std::move(question), std::move(*place));
 }
 
 // `place` is held until there is an answer.
@@ -317,9 +336,15 @@ void LookupService::start_exchange(PeerKey key, ipc::SaslStart&& start) {
     ++counters_["lookup.exchanges"];
     std::unique_ptr<SaslServer> server;
     if (const auto source = dovecots_.find(start.table); source != dovecots_.end()) {
-        if (std::shared_ptr<const void> place = requests_of_listeners_.take(key))
-            server = std::make_unique<DovecotExchange>(source->second, start.mechanism,
-                                                       start.client, std::move(place));
+        // While the client says nothing both are held, for as long as the exchange may last.
+        Places places{place_of(start.client, exchanges_of_networks_).value_or(nullptr),
+                      requests_of_listeners_.take(key)};
+        const bool shared =
+            places.of_listener && (places.of_network || !is_shared_out(start.client));
+        if (shared)
+            server = std::make_unique<DovecotExchange>(
+                source->second, start.mechanism, start.client,
+                std::make_shared<const Places>(std::move(places)));
     } else if (accounts_.has_scram(start.table)) {
         // Asked for within start(): a reload does not come between.
         server = ScramServer::make(start, [this, table = start.table](std::string_view user) {

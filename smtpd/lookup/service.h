@@ -33,8 +33,13 @@ class LookupService : Timer {
     // whoever tries passwords out by the thousand keeps nobody else from logging in. Loopback
     // addresses are no network.
     static constexpr uint32_t max_checks_of_network = 32;
+    // Of the helpers that ask PAM (ipc::pam_helper_limit) a network has fewer still: with some
+    // modules a check takes long.
+    static constexpr uint32_t max_pam_checks_of_network = 4;
     // Of the requests that a Dovecot has open (DovecotClient::max_requests), those of one listener.
-    static constexpr uint32_t max_requests_of_listener = DovecotClient::max_requests / 4;
+    static constexpr uint32_t max_requests_of_listener = DovecotClient::max_requests / 2;
+    // Those exchanges with a Dovecot that the clients of one network have begun.
+    static constexpr uint32_t max_exchanges_of_network = 128;
 
     // `on_drained` is called once, after drain().
     LookupService(EventLoop& loop, std::function<void()> on_drained);
@@ -89,6 +94,8 @@ class LookupService : Timer {
     std::optional<Router> router_;
     Accounts accounts_;
     Shares<IpAddress> checks_of_networks_{max_checks_of_network};
+    Shares<IpAddress> pam_checks_of_networks_{max_pam_checks_of_network};
+    Shares<IpAddress> exchanges_of_networks_{max_exchanges_of_network};
     Shares<PeerKey> requests_of_listeners_{max_requests_of_listener};
     PasswordWorkers workers_;
     std::set<std::string> pam_services_;
