@@ -23,13 +23,13 @@ Allowances::Allowances(const ipc::QueueSettings& settings)
     }
 }
 
-Allowance Allowances::of(std::string_view domain) const {
+Allowance Allowances::of(std::string_view domain, bool local) const {
     Allowance allowance;
     allowance.max_deliveries = max_deliveries_;
     allowance.hold = schedule_.backoff(domain, FailureClass::unreachable);
     allowance.hold.most =
         std::min(allowance.hold.most, std::max(allowance.hold.first, longest_hold));
-    if (rules_.empty())
+    if (rules_.empty() || local)
         return allowance;
     const std::string canonical = canonical_domain(domain);
     const auto found = std::find_if(rules_.begin(), rules_.end(), [&](const Rule& rule) {

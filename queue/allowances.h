@@ -25,8 +25,8 @@ class Allowances {
     Allowances() = default;
     explicit Allowances(const ipc::QueueSettings& settings);
 
-    // The first limit that is for the domain decides (place.h).
-    Allowance of(std::string_view domain) const;
+    // The first limit that is for the domain decides (place.h); what is delivered here has none.
+    Allowance of(std::string_view domain, bool local = false) const;
 
   private:
     struct Rule {

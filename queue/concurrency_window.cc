@@ -35,7 +35,7 @@ bool ConcurrencyWindow::failed(Failure failure, uint32_t out, uint32_t most) {
         return true;
     }
     if (size(most) == 1)
-        return failures_ < patience;
+        return true;
     threshold_ = size_ = size(most) / 2;
     answers_ = 0;
     before_ = out - 1;

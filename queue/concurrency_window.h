@@ -5,8 +5,9 @@
 // each windowful of answers, as TCP does after a loss (RFC 5681 3.1). Deliveries that were out when
 // it shrank tell nothing of its new size: what fails together is one failure.
 //
-// A host that turns deliveries away is left alone when not even one at a time gets through; one
-// that cannot be reached, as soon as that is sure: at once, if nothing is known of it, or else when
+// A host that turns deliveries away gets one at a time in the end, and is not left alone: it may be
+// the mail that it turns away, and others would wait for the sender of that. One that cannot be
+// reached is left alone as soon as that is sure: at once, if nothing is known of it, or else when
 // as many deliveries as were out have failed in a row.
 #pragma once
 
@@ -17,12 +18,10 @@ namespace postern {
 class ConcurrencyWindow {
   public:
     static constexpr uint32_t first = 5;
-    // Failures in a row, at least, until a host that answers is left alone.
-    static constexpr uint32_t patience = 5;
 
     enum class Failure : uint8_t {
         unreachable,
-        hindered, // it said "not now", or broke off, and not because of the mail
+        hindered, // it said "not now", or broke off
     };
 
     // What may be out at once: 1 to `most`, which is 1 at least.

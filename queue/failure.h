@@ -1,5 +1,6 @@
 // What kind of failure an attempt came to, by what was said of it. Pure. A next hop's words are
-// only looked at, never trusted: the worst that they do is to slow down mail for itself.
+// only looked at, never trusted: the worst that they do is to slow down mail for itself, to one
+// delivery at a time.
 #pragma once
 
 #include <string_view>

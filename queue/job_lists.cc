@@ -115,6 +115,8 @@ Job& JobLists::take_next() {
 
 // Of one rank. Senders are unlike long: from the end, they take turns as well.
 void JobLists::add_last(size_t rank, size_t count, std::vector<Job*>& result) const {
+    if (result.size() == count)
+        return;
     std::vector<Job*> ends;
     if (const Lane* first = lanes_ ? lanes_->turn[rank] : nullptr) {
         const Lane* lane = first;

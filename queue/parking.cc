@@ -84,9 +84,15 @@ void Parking::park(QueuedMessage& message, bool oldest) {
 void Parking::destination_held(uint32_t destination) {
     if (!full())
         return;
-    for (Job* job : scheduler_.waiting_jobs(destination, parked_per_hold))
-        if (may_be_parked(*job->message) && has_time(*job->message))
-            park(*job->message, true);
+    // By their ids: a message goes with all of its jobs.
+    std::vector<uint64_t> ids;
+    for (const Job* job : scheduler_.waiting_jobs(destination, parked_per_hold))
+        ids.push_back(job->message->id);
+    for (uint64_t id : ids) {
+        QueuedMessage* message = table_.find(id);
+        if (message && may_be_parked(*message) && has_time(*message))
+            park(*message, true);
+    }
 }
 
 void Parking::recall() {

@@ -13,6 +13,7 @@ namespace postern {
 struct RateLimit {
     uint32_t messages = 0;
     std::chrono::seconds period{1};
+    friend bool operator==(const RateLimit&, const RateLimit&) = default;
 };
 
 // A token bucket with room for a hundredth of the period, kept as the time at which it is full

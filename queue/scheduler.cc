@@ -65,8 +65,7 @@ void Scheduler::configure(SchedulerSettings settings) {
         if (!destination)
             continue;
         destination->deliverer = deliverer_of(*destination);
-        destination->allowance = settings_.allowances.of(destination->domain);
-        follow_rate(*destination);
+        follow_allowance(*destination);
         update_ring(*destination);
         forget_if_idle(*destination);
     }
@@ -96,7 +95,7 @@ Scheduler::Destination& Scheduler::find_or_make(const Place& place) {
     destination.number = number;
     destination.local = place.local;
     destination.domain = place.domain;
-    destination.allowance = settings_.allowances.of(place.domain);
+    destination.allowance = settings_.allowances.of(place.domain, place.local);
     destination.hold.destination = place.destination;
     destination.deliverer = deliverer_of(destination);
     return destination;
@@ -338,6 +337,8 @@ bool Scheduler::settle(Job& job, Attempt attempt, std::string_view reason, WallT
 
 // Whether the destination is to be held.
 bool Scheduler::failed(Destination& destination, Attempt attempt, uint32_t out) {
+    if (attempt == Attempt::hindered)
+        end_hold(destination); // somebody is there
     switch (destination.state) {
     case Destination::State::held:
         return false; // several that were out together find out together: that is one failure
@@ -462,12 +463,15 @@ void Scheduler::clear_refill(Destination& destination) {
 }
 
 // It may have become another one.
-void Scheduler::follow_rate(Destination& destination) {
+void Scheduler::follow_allowance(Destination& destination) {
+    const RateLimit before = destination.allowance.rate;
+    destination.allowance = settings_.allowances.of(destination.domain, destination.local);
     const RateLimit& rate = destination.allowance.rate;
-    if (!rate.messages)
-        clear_refill(destination);
-    else if (destination.refill != TimePoint::max())
-        set_refill(destination, destination.meter.next(rate));
+    if (rate == before)
+        return;
+    // What went out under another limit does not count: it may have been a mistake.
+    destination.meter = {};
+    clear_refill(destination);
 }
 
 // What was not sent does not count.

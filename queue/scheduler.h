@@ -159,7 +159,7 @@ class Scheduler {
                     uint64_t random);
     void set_refill(Destination& destination, TimePoint when);
     void clear_refill(Destination& destination);
-    void follow_rate(Destination& destination);
+    void follow_allowance(Destination& destination);
     void give_back_rate(Destination& destination);
     void look_at_rate(Destination& destination, TimePoint now);
     void set_wake(Destination& destination, WallTime when);

@@ -235,11 +235,23 @@ void Committer::settle_copy(const Operation& operation, const RecordLocation& to
     state_.segments.add_live(to.slot, to.length);
 }
 
+// It was written, and is to be written again: unless something newer waits it is the latest.
+void Committer::note_unwritten(SpoolId id, std::string_view progress) {
+    std::lock_guard lock(state_.mutex);
+    if (!state_.table.find(id, nullptr))
+        return;
+    SpoolState::Unwritten& unwritten = state_.unwritten[id];
+    if (unwritten.records++ == 0)
+        unwritten.latest = progress;
+}
+
 void Committer::requeue_lost() {
     std::string lost = writer_.take_lost();
     for (size_t at = 0; at + record_header_size <= lost.size();) {
         auto header = peek_header(std::string_view(lost).substr(at));
         std::string_view payload(lost.data() + at + record_header_size, header->length);
+        if (header->type == RecordType::Progress)
+            note_unwritten(header->id, payload);
         Operation& again = requeued_.add(header->type, header->flags, header->id, {payload});
         again.target_epoch = decode_removed(payload).value_or(0);
         at += record_size(header->length);

@@ -45,6 +45,7 @@ class Committer {
     void settle_one(Operation& operation, const Placement& placement);
     void settle_copy(const Operation& operation, const RecordLocation& to);
     void settle_new(const Operation& operation, const RecordLocation& to);
+    void note_unwritten(SpoolId id, std::string_view progress);
     void fail(Batch& batch, std::span<const size_t> unwritten, const Error& error);
     void requeue_lost();
     void sync_lazy();

@@ -50,6 +50,7 @@ class FileLock {
     virtual ~FileLock() = default;
 };
 
+enum class LockMode { MakeFile, ExistingFile /* ENOENT if there is none */ };
 enum class OpenMode { Read, ReadWrite, CreateNew /* read and write; EEXIST if it exists */ };
 
 class FileSystem {
@@ -74,7 +75,7 @@ class FileSystem {
     virtual Result<void> sync_directory(const std::string& directory) = 0;
 
     // Exclusive among processes; EWOULDBLOCK if somebody else has it. Creates the file.
-    virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
+    virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path, LockMode mode) = 0;
 
     // Bytes that an unprivileged user may still write.
     virtual Result<uint64_t> free_space() = 0;

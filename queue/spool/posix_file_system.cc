@@ -263,8 +263,8 @@ Result<void> PosixFileSystem::sync_directory(const std::string& directory) {
     return {};
 }
 
-Result<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& path) {
-    auto fd = open_at(path, O_RDWR | O_CREAT);
+Result<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& path, LockMode mode) {
+    auto fd = open_at(path, mode == LockMode::MakeFile ? O_RDWR | O_CREAT : O_RDWR);
     if (!fd)
         return fd.error();
     if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0)

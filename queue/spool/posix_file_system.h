@@ -28,7 +28,7 @@ class PosixFileSystem : public FileSystem {
     Result<void> make_directory(const std::string& path) override;
     Result<std::vector<std::string>> list(const std::string& directory) override;
     Result<void> sync_directory(const std::string& directory) override;
-    Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+    Result<std::unique_ptr<FileLock>> lock(const std::string& path, LockMode mode) override;
     Result<uint64_t> free_space() override;
 
     // For tests: behave as on a file system without O_TMPFILE.

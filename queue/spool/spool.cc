@@ -444,7 +444,7 @@ Result<void> check_options(const SpoolOptions& options) {
 Result<std::unique_ptr<Spool>> Spool::open(FileSystem& files, SpoolOptions options) {
     if (auto good = check_options(options); !good)
         return good.error();
-    auto lock = files.lock("lock");
+    auto lock = files.lock("lock", LockMode::MakeFile);
     if (!lock)
         return lock.error().code == EWOULDBLOCK
                    ? Error{"the spool is in use by another process", EWOULDBLOCK}

@@ -72,19 +72,18 @@ Result<void> SpoolCheck::find_segments() {
         else
             segments_.push_back(segment);
     }
-    std::sort(segments_.begin(), segments_.end(), [](const Segment& a, const Segment& b) {
-        return a.header.epoch < b.header.epoch;
-    });
+    std::sort(segments_.begin(), segments_.end(),
+              [](const Segment& a, const Segment& b) { return a.header.epoch < b.header.epoch; });
     return {};
 }
 
 bool SpoolCheck::check_record(const std::string& path, std::string_view data,
                               const SegmentHeader& header, const IndexEntry& entry) {
     Record record;
-    const bool good = entry.offset <= data.size() &&
-                      decode_record(data.substr(entry.offset), header.stamp, record) ==
-                          Decoded::Ok &&
-                      record.header.id == entry.id && record.header.type == entry.type;
+    const bool good =
+        entry.offset <= data.size() &&
+        decode_record(data.substr(entry.offset), header.stamp, record) == Decoded::Ok &&
+        record.header.id == entry.id && record.header.type == entry.type;
     result_.records += good;
     if (!good)
         damaged(path + " at " + std::to_string(entry.offset) + ": a record is damaged");
@@ -93,9 +92,9 @@ bool SpoolCheck::check_record(const std::string& path, std::string_view data,
     if (entry.type != RecordType::Message)
         return good;
     Live live;
-    auto prefix = good ? decode_message_prefix(record.payload, record.header.flags,
-                                               record.header.length)
-                       : std::nullopt;
+    auto prefix =
+        good ? decode_message_prefix(record.payload, record.header.flags, record.header.length)
+             : std::nullopt;
     if (prefix) {
         live.prefix = *prefix;
         live.content_file = (entry.flags & record_flag_content_file) != 0;
@@ -202,14 +201,15 @@ Result<SpoolCheckResult> SpoolCheck::run() {
 
 Result<SpoolCheckResult> check_spool(FileSystem& files,
                                      const std::function<void(const std::string&)>& line) {
-    // Before the lock, whose file would be made: it is to be a spool.
     if (auto segments = files.list("segments"); !segments)
         return segments.error();
-    auto lock = files.lock("lock");
-    if (!lock)
-        return lock.error().code == EWOULDBLOCK
-                   ? Error{"the spool is in use by a running queue", EWOULDBLOCK}
-                   : lock.error();
+    // It is not made here: it would belong to whoever checks, and the queue could not open it. A
+    // spool without one is one that no queue has opened.
+    auto lock = files.lock("lock", LockMode::ExistingFile);
+    if (!lock && lock.error().code == EWOULDBLOCK)
+        return Error{"the spool is in use by a running queue", EWOULDBLOCK};
+    if (!lock && lock.error().code != ENOENT)
+        return lock.error();
     return SpoolCheck(files, line).run();
 }
 

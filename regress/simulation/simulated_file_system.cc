@@ -422,7 +422,7 @@ Result<void> SimulatedFileSystem::sync_directory(const std::string& directory) {
     return {};
 }
 
-Result<std::unique_ptr<FileLock>> SimulatedFileSystem::lock(const std::string& path) {
+Result<std::unique_ptr<FileLock>> SimulatedFileSystem::lock(const std::string& path, LockMode) {
     if (stopped_)
         return simulated(path, EIO);
     if (locked_)

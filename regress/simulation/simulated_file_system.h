@@ -75,7 +75,7 @@ class SimulatedFileSystem : public FileSystem {
     Result<void> make_directory(const std::string& path) override;
     Result<std::vector<std::string>> list(const std::string& directory) override;
     Result<void> sync_directory(const std::string& directory) override;
-    Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+    Result<std::unique_ptr<FileLock>> lock(const std::string& path, LockMode mode) override;
     Result<uint64_t> free_space() override;
 
   private:

@@ -55,13 +55,13 @@ TEST(ConcurrencyWindow, FollowsWhatComesBack) {
     const Case cases[] = {
         {"five to begin with, one more for each answer", 20, "5 +6 +7 +++10 ++++++++++20 +++20"},
         {"never more than allowed", 3, "3 +++++3"},
-        {"one is the least", 1, "1 +1 -1 ----#"},
+        {"one is the least", 1, "1 +1 -1 ------1"},
         {"what fails together is one failure", 20, "5 - 2 ---- 2 - 1"},
         {"half of what was allowed", 4, "+++++ 4 - 2"},
         {"answers of deliveries from before do not widen it", 20, "- 2 ++++ 2 + 2 + 3"},
         {"and then one for each windowful", 20, "- 2 ++++ ++ 3 +++ 4 ++++ 5 +++++ 6"},
-        {"nothing gets through", 20, "- 2 ---- - 1 - 1 -#"},
-        {"or too little", 20, "- 2 ---- - 1 - + - 1 --- 1 -#"},
+        {"nothing gets through", 20, "- 2 ---- - 1 - 1 --------- 1"},
+        {"nor can it be reached any more", 20, "- 2 ---- - 1 - 1 !#"},
         {"an unknown host that cannot be reached is held at once", 20, "!#"},
         {"a known one when all have failed", 20, "+ 6 ! 3 !!!! 3 !#"},
         {"not if one gets through", 20, "+ 6 ! 3 !! + !! 3 + 3 ! 1 !!#"},
@@ -69,7 +69,7 @@ TEST(ConcurrencyWindow, FollowsWhatComesBack) {
         {"after that it begins again, and has to prove itself", 20, "+ !!!!!!# o 3 !#"},
         {"up to half of what was out quickly", 20,
          "+++++++++++++++ 20 !!!!!!!!!!!!!!!!!!!!# o 5 + 6 ++++ 10 + 10 +++++++++ 11"},
-        {"more slowly when it was turned away", 20, "------- 1 -# o 1 + 2 ++ 3 +++ 4"},
+        {"more slowly when it was turned away", 20, "------- 1 !# o 1 + 2 ++ 3 +++ 4"},
     };
     for (const Case& c : cases)
         play(c);

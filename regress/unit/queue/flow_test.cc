@@ -153,27 +153,33 @@ TEST(Flow, AnAnnouncedWaitDoesNotMakeUsSpin) {
     EXPECT_LT(lab.handed_count(), 40u);
 }
 
-TEST(Flow, AHostThatTurnsEverythingAwayIsLeftAlone) {
+// It may be the mail that it does not like: others' goes on, though not much at once.
+TEST(Flow, AHostThatTurnsMailAwayGetsOneAtATime) {
     QueueLab lab;
     lab.settings.max_per_destination = 20;
     lab.queue->configure(lab.settings);
-    lab.relay = [](const Handed& handed) -> std::optional<ipc::RecipientOutcome> {
-        if (handed.deliver.route.domain != "busy.example")
-            return delivered();
-        ipc::RecipientOutcome outcome = temporary("421 4.7.0 too many messages");
-        outcome.enhanced = "4.7.0";
-        return outcome;
-    };
-    for (int i = 0; i < 1000; ++i)
+    for (int i = 0; i < 50; ++i)
         lab.submit("a@from.example", {"r" + std::to_string(i) + "@busy.example"});
     lab.run();
-    EXPECT_LT(handed_to(lab, "busy.example"), 12u);
-    EXPECT_EQ(lab.times_logged("a destination is held"), 1u);
-    EXPECT_EQ(lab.times_logged("too many messages"), handed_to(lab, "busy.example") + 1);
-    lab.accept("a@from.example", {"b@dest.example"});
-    EXPECT_EQ(handed_to(lab, "dest.example"), 1u);
-    const auto entries = lab.show_queue();
-    EXPECT_EQ(entries.back().last_error, "4.7.0 421 4.7.0 too many messages");
+    const auto out = [&] {
+        size_t count = 0;
+        for (const Handed& handed : lab.all_handed)
+            count += !handed.answered;
+        return count;
+    };
+    EXPECT_EQ(out(), 5u);
+    ipc::RecipientOutcome outcome = temporary("421 4.7.0 too many messages");
+    outcome.enhanced = "4.7.0";
+    for (size_t i = 0; i < 20; ++i) {
+        lab.answer(lab.handed(i), outcome);
+        lab.run();
+    }
+    EXPECT_EQ(out(), 1u);
+    EXPECT_EQ(lab.times_logged("a destination is held"), 0u);
+    lab.relay = [](const Handed&) { return delivered(); };
+    lab.answer(lab.handed(lab.handed_count() - 1), delivered());
+    lab.run();
+    EXPECT_EQ(lab.counters["queue.delivered"], 30u);
 }
 
 } // namespace

@@ -167,6 +167,26 @@ TEST(Parking, NothingIsForgottenThatIsNotWrittenYet) {
     EXPECT_GT(tried["later@two.example"], 10u);
 }
 
+// More recipients than travel together: two jobs of one message wait at the same destination.
+TEST(Parking, MoreThanOneJobAtADeadDestination) {
+    ParkingLab lab(2);
+    std::vector<std::string> recipients;
+    for (int i = 0; i < 250; ++i)
+        recipients.push_back("r" + std::to_string(i) + "@dead.example");
+    for (int i = 0; i < 20; ++i)
+        lab.accept("a@from.example", recipients);
+    for (size_t i = 0; i < lab.handed_count(); ++i)
+        lab.answer(lab.handed(i), temporary("connection refused"), true);
+    lab.run();
+    EXPECT_GT(lab.parked(), 10u);
+    EXPECT_EQ(lab.waiting(), 20u * 250u);
+    lab.relay = [](const Handed&) { return delivered(); };
+    for (int i = 0; i < 70; ++i)
+        lab.advance(1min);
+    EXPECT_EQ(lab.waiting(), 0u);
+    EXPECT_EQ(lab.counters["queue.delivered"], 20u * 250u);
+}
+
 TEST(Parking, ARecipientAtEachOfTwoDeadDestinations) {
     ParkingLab lab(10);
     for (int i = 0; i < 100; ++i) {

@@ -96,12 +96,12 @@ TEST_F(PosixFileSystemTest, UnnamedFilesGetANameOrVanish) {
 }
 
 TEST_F(PosixFileSystemTest, TheLockIsExclusiveAndReleased) {
-    auto lock = files_->lock("lock");
+    auto lock = files_->lock("lock", LockMode::MakeFile);
     ASSERT_TRUE(lock);
     auto other = PosixFileSystem::open_directory(directory_);
-    EXPECT_EQ((*other)->lock("lock").error().code, EWOULDBLOCK);
+    EXPECT_EQ((*other)->lock("lock", LockMode::MakeFile).error().code, EWOULDBLOCK);
     lock->reset();
-    EXPECT_TRUE((*other)->lock("lock"));
+    EXPECT_TRUE((*other)->lock("lock", LockMode::MakeFile));
 }
 
 // The queue opens its spool, then locks itself into it: paths and /proc are gone.
