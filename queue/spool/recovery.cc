@@ -109,7 +109,7 @@ Result<void> Recovery::read_header(uint16_t slot) {
         return confirm_free(slot, header);
     state_.segments.begin_use(slot, header);
     in_use_.emplace_back(header.epoch, slot);
-    return header.state == SegmentState::Sealed ? write_header(slot, header) : Result<void>();
+    return is_sealed(header.state) ? write_header(slot, header) : Result<void>();
 }
 
 Result<void> Recovery::find_segments() {
@@ -198,7 +198,7 @@ Result<void> Recovery::close_one(uint16_t slot, const SegmentContents& contents)
         return confirmed;
     SegmentUse& segment = state_.segments.at(slot);
     SegmentHeader header = segment.header;
-    header.state = SegmentState::Sealed;
+    header.state = SegmentState::Recovered;
     header.highest_id = state_.highest_id;
     header.data_end = contents.end;
     std::string index;

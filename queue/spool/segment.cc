@@ -56,13 +56,18 @@ HeaderCopy decode_copy(std::string_view block, size_t at) {
                    load_u64(p + 48)};
     copy.good = copy.version > segment_format_version ||
                 (state >= static_cast<uint32_t>(SegmentState::Active) &&
-                 state <= static_cast<uint32_t>(SegmentState::Free));
+                 state <= static_cast<uint32_t>(SegmentState::Recovered));
     return copy;
+}
+
+// States follow one another within an epoch.
+int age(SegmentState state) {
+    return state == SegmentState::Active ? 0 : state == SegmentState::Free ? 2 : 1;
 }
 
 // Of two good copies that differ the later one: a header write was torn.
 bool later(const SegmentHeader& a, const SegmentHeader& b) {
-    return a.epoch != b.epoch ? a.epoch > b.epoch : a.state > b.state;
+    return a.epoch != b.epoch ? a.epoch > b.epoch : age(a.state) > age(b.state);
 }
 
 IndexEntry entry_of(const Record& record, uint64_t offset) {
@@ -139,7 +144,7 @@ uint64_t durable_end_behind(std::string_view data, uint64_t from, uint64_t stamp
 SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& doubtful) {
     SegmentContents contents;
     doubtful = false;
-    bool sealed = header.state == SegmentState::Sealed;
+    const bool sealed = is_sealed(header.state);
     bool behind_gap = false; // left by a crash
     uint64_t at = segment_data_begin;
     while (at < data.size()) {
@@ -164,7 +169,9 @@ SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& d
             break;
         }
         doubtful = true;
-        bool was_durable = durable_end_behind(data, next, header.stamp) > at;
+        // What was sealed in order had been written whole.
+        const bool was_durable = header.state == SegmentState::Sealed ||
+                                 durable_end_behind(data, next, header.stamp) > at;
         contents.damaged.push_back({at, next, was_durable});
         behind_gap = behind_gap || !was_durable;
         at = next;
@@ -237,13 +244,13 @@ Result<std::string> read_range(File& file, uint64_t offset, uint64_t length) {
 
 Result<SegmentContents> read_segment(File& file, const SegmentHeader& header) {
     SegmentContents contents;
-    if (header.state == SegmentState::Sealed && from_index(file, header, contents))
+    if (is_sealed(header.state) && from_index(file, header, contents))
         return contents;
     auto size = file.size();
     if (!size)
         return size.error();
     uint64_t end = *size;
-    if (header.state == SegmentState::Sealed)
+    if (is_sealed(header.state))
         end = header.index_offset != 0 ? header.index_offset : header.data_end;
     bool doubtful = false;
     std::string bytes;

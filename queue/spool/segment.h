@@ -27,7 +27,13 @@ enum class SegmentState : uint32_t {
     Active = 1, // being written, or was when the process ended
     Sealed = 2, // complete up to data_end
     Free = 3,   // nothing in it counts
+    // As Sealed, but by a start: the last write before the crash may have left holes.
+    Recovered = 4,
 };
+
+constexpr bool is_sealed(SegmentState state) {
+    return state == SegmentState::Sealed || state == SegmentState::Recovered;
+}
 
 struct SegmentHeader {
     SegmentState state = SegmentState::Free;

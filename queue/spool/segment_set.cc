@@ -99,16 +99,15 @@ void SegmentSet::end_use(uint16_t slot) {
 std::optional<uint16_t> SegmentSet::retirable() const {
     for (const auto& [epoch, slot] : by_epoch_) {
         const SegmentUse& segment = slots_[slot];
-        if (segment.header.state == SegmentState::Sealed && segment.live_count == 0 &&
-            segment.pins.empty() && segment.copies.empty())
+        if (is_sealed(segment.header.state) && segment.live_count == 0 && segment.pins.empty() &&
+            segment.copies.empty())
             return slot;
     }
     return std::nullopt;
 }
 
 bool SegmentSet::compactable(const SegmentUse& segment) const {
-    return segment.header.state == SegmentState::Sealed && !segment.unreadable &&
-           segment.file_size != 0;
+    return is_sealed(segment.header.state) && !segment.unreadable && segment.file_size != 0;
 }
 
 // The segment to begin with: the slot itself unless it holds copies from an older one, and so on.

@@ -130,8 +130,7 @@ Result<void> SpoolCheck::check_segment(const Segment& segment) {
             line_(where + " were cut off by a crash; nobody had been answered for them");
     }
     result_.segments++;
-    line_(segment.name + ": " +
-          (segment.header.state == SegmentState::Sealed ? "sealed" : "not sealed") + ", " +
+    line_(segment.name + ": " + (is_sealed(segment.header.state) ? "sealed" : "not sealed") + ", " +
           std::to_string(good) + " of " + std::to_string(contents->entries.size()) +
           " records verified");
     return {};
