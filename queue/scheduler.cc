@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cassert>
-#include <deque>
 
 #include "common/base/crc32c.h"
-#include "queue/concurrency_window.h"
-#include "queue/job_lists.h"
+#include "queue/scheduled_destination.h"
 
 namespace postern {
 
@@ -18,37 +16,6 @@ constexpr WallTime window_memory = 600;
 constexpr WallTime never = INT64_MAX;
 
 } // namespace
-
-struct Scheduler::Destination {
-    enum class State : uint8_t {
-        open,
-        held,    // nothing goes out
-        probing, // one goes out
-    };
-
-    uint32_t number = 0;
-    State state = State::open;
-    bool local = false;
-    uint16_t deliverer = 0;
-    uint32_t slots = 0;    // taken
-    uint32_t failures = 0; // since somebody answered, of whole holds
-    std::string domain;    // of its Place
-    Allowance allowance;
-    ConcurrencyWindow window;
-    RateMeter meter;
-    TimePoint refill = TimePoint::max(); // its place in `refills_`, if it has one
-    bool used_up = false;                // its rate, until then
-    WallTime earliest_expiry = never;    // of the waiting jobs; never too late
-    WallTime wake = never;               // its place in `wakes_`, if it has one
-    JobLists jobs;
-    Hold hold; // meaningful unless open
-    Destination* ring_next = nullptr;
-    Destination* ring_previous = nullptr;
-
-    std::unique_ptr<std::deque<uint64_t>> left_behind; // ids of messages; never empty
-
-    bool empty() const { return jobs.empty(); }
-};
 
 Scheduler::Scheduler(SchedulerSettings settings) { configure(settings); }
 Scheduler::~Scheduler() = default;
@@ -166,84 +133,6 @@ void Scheduler::update_ring(Destination& destination) {
     destination.ring_previous = turn->ring_previous;
     destination.ring_previous->ring_next = &destination;
     turn->ring_previous = &destination;
-}
-
-// -- What is left behind.
-
-bool Scheduler::crowded(const Job& job) const {
-    const Destination& destination = *destinations_[job.destination - 1];
-    const bool held = destination.state == Destination::State::held;
-    return job.listed && destination.hold.waiting > (held ? 1 : crowd_);
-}
-
-void Scheduler::leave_behind(Job& job, bool front) {
-    Destination& destination = at(job.destination);
-    destination.jobs.remove(job);
-    unlinked(destination, job);
-    if (!destination.left_behind)
-        destination.left_behind = std::make_unique<std::deque<uint64_t>>();
-    if (front)
-        destination.left_behind->push_front(job.message->id);
-    else
-        destination.left_behind->push_back(job.message->id);
-    update_ring(destination);
-}
-
-std::vector<Job*> Scheduler::waiting_jobs(uint32_t number, size_t limit) {
-    const JobLists& jobs = at(number).jobs;
-    return jobs.empty() ? std::vector<Job*>() : jobs.last(std::min(limit, jobs.size() - 1));
-}
-
-void Scheduler::update_wish(Destination& destination) {
-    // One is enough to find out whether it can be reached.
-    const size_t enough = destination.state == Destination::State::probing ? 0 : crowd_ / 2;
-    if (destination.left_behind && destination.state != Destination::State::held &&
-        destination.hold.waiting <= enough)
-        wishing_.insert(destination.number);
-    else if (!wishing_.empty())
-        wishing_.erase(destination.number);
-}
-
-std::vector<uint64_t> Scheduler::take_left_behind(size_t limit) {
-    std::vector<uint64_t> result;
-    const size_t share = std::max<size_t>(limit / std::max<size_t>(wishing_.size(), 1), 1);
-    // They take turns: each has its share at most once.
-    for (size_t turns = wishing_.size(); turns > 0 && result.size() < limit; --turns) {
-        auto wish = wishing_.upper_bound(served_);
-        if (wish == wishing_.end())
-            wish = wishing_.begin();
-        Destination& destination = at(served_ = *wish);
-        update_wish(destination); // what makes a crowd may have changed
-        if (!wishing_.contains(served_))
-            continue;
-        const bool probing = destination.state == Destination::State::probing;
-        const size_t room = probing ? 1 : crowd_ - destination.hold.waiting;
-        auto& ids = *destination.left_behind;
-        const auto end =
-            ids.begin() + static_cast<std::ptrdiff_t>(std::min({room, share, ids.size()}));
-        result.insert(result.end(), ids.begin(), end);
-        ids.erase(ids.begin(), end);
-        if (!ids.empty())
-            continue;
-        destination.left_behind.reset();
-        update_wish(destination);
-        forget_if_idle(destination);
-    }
-    return result;
-}
-
-std::vector<uint64_t> Scheduler::forget_left_behind() {
-    std::vector<uint64_t> result;
-    for (auto& destination : destinations_) {
-        if (!destination || !destination->left_behind)
-            continue;
-        result.insert(result.end(), destination->left_behind->begin(),
-                      destination->left_behind->end());
-        destination->left_behind.reset();
-        update_wish(*destination);
-        forget_if_idle(*destination);
-    }
-    return result;
 }
 
 // -- Jobs.
@@ -443,66 +332,6 @@ std::vector<uint32_t> Scheduler::release_holds(WallTime now) {
         forget_if_idle(destination);
     }
     return with_expired;
-}
-
-// -- Rates. A destination that has had mail under one is in `refills_` until nothing of that counts
-// any more; so it is not forgotten before.
-
-void Scheduler::set_refill(Destination& destination, TimePoint when) {
-    clear_refill(destination);
-    destination.refill = when;
-    destination.used_up = true;
-    refills_.emplace(when, destination.number);
-}
-
-void Scheduler::clear_refill(Destination& destination) {
-    if (destination.refill != TimePoint::max())
-        refills_.erase({destination.refill, destination.number});
-    destination.refill = TimePoint::max();
-    destination.used_up = false;
-}
-
-// It may have become another one.
-void Scheduler::follow_allowance(Destination& destination) {
-    const RateLimit before = destination.allowance.rate;
-    destination.allowance = settings_.allowances.of(destination.domain, destination.local);
-    const RateLimit& rate = destination.allowance.rate;
-    if (rate == before)
-        return;
-    // What went out under another limit does not count: it may have been a mistake.
-    destination.meter = {};
-    clear_refill(destination);
-}
-
-// What was not sent does not count.
-void Scheduler::give_back_rate(Destination& destination) {
-    if (!destination.allowance.rate.messages || destination.refill == TimePoint::max())
-        return;
-    destination.meter.take_back(destination.allowance.rate);
-    set_refill(destination, destination.meter.next(destination.allowance.rate));
-}
-
-void Scheduler::look_at_rate(Destination& destination, TimePoint now) {
-    if (destination.refill > now)
-        return;
-    clear_refill(destination);
-    if (destination.meter.full_at() <= now)
-        return;
-    destination.refill = destination.meter.full_at();
-    refills_.emplace(destination.refill, destination.number);
-}
-
-void Scheduler::refill(TimePoint now) {
-    while (!refills_.empty() && refills_.begin()->first <= now) {
-        Destination& destination = at(refills_.begin()->second);
-        look_at_rate(destination, now);
-        update_ring(destination);
-        forget_if_idle(destination);
-    }
-}
-
-TimePoint Scheduler::next_refill() const {
-    return refills_.empty() ? TimePoint::max() : refills_.begin()->first;
 }
 
 void Scheduler::set_capacity(uint16_t deliverer, uint32_t deliveries) {
