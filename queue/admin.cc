@@ -37,20 +37,25 @@ Admin::Admin(Queue& queue, Answer answer) : queue_(queue), answer_(std::move(ans
 
 std::optional<ipc::Answer> Admin::ask(ipc::Question& question) {
     using Reply = std::optional<ipc::Answer>;
-    return std::visit(ipc::Overloaded{
-                          [&](ipc::QueueQuery& query) -> Reply { return list(query); },
-                          [&](ipc::MessageQuery& query) -> Reply { return show(query); },
-                          [&](ipc::Change& query) -> Reply { return change(query); },
-                          [&](ipc::Pause& query) -> Reply { return pause(query); },
-                          // The operator port answers these itself.
-                          [&](ipc::StatsQuery& query) -> Reply {
-                              return failed(query.request, "not a question for the queue");
-                          },
-                          [&](ipc::LogLevel& query) -> Reply {
-                              return failed(query.request, "not a question for the queue");
-                          },
-                      },
-                      question);
+    return std::visit(
+        ipc::Overloaded{
+            [&](ipc::QueueQuery& query) -> Reply { return list(query); },
+            [&](ipc::MessageQuery& query) -> Reply { return show(query); },
+            [&](ipc::Change& query) -> Reply { return change(query); },
+            [&](ipc::Pause& query) -> Reply { return pause(query); },
+            [&](ipc::GiveOrder& query) -> Reply { return give_order(query); },
+            [&](ipc::EndOrder& query) -> Reply { return end_order(query); },
+            [&](ipc::OrderQuery& query) -> Reply { return list_orders(query); },
+            [&](ipc::DestinationQuery& query) -> Reply { return list_destinations(query); },
+            // The operator port answers these itself.
+            [&](ipc::StatsQuery& query) -> Reply {
+                return failed(query.request, "not a question for the queue");
+            },
+            [&](ipc::LogLevel& query) -> Reply {
+                return failed(query.request, "not a question for the queue");
+            },
+        },
+        question);
 }
 
 Admin::View Admin::look(uint64_t id, MailTable& table) const {
@@ -422,6 +427,58 @@ ipc::Answer Admin::schedule_all(uint32_t request) {
     queue_.scheduler().lift_all();
     changes_.finish();
     return changed;
+}
+
+// -- Standing orders.
+
+ipc::Answer Admin::give_order(const ipc::GiveOrder& query) {
+    Result<ipc::StandingOrder> given =
+        queue_.orders().give(query.order, queue_.executor().wall_seconds());
+    if (!given)
+        return failed(query.request, given.error().message);
+    queue_.orders_changed();
+    ipc::OrderList list;
+    list.request = query.request;
+    list.orders.push_back(std::move(*given));
+    return list;
+}
+
+ipc::Answer Admin::end_order(const ipc::EndOrder& query) {
+    if (Result<void> ended = queue_.orders().end(query.number, queue_.executor().wall_seconds());
+        !ended)
+        return failed(query.request, ended.error().message);
+    queue_.orders_changed();
+    ipc::Done done;
+    done.request = query.request;
+    return done;
+}
+
+ipc::Answer Admin::list_orders(const ipc::OrderQuery& query) {
+    ipc::OrderList list;
+    list.request = query.request;
+    list.orders = queue_.orders().standing(queue_.executor().wall_seconds());
+    return list;
+}
+
+ipc::Answer Admin::list_destinations(const ipc::DestinationQuery& query) {
+    ipc::DestinationPage page;
+    page.request = query.request;
+    page.after = query.after;
+    size_t room = page_room;
+    while (page.entries.size() < page_limit) {
+        uint32_t number = page.after;
+        std::optional<ipc::DestinationEntry> entry = queue_.scheduler().after(number);
+        if (!entry)
+            return page;
+        const size_t size = 128 + entry->destination.size() + entry->reason.size();
+        if (size > room)
+            break;
+        room -= size;
+        page.after = number;
+        page.entries.push_back(std::move(*entry));
+    }
+    page.last = false;
+    return page;
 }
 
 ipc::Answer Admin::pause(const ipc::Pause& query) {

@@ -53,6 +53,10 @@ class Admin {
     std::optional<ipc::Answer> change_some(const ipc::Change& change);
     std::optional<ipc::Answer> change_unread(const ipc::Change& change);
     ipc::Answer schedule_all(uint32_t request);
+    ipc::Answer give_order(const ipc::GiveOrder& query);
+    ipc::Answer end_order(const ipc::EndOrder& query);
+    ipc::Answer list_orders(const ipc::OrderQuery& query);
+    ipc::Answer list_destinations(const ipc::DestinationQuery& query);
     ipc::Answer pause(const ipc::Pause& pause);
     // Of one that is in the queue; its removal is recorded durably, and `removal` knows when.
     uint32_t apply(const ipc::Change& change, QueuedMessage& message,

@@ -9,21 +9,6 @@ namespace postern {
 
 namespace {
 
-constexpr size_t reason_limit = 256; // bytes
-
-// An operator's words in one line of printable ASCII.
-AttemptError own_words(const char* enhanced, const std::string& what, const std::string& reason) {
-    AttemptError error;
-    error.enhanced = enhanced;
-    error.diagnostic = what;
-    if (!reason.empty())
-        error.diagnostic += ": " + reason.substr(0, reason_limit);
-    std::replace_if(
-        error.diagnostic.begin(), error.diagnostic.end(),
-        [](char c) { return c < 0x20 || c >= 0x7f; }, '?');
-    return error;
-}
-
 bool any_of(const Job& job, const std::vector<uint32_t>& recipients) {
     bool found = false;
     for_each_recipient(job, [&](uint32_t index) {
@@ -46,7 +31,7 @@ uint32_t Changes::apply(const ipc::Change& change, QueuedMessage& message,
     case ipc::ChangeKind::hold:
         return hold(message, recipients, change.reason, change.until);
     case ipc::ChangeKind::release:
-        return release(message, recipients);
+        return release(message, recipients, change.message.has_value());
     }
     return 0;
 }
@@ -131,28 +116,24 @@ uint32_t Changes::bounce(QueuedMessage& message, const Recipients& recipients,
 uint32_t Changes::hold(QueuedMessage& message, const Recipients& recipients,
                        const std::string& reason, WallTime until) {
     take_back(message, recipients);
+    const StoredMessage stored = message.read();
+    const Settlement::Attempted attempted{message, stored};
     // Its sender's wish to have it later (RFC 4865) holds as well.
-    const WallTime release_at = message.read().envelope.release_at;
+    if (until)
+        until = std::max(until, stored.envelope.release_at);
     uint32_t affected = 0;
     for (uint32_t index : recipients) {
-        QueuedRecipient& recipient = message.recipients[index];
-        if (recipient.stage != Stage::waiting)
+        if (message.recipients[index].stage != Stage::waiting)
             continue;
-        recipient.held = true;
-        recipient.urgent = false;
-        recipient.next_attempt = until ? std::min(to_seconds(std::max(until, release_at)),
-                                                  QueuedRecipient::held_for_good)
-                                       : QueuedRecipient::held_for_good;
-        queue_.table().set_error(recipient, own_words("4.3.0", "held by the postmaster", reason));
+        queue_.settlement().held(attempted, index,
+                                 own_words("4.3.0", "held by the postmaster", reason), until);
         ++affected;
     }
-    if (affected)
-        queue_.recorder().changed(message);
     queue_.reschedule(message);
     return affected;
 }
 
-uint32_t Changes::release(QueuedMessage& message, const Recipients& recipients) {
+uint32_t Changes::release(QueuedMessage& message, const Recipients& recipients, bool named) {
     const WallTime release_at = message.read().envelope.release_at;
     uint32_t affected = 0;
     for (uint32_t index : recipients) {
@@ -160,6 +141,7 @@ uint32_t Changes::release(QueuedMessage& message, const Recipients& recipients) 
         if (!recipient.held)
             continue;
         recipient.held = false;
+        recipient.released = recipient.urgent = named;
         recipient.next_attempt = recipient.attempts ? 0 : to_seconds(release_at);
         queue_.table().clear_error(recipient);
         ++affected;

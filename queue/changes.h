@@ -38,7 +38,8 @@ class Changes {
                     const std::string& reason);
     uint32_t hold(QueuedMessage& message, const Recipients& recipients, const std::string& reason,
                   WallTime until);
-    uint32_t release(QueuedMessage& message, const Recipients& recipients);
+    // `named`: it goes although an order suspends it.
+    uint32_t release(QueuedMessage& message, const Recipients& recipients, bool named);
     // What is in a job that waits at its destination waits without one.
     void take_back(QueuedMessage& message, const Recipients& recipients);
 

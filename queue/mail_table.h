@@ -44,7 +44,8 @@ struct QueuedRecipient {
     uint32_t error = 0;        // of the last attempt, in MailTable::errors
     uint32_t next = none;      // recipient of the same job
     uint16_t attempts = 0;     // stays at its maximum
-    Stage stage = Stage::waiting;
+    Stage stage : 4 = Stage::waiting;
+    bool released : 1 = false;  // waiting: by an operator who named it: no order suspends it
     bool urgent : 1 = false;    // an operator asked: its destination's hold is lifted
     bool delivered : 1 = false; // reporting: success, by a relay or not
     bool relayed : 1 = false;

@@ -37,7 +37,7 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
              const ipc::QueueSettings& settings, Random random)
     : executor_(executor), spool_(spool), counters_(counters), random_(std::move(random)),
       clock_offset_(clock_offset(executor.wall_seconds())),
-      scheduler_(scheduler_settings(settings)),
+      orders_(spool.files()), scheduler_(scheduler_settings(settings)),
       recorder_(executor, spool, table_,
                 {[this] { bouncer_.write_pending(); },
                  [this](QueuedMessage& message) { parking_.consider(message); }}),
@@ -56,7 +56,7 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
                [this](QueuedMessage& message, uint32_t index) { remove(message, index); },
                [this](QueuedMessage& message) { bouncer_.resume(message); }}),
       parking_(executor, table_, parked_, scheduler_, loader_),
-      routing_(executor, table_, scheduler_, settlement_, random_,
+      routing_(executor, table_, scheduler_, settlement_, orders_, random_,
                {[this] { wake(); }, [this](QueuedMessage& message) { notices_.look(message); },
                 [this] { parking_.recall(); }, [this](uint64_t id) { routed(id); }}),
       content_check_(
@@ -446,6 +446,7 @@ void Queue::refresh_counters() {
     counters_["queue.inflight"] = table_.recipients(Stage::in_flight);
     counters_["queue.deliveries"] = dispatch_.open();
     counters_["queue.destinations"] = scheduler_.destinations();
+    counters_["queue.orders"] = orders_.standing(executor_.wall_seconds()).size();
     counters_["queue.refused"] = intake_.refused();
     counters_["queue.bounces"] = bouncer_.bounces();
     counters_["queue.notices"] = bouncer_.notices();

@@ -34,6 +34,7 @@
 #include "queue/scheduler.h"
 #include "queue/settlement.h"
 #include "queue/spool/spool.h"
+#include "queue/standing_orders.h"
 #include "queue/waker.h"
 
 namespace postern {
@@ -89,6 +90,9 @@ class Queue {
     void reschedule(QueuedMessage& message);
     // Forgets a recipient, whatever becomes of an attempt under way.
     void remove(QueuedMessage& message, uint32_t index);
+    StandingOrders& orders() { return orders_; }
+    // They are others now: mail that is routed already is routed anew.
+    void orders_changed() { routing_.changed(); }
     // Something may have become possible: looked at before the turn of the loop ends.
     void wake();
 
@@ -138,6 +142,7 @@ class Queue {
     WallTime clock_offset_; // of the wall clock against the one that nobody sets
     MailTable table_;
     ParkedMessages parked_;
+    StandingOrders orders_;
     Scheduler scheduler_;
     Recorder recorder_;
     Bouncer bouncer_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "queue/records.h"
+
 namespace postern {
 
 namespace {
@@ -15,12 +17,6 @@ bool same(char a, char b) { return lower(a) == lower(b); }
 bool contains(std::string_view text, std::string_view part) {
     return part.empty() ||
            std::search(text.begin(), text.end(), part.begin(), part.end(), same) != text.end();
-}
-
-bool matches_sender(const std::string& pattern, const std::string& reverse_path) {
-    if (pattern == "<>")
-        return reverse_path.empty();
-    return pattern.empty() || matches_pattern(reverse_path, pattern);
 }
 
 } // namespace
@@ -48,8 +44,17 @@ bool matches_pattern(std::string_view text, std::string_view pattern) {
     return in_pattern == pattern.size();
 }
 
+bool matches_sender(std::string_view reverse_path, std::string_view pattern) {
+    if (pattern == "<>")
+        return reverse_path.empty();
+    return pattern.empty() || matches_pattern(reverse_path, pattern);
+}
+
 bool matches(const ipc::QueueFilter& filter, const ipc::EnvelopeEntry& entry) {
     if (filter.state && entry.state != *filter.state)
+        return false;
+    if (filter.order && (entry.state != ipc::RecipientState::held ||
+                         !contains(entry.last_error, suspended_by(filter.order))))
         return false;
     if (entry.accepted_at <= filter.accepted_after || entry.accepted_at >= filter.accepted_before)
         return false;
@@ -57,7 +62,7 @@ bool matches(const ipc::QueueFilter& filter, const ipc::EnvelopeEntry& entry) {
     if (entry.state == ipc::RecipientState::unreadable)
         return filter.sender.empty() && filter.recipient.empty() &&
                contains(entry.last_error, filter.error);
-    return matches_sender(filter.sender, entry.reverse_path) &&
+    return matches_sender(entry.reverse_path, filter.sender) &&
            (filter.recipient.empty() || matches_pattern(entry.recipient, filter.recipient)) &&
            contains(entry.last_error, filter.error);
 }

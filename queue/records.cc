@@ -1,5 +1,7 @@
 #include "queue/records.h"
 
+#include <algorithm>
+
 namespace postern {
 
 namespace {
@@ -16,7 +18,25 @@ template <class T> Result<T> decode(std::string_view bytes, uint8_t format, cons
     return value;
 }
 
+constexpr size_t reason_limit = 256; // bytes
+
 } // namespace
+
+AttemptError own_words(const char* enhanced, const std::string& what, const std::string& reason) {
+    AttemptError error;
+    error.enhanced = enhanced;
+    error.diagnostic = what;
+    if (!reason.empty())
+        error.diagnostic += ": " + reason.substr(0, reason_limit);
+    std::replace_if(
+        error.diagnostic.begin(), error.diagnostic.end(),
+        [](char c) { return c < 0x20 || c >= 0x7f; }, '?');
+    return error;
+}
+
+std::string suspended_by(uint32_t order) {
+    return "suspended by the postmaster (order " + std::to_string(order) + ")";
+}
 
 void StoredProgress::set_finished(uint32_t index) {
     const size_t byte = index / 8;

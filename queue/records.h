@@ -62,6 +62,11 @@ struct AttemptError {
     }
 };
 
+// An operator's words behind what was done, in one line of printable ASCII.
+AttemptError own_words(const char* enhanced, const std::string& what, const std::string& reason);
+// What is done to a recipient by the standing order of this number.
+std::string suspended_by(uint32_t order);
+
 struct RecipientProgress {
     uint32_t index = 0; // among the message's recipients
     uint32_t attempts = 0;

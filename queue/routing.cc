@@ -24,17 +24,23 @@ AttemptError own_error(const char* enhanced, const char* diagnostic) {
     return error;
 }
 
+StandingOrders::Mail as_mail(const QueuedMessage& message, const StoredMessage& stored,
+                             const RoutedRecipient& recipient) {
+    return {message.id, stored.envelope.reverse_path, stored.envelope.recipients[recipient.index],
+            recipient.place.domain};
+}
+
 } // namespace
 
 Routing::Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
-                 Random random, Handlers handlers)
+                 const StandingOrders& orders, Random random, Handlers handlers)
     : executor_(executor), table_(table), scheduler_(scheduler), settlement_(settlement),
-      random_(std::move(random)), handlers_(std::move(handlers)), sender_seed_(random_()),
-      router_(executor, table,
-              {[this](Job& job, std::vector<RoutedRecipient> recipients) {
-                   job_routed(job, std::move(recipients));
-               },
-               [this](Job& job) { job_unrouted(job); }}) {}
+      orders_(orders), random_(std::move(random)), handlers_(std::move(handlers)),
+      sender_seed_(random_()), router_(executor, table,
+                                       {[this](Job& job, std::vector<RoutedRecipient> recipients) {
+                                            job_routed(job, std::move(recipients));
+                                        },
+                                        [this](Job& job) { job_unrouted(job); }}) {}
 
 void Routing::connect(Router::Ask ask) {
     router_.connect(std::move(ask));
@@ -165,12 +171,15 @@ void Routing::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
     const uint64_t random = random_();
     std::vector<RoutedRecipient> accepted;
     for (RoutedRecipient& recipient : recipients) {
-        if (message.recipients[recipient.index].stage == Stage::finished)
-            table_.routes.release(recipient.route); // removed meanwhile
-        else if (recipient.verdict == ipc::RouteVerdict::accepted)
+        if (message.recipients[recipient.index].stage == Stage::finished || // removed meanwhile
+            suspended(message, stored, recipient)) {
+            table_.routes.release(recipient.route);
+        } else if (recipient.verdict == ipc::RouteVerdict::accepted) {
+            reroute(message, stored, recipient);
             accepted.push_back(std::move(recipient));
-        else
+        } else {
             not_routed(message, stored, recipient, random);
+        }
     }
     enqueue(message, stored, accepted, job);
     message.attempt_over();
@@ -220,10 +229,40 @@ void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
         table_.set_stage(queued, Stage::ready);
         MailTable::add_to(*group.job, recipient.index);
         group.job->retry &= queued.attempts > 0;
-        queued.urgent = false;
+        queued.released = queued.urgent = false;
     }
     for (Group& group : groups)
         scheduler_.enqueue(*group.job, group.place, from.has_slot);
+}
+
+// What an operator has released by its name goes.
+bool Routing::suspended(QueuedMessage& message, const StoredMessage& stored,
+                        const RoutedRecipient& recipient) {
+    if (message.recipients[recipient.index].released)
+        return false;
+    const StandingOrders::Order* order = orders_.find(
+        ipc::OrderKind::suspend, as_mail(message, stored, recipient), executor_.wall_seconds());
+    if (!order)
+        return false;
+    settlement_.held({message, stored}, recipient.index,
+                     own_words("4.3.0", suspended_by(order->number), order->reason), order->until);
+    return true;
+}
+
+void Routing::reroute(const QueuedMessage& message, const StoredMessage& stored,
+                      RoutedRecipient& recipient) {
+    const StandingOrders::Order* order = orders_.find(
+        ipc::OrderKind::reroute, as_mail(message, stored, recipient), executor_.wall_seconds());
+    if (!order)
+        return;
+    ipc::Route route = table_.routes.get(recipient.route);
+    route.kind = ActionKind::relay;
+    route.host = order->host;
+    route.domain.clear();
+    route.user.clear();
+    table_.routes.release(recipient.route);
+    recipient.route = table_.routes.intern(route);
+    recipient.place = place_of(route, stored.envelope.recipients[recipient.index]);
 }
 
 void Routing::not_routed(QueuedMessage& message, const StoredMessage& stored,

@@ -16,6 +16,7 @@
 #include "queue/router.h"
 #include "queue/scheduler.h"
 #include "queue/settlement.h"
+#include "queue/standing_orders.h"
 
 namespace postern {
 
@@ -34,7 +35,7 @@ class Routing {
         std::function<void(uint64_t)> routed;
     };
     Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
-            Random random, Handlers handlers);
+            const StandingOrders& orders, Random random, Handlers handlers);
 
     void set_ttl(std::chrono::seconds ttl) { ttl_ = ttl; }
 
@@ -63,6 +64,10 @@ class Routing {
     void job_unrouted(Job& job);
     void enqueue(QueuedMessage& message, const StoredMessage& stored,
                  std::vector<RoutedRecipient>& recipients, const Job& from);
+    bool suspended(QueuedMessage& message, const StoredMessage& stored,
+                   const RoutedRecipient& recipient);
+    void reroute(const QueuedMessage& message, const StoredMessage& stored,
+                 RoutedRecipient& recipient);
     void not_routed(QueuedMessage& message, const StoredMessage& stored,
                     const RoutedRecipient& recipient, uint64_t random);
 
@@ -70,6 +75,7 @@ class Routing {
     MailTable& table_;
     Scheduler& scheduler_;
     Settlement& settlement_;
+    const StandingOrders& orders_;
     Random random_;
     Handlers handlers_;
     uint64_t sender_seed_; // of sender_key()

@@ -296,6 +296,33 @@ const Scheduler::Hold* Scheduler::hold(uint32_t number) const {
     return &destinations_[number - 1]->hold;
 }
 
+std::optional<ipc::DestinationEntry> Scheduler::after(uint32_t& number) const {
+    using State = ipc::DestinationState;
+    while (number < destinations_.size()) {
+        const Destination* destination = destinations_[number++].get();
+        if (!destination)
+            continue;
+        ipc::DestinationEntry entry;
+        entry.destination = destination->hold.destination;
+        entry.waiting = destination->jobs.size();
+        if (destination->left_behind)
+            entry.waiting += destination->left_behind->size();
+        entry.out = destination->slots;
+        entry.most = destination->window.size(destination->allowance.max_deliveries);
+        if (destination->used_up)
+            entry.state = State::limited;
+        if (destination->state != Destination::State::open) {
+            const bool held = destination->state == Destination::State::held;
+            entry.state = held ? State::held : State::probing;
+            entry.most = held ? 0 : 1;
+            entry.until = destination->hold.until;
+            entry.reason = destination->hold.reason;
+        }
+        return entry;
+    }
+    return std::nullopt;
+}
+
 void Scheduler::lift(uint32_t number) {
     if (!hold(number))
         return;

@@ -21,12 +21,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "common/ipc/administration.h"
 #include "queue/allowances.h"
 #include "queue/mail_table.h"
 #include "queue/place.h"
@@ -110,6 +112,9 @@ class Scheduler {
     };
     // Nothing unless it is held or waits for the outcome of its first try after a hold.
     const Hold* hold(uint32_t destination) const;
+    // The first with a greater number, for an operator to see; `number` becomes its. Nothing: there
+    // is none.
+    std::optional<ipc::DestinationEntry> after(uint32_t& number) const;
     // Ends the hold: an operator wants it so.
     void lift(uint32_t destination);
     void lift_all();

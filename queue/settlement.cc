@@ -62,8 +62,21 @@ void Settlement::deferred(const Attempted& attempted, uint32_t index, AttemptErr
     // The last attempt is made when the time is over, not up to retry-max later.
     recipient.next_attempt = to_seconds(std::min(next, attempted.expires_at));
     table_.set_stage(recipient, Stage::waiting);
-    recipient.urgent = false;
+    recipient.released = recipient.urgent = false;
     table_.set_error(recipient, error);
+    recorder_.changed(attempted.message);
+}
+
+void Settlement::held(const Attempted& attempted, uint32_t index, AttemptError why,
+                      WallTime until) {
+    log(attempted, index, "held", why.enhanced, why.remote, why.diagnostic);
+    QueuedRecipient& recipient = attempted.message.recipients[index];
+    recipient.held = true;
+    recipient.released = recipient.urgent = false;
+    recipient.next_attempt = until ? std::min(to_seconds(until), QueuedRecipient::held_for_good)
+                                   : QueuedRecipient::held_for_good;
+    table_.set_stage(recipient, Stage::waiting);
+    table_.set_error(recipient, why);
     recorder_.changed(attempted.message);
 }
 

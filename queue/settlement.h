@@ -36,6 +36,8 @@ class Settlement {
     // For now; or for good, once it has expired.
     void deferred(const Attempted& attempted, uint32_t index, AttemptError error);
     void failed(const Attempted& attempted, uint32_t index, AttemptError error);
+    // An operator wants it to wait, until a time or (0) for good.
+    void held(const Attempted& attempted, uint32_t index, AttemptError why, WallTime until);
     // Its time is over. `last`: what the last attempt came to; `enhanced` empty: there was none.
     void expired(const Attempted& attempted, uint32_t index, AttemptError last);
 

@@ -198,6 +198,14 @@ Result<RelayHost> parse_relay_url(std::string_view text) {
     return parse_host_and_port(text, std::move(host));
 }
 
+std::string to_url(const RelayHost& host) {
+    const auto scheme = std::find_if(std::begin(schemes), std::end(schemes),
+                                     [&](const Scheme& s) { return s.scheme == host.scheme; });
+    const bool colons = host.host.find(':') != std::string::npos;
+    return std::string(scheme->prefix) + (colons ? "[" + host.host + "]" : host.host) + ":" +
+           std::to_string(host.port);
+}
+
 Result<RelayHost> parse_lmtp_destination(std::string_view text) {
     RelayHost host;
     host.scheme = RelayScheme::lmtp;

@@ -45,6 +45,9 @@ bool is_socket_path(std::string_view text);
 // [scheme://]host[:port] of `relay host`; the error says what was expected instead.
 Result<RelayHost> parse_relay_url(std::string_view text);
 
+// The contrary. `host` has no unix_path.
+std::string to_url(const RelayHost& host);
+
 // "host:port" or "/path" of `lmtp`.
 Result<RelayHost> parse_lmtp_destination(std::string_view text);
 

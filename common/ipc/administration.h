@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/config/configuration.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/envelope.h"
 
@@ -73,9 +74,10 @@ struct QueueFilter {
     int64_t accepted_after = 0; // seconds since the epoch
     int64_t accepted_before = INT64_MAX;
     std::optional<RecipientState> state;
+    uint32_t order = 0; // a StandingOrder holds them; 0: or not
     static constexpr auto fields(auto& m) {
         return std::tie(m.sender, m.recipient, m.error, m.accepted_after, m.accepted_before,
-                        m.state);
+                        m.state, m.order);
     }
 };
 
@@ -161,6 +163,90 @@ struct Changed {
         return std::tie(m.request, m.affected, m.last, m.after_message);
     }
 };
+
+// Where mail goes to, by the queue's numbers for it, which are given again when nothing is left of
+// one: those after `after`.
+struct DestinationQuery {
+    uint32_t request = 0;
+    uint32_t after = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.after); }
+};
+enum class DestinationState : uint8_t {
+    open,
+    limited, // its rate, or that of the address that its mail leaves from, is used up
+    held,    // it could not be reached, and nothing goes out until a time
+    probing, // that is over, and one goes out to see
+};
+constexpr DestinationState last_enumerator(DestinationState) { return DestinationState::probing; }
+struct DestinationEntry {
+    std::string destination;
+    DestinationState state = DestinationState::open;
+    uint64_t waiting = 0; // deliveries
+    uint32_t out = 0;     // the same, with a deliverer
+    uint32_t most = 0;    // so many at once, as things are
+    int64_t until = 0;    // held: seconds since the epoch
+    std::string reason;   // held
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.destination, m.state, m.waiting, m.out, m.most, m.until, m.reason);
+    }
+};
+struct DestinationPage {
+    uint32_t request = 0;
+    bool last = true;
+    uint32_t after = 0; // where the next page goes on
+    std::vector<DestinationEntry> entries;
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.request, m.last, m.after, m.entries);
+    }
+};
+
+enum class OrderKind : uint8_t {
+    suspend, // it is held
+    reroute, // it goes to another host than the rules say
+};
+constexpr OrderKind last_enumerator(OrderKind) { return OrderKind::reroute; }
+
+// What an operator wants of mail that waits and of mail to come: that of which all of this is true.
+struct StandingOrder {
+    uint32_t number = 0; // the queue gives it
+    OrderKind kind = OrderKind::suspend;
+    // Patterns, as in QueueFilter; `next_hop` is the domain whose mail exchangers are looked up, or
+    // the host that is relayed to. Empty: any.
+    std::string sender;
+    std::string recipient;
+    std::string next_hop;
+    std::optional<uint64_t> message;
+    std::optional<RelayHost> host; // reroute
+    int64_t given_at = 0;          // seconds since the epoch; the queue says so
+    int64_t until = 0;             // the same; 0: for good
+    std::string reason;            // one line
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.number, m.kind, m.sender, m.recipient, m.next_hop, m.message, m.host,
+                        m.given_at, m.until, m.reason);
+    }
+};
+// Answered by the order as it stands, on disk.
+struct GiveOrder {
+    uint32_t request = 0;
+    StandingOrder order;
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.order); }
+};
+// Answered by Done. What was suspended stays held: it is released by a Change.
+struct EndOrder {
+    uint32_t request = 0;
+    uint32_t number = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.number); }
+};
+struct OrderQuery {
+    uint32_t request = 0;
+    static constexpr auto fields(auto& m) { return std::tie(m.request); }
+};
+struct OrderList {
+    uint32_t request = 0;
+    std::vector<StandingOrder> orders;
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.orders); }
+};
+
 struct Pause {
     uint32_t request = 0;
     Subsystem subsystem = Subsystem::mta;
@@ -181,7 +267,9 @@ struct Done {
     static constexpr auto fields(auto& m) { return std::tie(m.request, m.ok, m.affected, m.error); }
 };
 
-using Question = std::variant<StatsQuery, QueueQuery, MessageQuery, Change, Pause, LogLevel>;
-using Answer = std::variant<Stats, QueuePage, MessagePart, Changed, Done>;
+using Question = std::variant<StatsQuery, QueueQuery, MessageQuery, Change, Pause, LogLevel,
+                              GiveOrder, EndOrder, OrderQuery, DestinationQuery>;
+using Answer =
+    std::variant<Stats, QueuePage, MessagePart, Changed, Done, OrderList, DestinationPage>;
 
 } // namespace postern::ipc

@@ -65,6 +65,7 @@ class LogSpool : public Spool {
         return reader_.set_message_aside(id);
     }
     SpoolStatistics statistics() override;
+    FileSystem& files() override { return files_; }
     Result<void> close() override;
     bool run_sync_step(bool sync_lazy) override;
 

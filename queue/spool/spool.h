@@ -197,6 +197,9 @@ class Spool {
 
     virtual SpoolStatistics statistics() = 0;
 
+    // For what else the queue keeps in the spool's directory.
+    virtual FileSystem& files() = 0;
+
     // Orderly end: writes what is pending, seals the segment (the next start reads indexes only),
     // stops the thread, releases the lock. Completions of the last batch can still be collected. No
     // append after it.

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "common/base/log.h"
+#include "common/config/values.h"
 #include "common/mail/message_id.h"
 
 namespace postern {
@@ -151,6 +152,38 @@ std::string format_message(const ipc::MessagePart& message, uint64_t id, int64_t
     for (const ipc::EnvelopeEntry& entry : message.entries)
         text += "envelope: " + format_line(entry, now);
     return text;
+}
+
+std::string format_order(const ipc::StandingOrder& order, int64_t now) {
+    const bool suspends = order.kind == ipc::OrderKind::suspend;
+    std::string text = std::to_string(order.number) + (suspends ? " suspend" : " reroute");
+    const auto add = [&](std::string_view name, const std::string& value) {
+        if (!value.empty())
+            text += log::format(log::Level::info, "", {{name, value}});
+    };
+    add("message", order.message ? to_string(MessageId{*order.message}) : "");
+    add("from", order.sender);
+    add("to", order.recipient);
+    add("via", order.next_hop);
+    if (order.host)
+        add("host", config::to_url(*order.host));
+    add("age", format_duration(now - order.given_at));
+    add("ends", order.until ? until(order.until, now) : "never");
+    add("reason", order.reason);
+    return text + "\n";
+}
+
+std::string format_destination(const ipc::DestinationEntry& entry, int64_t now) {
+    static constexpr const char* states[] = {"open", "limited", "held", "probing"};
+    const std::string name = log::format(log::Level::info, "", {{"", entry.destination}});
+    std::string text =
+        log::format(log::Level::info,
+                    name.substr(2) + " " + states[static_cast<size_t>(entry.state)], // after " ="
+                    {{"waiting", entry.waiting}, {"out", entry.out}, {"at-most", entry.most}});
+    if (entry.state == ipc::DestinationState::held)
+        text += log::format(log::Level::info, "",
+                            {{"next", until(entry.until, now)}, {"error", entry.reason}});
+    return text + "\n";
 }
 
 std::string format_counter(const ipc::Counter& counter) {

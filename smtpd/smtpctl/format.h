@@ -13,6 +13,12 @@ std::string format_line(const ipc::EnvelopeEntry& entry, int64_t now);
 // One fact a line, for `show envelope`.
 std::string format_details(const ipc::EnvelopeEntry& entry, int64_t now);
 std::string format_message(const ipc::MessagePart& message, uint64_t id, int64_t now);
+// "<number> suspend|reroute from=<pattern> … host=… age=… until=… reason=\"…\"", what it has of
+// these.
+std::string format_order(const ipc::StandingOrder& order, int64_t now);
+// "<destination> open|limited|held|probing waiting=… out=… at-most=… next=… error=\"…\"", the last
+// two of one that is held.
+std::string format_destination(const ipc::DestinationEntry& entry, int64_t now);
 std::string format_counter(const ipc::Counter& counter);
 
 // "ready", "in-flight", ...

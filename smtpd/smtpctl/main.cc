@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "common/mail/message_id.h"
-#include "smtpd/smtpctl/client.h"
+#include "smtpd/smtpctl/conversation.h"
 #include "smtpd/smtpctl/encrypt.h"
 #include "smtpd/smtpctl/format.h"
+#include "smtpd/smtpctl/orders.h"
 #include "smtpd/smtpctl/queue_words.h"
 #include "smtpd/smtpctl/spool_check.h"
 
@@ -26,12 +27,17 @@ constexpr const char* usage =
     "  show queue [QUERY]      what is queued, a line for each recipient\n"
     "  show message ID         a message: its envelope and its content\n"
     "  show envelope ID        one recipient of a message\n"
+    "  show destinations       where mail goes: what waits for each, and what keeps it waiting\n"
     "  show stats              counters of all processes\n"
     "  schedule WHAT           try now\n"
     "  remove WHAT             forget it, without a bounce\n"
     "  bounce WHAT [reason TEXT]            give up now, the sender is told\n"
     "  hold WHAT [for TIME] [reason TEXT]   do not try until it is released\n"
     "  release WHAT            what is held goes on\n"
+    "  suspend MAIL [for TIME] [reason TEXT]            hold it, what is to come too\n"
+    "  reroute MAIL host URL [for TIME] [reason TEXT]   send it there, what is to come too\n"
+    "  resume ORDER|all        end an order that suspend or reroute gave\n"
+    "  show orders             those that stand\n"
     "  pause mta|mda|smtp      stop relaying, local delivery, or accepting\n"
     "  resume mta|mda|smtp     go on with it\n"
     "  log verbose|brief       log more, or as usual\n"
@@ -39,45 +45,17 @@ constexpr const char* usage =
     "  encrypt --scram [...]   the same, of the kind that SCRAM-SHA-256 needs\n"
     "  spool check DIRECTORY   verifies a spool, while no server uses it\n"
     "\n"
+    "MAIL is the ID of a message, or one or more of: from PATTERN, to PATTERN, via PATTERN.\n"
     "WHAT is an ID, all, or a QUERY. An ID is that of a message (16 hexadecimal digits) or of an\n"
     "envelope (the same, a dot, a number). A QUERY is one or more of: from PATTERN, to PATTERN,\n"
-    "older TIME, newer TIME, error TEXT, state STATE; as in: hold to '*@slow.example' older 2h.\n"
+    "older TIME, newer TIME, error TEXT, state STATE, order ORDER; as in: hold to '*@slow.example' "
+    "older 2h.\n"
     "Exit status: 0 done, 1 nothing there or refused, 64 wrong usage, 69 no server,\n"
     "74 the output cannot be written.\n";
-
-constexpr int nothing_done = 1;
 
 int wrong_usage() {
     std::fputs(usage, stderr);
     return EX_USAGE;
-}
-
-int refused(const std::string& why) {
-    std::fprintf(stderr, "smtpctl: %s\n", why.c_str());
-    return nothing_done;
-}
-
-int away(const Error& error) {
-    std::fprintf(stderr, "smtpctl: %s\n", error.message.c_str());
-    return EX_UNAVAILABLE;
-}
-
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
-// The answer as T, or the exit status of what else it is.
-template <class T> struct Asked {
-    std::optional<T> answer;
-    int status = 0;
-};
-template <class T> Asked<T> ask(ControlClient& client, ipc::Question question) {
-    Result<ipc::Answer> answer = client.ask(std::move(question));
-    if (!answer)
-        return {std::nullopt, away(answer.error())};
-    if (T* wanted = std::get_if<T>(&*answer))
-        return {std::move(*wanted), 0};
-    if (auto* done = std::get_if<ipc::Done>(&*answer))
-        return {std::nullopt, refused(done->error)};
-    return {std::nullopt, refused("an unexpected answer")};
 }
 
 int show_queue(ControlClient& client, const ipc::QueueFilter& filter) {
@@ -134,6 +112,20 @@ int show_envelope(ControlClient& client, EnvelopeId id) {
     return refused("there is no such envelope");
 }
 
+int show_destinations(ControlClient& client) {
+    ipc::DestinationQuery query;
+    while (true) {
+        Asked<ipc::DestinationPage> page = ask<ipc::DestinationPage>(client, query);
+        if (!page.answer)
+            return page.status;
+        for (const ipc::DestinationEntry& entry : page.answer->entries)
+            print(format_destination(entry, std::time(nullptr)));
+        if (page.answer->last)
+            return 0;
+        query.after = page.answer->after;
+    }
+}
+
 int show_stats(ControlClient& client) {
     Asked<ipc::Stats> stats = ask<ipc::Stats>(client, ipc::StatsQuery());
     if (!stats.answer)
@@ -141,31 +133,6 @@ int show_stats(ControlClient& client) {
     for (const ipc::Counter& counter : stats.answer->counters)
         print(format_counter(counter));
     return 0;
-}
-
-int command(ControlClient& client, ipc::Question question) {
-    Asked<ipc::Done> done = ask<ipc::Done>(client, std::move(question));
-    if (!done.answer)
-        return done.status;
-    return done.answer->ok ? 0 : refused(done.answer->error);
-}
-
-// All pieces of it, and how many envelopes it reached.
-int change(ControlClient& client, ipc::Change change) {
-    uint64_t affected = 0;
-    for (bool last = false; !last;) {
-        Asked<ipc::Changed> changed = ask<ipc::Changed>(client, change);
-        if (!changed.answer) {
-            if (affected)
-                print(std::to_string(affected) + " envelopes before that\n");
-            return changed.status;
-        }
-        affected += changed.answer->affected;
-        change.after_message = changed.answer->after_message;
-        last = changed.answer->last;
-    }
-    print(std::to_string(affected) + (affected == 1 ? " envelope\n" : " envelopes\n"));
-    return affected ? 0 : nothing_done;
 }
 
 struct Target {
@@ -190,6 +157,10 @@ int show(ControlClient& client, const Words& words) {
         const std::optional<ipc::QueueFilter> filter = take_filter(rest, std::time(nullptr));
         return filter && rest.empty() ? show_queue(client, *filter) : wrong_usage();
     }
+    if (words.size() == 2 && words[1] == "destinations")
+        return show_destinations(client);
+    if (words.size() == 2 && words[1] == "orders")
+        return show_orders(client);
     if (words.size() == 2 && words[1] == "stats")
         return show_stats(client);
     if (words.size() != 3)
@@ -217,15 +188,6 @@ std::optional<ipc::ChangeKind> parse_change(const std::string& verb) {
     return std::nullopt;
 }
 
-// Takes "NAME VALUE" off the end of the words.
-std::optional<std::string> take_option(Words& words, const std::string& name) {
-    if (words.size() < 2 || words[words.size() - 2] != name)
-        return std::nullopt;
-    std::string value = words.back();
-    words.resize(words.size() - 2);
-    return value;
-}
-
 // VERB ID|all|QUERY [for TIME] [reason TEXT]
 int change(ControlClient& client, ipc::ChangeKind kind, Words words) {
     ipc::Change question;
@@ -234,12 +196,10 @@ int change(ControlClient& client, ipc::ChangeKind kind, Words words) {
     if (kind == ipc::ChangeKind::bounce || kind == ipc::ChangeKind::hold)
         question.reason = take_option(words, "reason").value_or("");
     if (kind == ipc::ChangeKind::hold) {
-        if (const std::optional<std::string> time = take_option(words, "for")) {
-            const std::optional<int64_t> seconds = parse_time(*time);
-            if (!seconds)
-                return wrong_usage();
-            question.until = std::time(nullptr) + *seconds;
-        }
+        const std::optional<int64_t> until = take_until(words, std::time(nullptr));
+        if (!until)
+            return wrong_usage();
+        question.until = *until;
     }
     if (std::optional<Target> target; words.size() == 1 && (target = parse_target(words[0]))) {
         question.message = target->message;
@@ -291,8 +251,14 @@ int run(ControlClient& client, const Words& words) {
         return wrong_usage();
     if (const std::optional<ipc::ChangeKind> kind = parse_change(verb))
         return change(client, *kind, words);
+    if (verb == "suspend" || verb == "reroute") {
+        const std::optional<int> status = give_order(client, words);
+        return status ? *status : wrong_usage();
+    }
     if (words.size() != 2)
         return wrong_usage();
+    if (verb == "resume" && (words[1] == "all" || parse_number(words[1])))
+        return end_orders(client, parse_number(words[1]));
     if (verb == "pause" || verb == "resume")
         return pause(client, words[1], verb == "pause");
     if (verb == "log")

@@ -26,6 +26,8 @@ bool set(ipc::QueueFilter& filter, const std::string& name, const std::string& v
         filter.recipient = value;
     else if (name == "error")
         filter.error = value;
+    else if (name == "order")
+        return (filter.order = parse_number(value).value_or(0)) != 0;
     else if (name == "state")
         return (filter.state = parse_state(value)).has_value();
     else if (const std::optional<int64_t> age = parse_time(value); !age)
@@ -38,6 +40,13 @@ bool set(ipc::QueueFilter& filter, const std::string& name, const std::string& v
 }
 
 } // namespace
+
+std::optional<uint32_t> parse_number(const std::string& word) {
+    uint32_t number = 0;
+    const char* end = word.data() + word.size();
+    const auto [rest, error] = std::from_chars(word.data(), end, number);
+    return error == std::errc() && rest == end && number > 0 ? std::optional(number) : std::nullopt;
+}
 
 std::optional<int64_t> parse_time(const std::string& word) {
     int64_t number = 0;
@@ -56,7 +65,8 @@ std::optional<int64_t> parse_time(const std::string& word) {
 }
 
 std::optional<ipc::QueueFilter> take_filter(std::vector<std::string>& words, int64_t now) {
-    static const std::set<std::string> names = {"from", "to", "older", "newer", "error", "state"};
+    static const std::set<std::string> names = {"from",  "to",    "older", "newer",
+                                                "error", "state", "order"};
     ipc::QueueFilter filter;
     if (!words.empty() && words[0] == "all") {
         words.erase(words.begin());
@@ -70,6 +80,22 @@ std::optional<ipc::QueueFilter> take_filter(std::vector<std::string>& words, int
         words.erase(words.begin(), words.begin() + 2);
     }
     return seen.empty() ? std::nullopt : std::optional(filter);
+}
+
+std::optional<std::string> take_option(std::vector<std::string>& words, const std::string& name) {
+    if (words.size() < 2 || words[words.size() - 2] != name)
+        return std::nullopt;
+    std::string value = words.back();
+    words.resize(words.size() - 2);
+    return value;
+}
+
+std::optional<int64_t> take_until(std::vector<std::string>& words, int64_t now) {
+    const std::optional<std::string> time = take_option(words, "for");
+    if (!time)
+        return 0;
+    const std::optional<int64_t> seconds = parse_time(*time);
+    return seconds ? std::optional(now + *seconds) : std::nullopt;
 }
 
 } // namespace postern

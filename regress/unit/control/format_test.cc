@@ -22,6 +22,23 @@ TEST(Format, Durations) {
         EXPECT_EQ(format_duration(seconds), text);
 }
 
+TEST(Format, Destinations) {
+    ipc::DestinationEntry entry;
+    entry.destination = "dest.example from 192.0.2.1";
+    entry.waiting = 7;
+    entry.out = 2;
+    entry.most = 20;
+    EXPECT_EQ(format_destination(entry, 1000),
+              "\"dest.example from 192.0.2.1\" open waiting=7 out=2 at-most=20\n");
+    entry.destination = "dest.example";
+    entry.state = ipc::DestinationState::held;
+    entry.until = 1060;
+    entry.reason = "4.4.1 connection refused";
+    EXPECT_EQ(format_destination(entry, 1000),
+              "dest.example held waiting=7 out=2 at-most=20 next=1m "
+              "error=\"4.4.1 connection refused\"\n");
+}
+
 ipc::EnvelopeEntry example() {
     ipc::EnvelopeEntry entry;
     entry.message = 0x1a2b;

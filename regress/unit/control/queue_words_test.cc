@@ -23,9 +23,17 @@ TEST(QueueWords, Times) {
         EXPECT_EQ(parse_time(row.word), row.seconds) << row.word;
 }
 
+TEST(QueueWords, Numbers) {
+    EXPECT_EQ(parse_number("1"), 1u);
+    EXPECT_EQ(parse_number("4294967295"), 4294967295u);
+    for (const char* word : {"", "0", "-1", "4294967296", "1x", "mta"})
+        EXPECT_FALSE(parse_number(word)) << word;
+}
+
 TEST(QueueWords, AFilter) {
-    std::vector<std::string> words = {"from",  "*@a.example", "to",    "b@*",      "older", "2h",
-                                      "error", "timed out",   "state", "deferred", "for",   "1h"};
+    std::vector<std::string> words = {"from",  "*@a.example", "to",        "b@*",   "older",
+                                      "2h",    "error",       "timed out", "state", "deferred",
+                                      "order", "7",           "for",       "1h"};
     const auto filter = take_filter(words, now);
     ASSERT_TRUE(filter);
     EXPECT_EQ(filter->sender, "*@a.example");
@@ -34,6 +42,7 @@ TEST(QueueWords, AFilter) {
     EXPECT_EQ(filter->accepted_after, 0);
     EXPECT_EQ(filter->error, "timed out");
     EXPECT_EQ(filter->state, ipc::RecipientState::deferred);
+    EXPECT_EQ(filter->order, 7u);
     EXPECT_EQ(words, (std::vector<std::string>{"for", "1h"})) << "not its own";
 }
 
@@ -52,6 +61,7 @@ TEST(QueueWords, WhatIsWrong) {
         {"older", "soon"},
         {"newer", ""},
         {"state", "sleepy"},
+        {"order", "0"},
         {"from", "a", "from", "b"},
         {"sender", "a"},
     };

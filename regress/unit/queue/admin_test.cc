@@ -228,5 +228,63 @@ TEST(Admin, QuestionsForOthersAreAnsweredAsErrors) {
     EXPECT_FALSE(lab.ask<ipc::Done>(ipc::LogLevel{}).ok);
 }
 
+TEST(Admin, Destinations) {
+    using State = ipc::DestinationState;
+    QueueLab lab;
+    lab.settings.limits = {{{{"slow.example"}}, 0, 1, 3600s}};
+    lab.queue->configure(lab.settings);
+    for (const char* domain : {"open.example", "dead.example", "slow.example"})
+        for (int i = 0; i < 4; ++i)
+            lab.accept("a@from.example", {"r" + std::to_string(i) + "@" + domain});
+    lab.run();
+    for (Handed& handed : lab.all_handed)
+        if (handed.deliver.route.domain == "dead.example")
+            lab.answer(handed, temporary("connection refused"), true);
+    lab.run();
+    std::map<std::string, ipc::DestinationEntry> seen;
+    ipc::DestinationQuery query;
+    for (bool last = false; !last;) {
+        auto page = lab.ask<ipc::DestinationPage>(query);
+        for (auto& entry : page.entries)
+            seen.emplace(entry.destination, entry);
+        query.after = page.after;
+        last = page.last;
+    }
+    ASSERT_EQ(seen.size(), 3u);
+    const auto& open = seen.at("open.example");
+    EXPECT_EQ(open.state, State::open);
+    EXPECT_EQ(open.out, 2u);
+    EXPECT_EQ(open.waiting, 2u);
+    EXPECT_EQ(open.most, 2u);
+    const auto& slow = seen.at("slow.example");
+    EXPECT_EQ(slow.state, State::limited);
+    EXPECT_EQ(slow.out + slow.waiting, 4u);
+    const auto& dead = seen.at("dead.example");
+    EXPECT_EQ(dead.state, State::held);
+    EXPECT_EQ(dead.waiting, 2u);
+    EXPECT_GT(dead.until, lab.time.wall_seconds());
+    EXPECT_EQ(dead.reason, "4.3.0 connection refused");
+}
+
+TEST(Admin, ManyDestinationsComeInPages) {
+    QueueLab lab;
+    lab.grant_capacity(0);
+    for (int i = 0; i < 3000; ++i)
+        lab.submit("a@from.example",
+                   {"r@" + std::to_string(i) + "." + std::string(60, 'd') + ".example"});
+    lab.run();
+    ipc::DestinationQuery query;
+    size_t seen = 0, pages = 0;
+    for (bool last = false; !last; ++pages) {
+        const auto page = lab.ask<ipc::DestinationPage>(query);
+        EXPECT_LT(ipc::encode_bytes(page).size(), ipc::packet_limit);
+        seen += page.entries.size();
+        query.after = page.after;
+        last = page.last;
+    }
+    EXPECT_EQ(seen, 3000u);
+    EXPECT_GT(pages, 2u);
+}
+
 } // namespace
 } // namespace postern::test
