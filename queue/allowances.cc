@@ -21,6 +21,14 @@ Allowances::Allowances(const ipc::QueueSettings& settings)
         added.max_deliveries = limit.max_deliveries ? limit.max_deliveries : max_deliveries_;
         added.rate = {limit.rate, limit.period};
     }
+    for (const ipc::SourceLimit& limit : settings.source_limits)
+        sources_.push_back({limit.source, limit.max_deliveries, {limit.rate, limit.period}});
+}
+
+SourceAllowance Allowances::of_source(const IpAddress& address) const {
+    const auto found = std::find_if(sources_.begin(), sources_.end(),
+                                    [&](const auto& one) { return one.address == address; });
+    return found == sources_.end() ? SourceAllowance{address, 0, {}} : *found;
 }
 
 Allowance Allowances::of(std::string_view domain, bool local) const {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/ip_address.h"
 #include "common/ipc/queue_settings.h"
 #include "common/mail/domain_set.h"
 #include "queue/backoff.h"
@@ -20,6 +21,13 @@ struct Allowance {
     Backoff hold; // how long it is left alone when it cannot be reached
 };
 
+// What the mail that leaves from one of our addresses is given, over all its destinations.
+struct SourceAllowance {
+    IpAddress address;
+    uint32_t max_deliveries = 0; // at once; 0: no limit
+    RateLimit rate;
+};
+
 class Allowances {
   public:
     Allowances() = default;
@@ -27,6 +35,10 @@ class Allowances {
 
     // The first limit that is for the domain decides (place.h); what is delivered here has none.
     Allowance of(std::string_view domain, bool local = false) const;
+
+    // The addresses that have a limit, and the first one that is for an address.
+    const std::vector<SourceAllowance>& sources() const { return sources_; }
+    SourceAllowance of_source(const IpAddress& address) const;
 
   private:
     struct Rule {
@@ -36,6 +48,7 @@ class Allowances {
     };
     uint32_t max_deliveries_ = 20;
     std::vector<Rule> rules_;
+    std::vector<SourceAllowance> sources_;
     RetrySchedule schedule_;
 };
 

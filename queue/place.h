@@ -2,8 +2,11 @@
 // connections.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "common/base/ip_address.h"
 
 namespace postern {
 
@@ -12,7 +15,8 @@ struct Place {
     // The domain whose mail exchangers are looked up, the host that is relayed to, or the domain of
     // a local recipient: what `mta limit for domain` means. Empty for a socket of this machine.
     std::string domain;
-    bool local = false; // for local; else for a relay
+    bool local = false;                             // for local; else for a relay
+    std::optional<IpAddress> source = std::nullopt; // of our addresses, if the action names one
 };
 
 // Of a forward-path in wire form; empty for one that has none (<postmaster>).

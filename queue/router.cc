@@ -51,6 +51,7 @@ Place place_of(const ipc::Route& route, const std::string& recipient) {
     }
     place.destination = route.host ? host_destination(*route.host) : normalize_domain(route.domain);
     place.domain = route.host ? route.host->host : route.domain;
+    place.source = route.source;
     if (route.source)
         place.destination += " from " + route.source->to_string();
     return place;

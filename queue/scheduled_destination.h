@@ -12,6 +12,16 @@
 
 namespace postern {
 
+// One of our addresses that has a limit.
+struct Scheduler::Source {
+    SourceAllowance allowance;
+    RateMeter meter;
+    TimePoint refill = TimePoint::min(); // until then its rate is used up
+    uint32_t out = 0;                    // deliveries
+    uint32_t in_rings = 0;               // destinations that may have another one, each
+    std::deque<uint32_t> waiting;        // numbers of destinations; of some that are gone, too
+};
+
 struct Scheduler::Destination {
     enum class State : uint8_t {
         open,
@@ -26,6 +36,9 @@ struct Scheduler::Destination {
     uint32_t slots = 0;    // taken
     uint32_t failures = 0; // since somebody answered, of whole holds
     std::string domain;    // of its Place
+    std::optional<IpAddress> source_address;
+    Source* source = nullptr; // if that has a limit
+    bool waits_for_source = false;
     Allowance allowance;
     ConcurrencyWindow window;
     RateMeter meter;

@@ -22,10 +22,12 @@ Scheduler::~Scheduler() = default;
 
 void Scheduler::configure(SchedulerSettings settings) {
     settings.relays = std::max<uint32_t>(settings.relays, 1);
-    settings_ = std::move(settings);
+    forget_who_waits();
     for (auto& destination : destinations_)
         if (destination)
             leave_ring(*destination);
+    settings_ = std::move(settings);
+    follow_sources();
     // Relays that are no more have no credit, and none comes back for those that they still have.
     deliverers_.resize(std::max<size_t>(deliverers_.size(), settings_.relays + 1));
     for (auto& destination : destinations_) {
@@ -62,6 +64,8 @@ Scheduler::Destination& Scheduler::find_or_make(const Place& place) {
     destination.number = number;
     destination.local = place.local;
     destination.domain = place.domain;
+    destination.source_address = place.source;
+    destination.source = find_source(place.source);
     destination.allowance = settings_.allowances.of(place.domain, place.local);
     destination.hold.destination = place.destination;
     destination.deliverer = deliverer_of(destination);
@@ -115,6 +119,10 @@ void Scheduler::leave_ring(Destination& destination) {
     destination.ring_next->ring_previous = destination.ring_previous;
     destination.ring_previous->ring_next = destination.ring_next;
     destination.ring_next = destination.ring_previous = nullptr;
+    if (!destination.source)
+        return;
+    --destination.source->in_rings;
+    serve_source(*destination.source);
 }
 
 void Scheduler::update_ring(Destination& destination) {
@@ -123,6 +131,12 @@ void Scheduler::update_ring(Destination& destination) {
         return leave_ring(destination);
     if (destination.ring_next)
         return;
+    if (destination.source)
+        return wait_for_source(destination);
+    join_ring(destination);
+}
+
+void Scheduler::join_ring(Destination& destination) {
     // Behind all others: just before the one whose turn it is.
     Destination*& turn = deliverers_[destination.deliverer].turn;
     if (!turn) {
@@ -178,6 +192,10 @@ Job* Scheduler::next(uint16_t index, TimePoint now) {
         set_refill(destination, destination.meter.next(rate));
         look_at_rate(destination, now);
     }
+    if (destination.source) {
+        take_from_source(*destination.source, now);
+        leave_ring(destination); // others have their turn before the next
+    }
     update_ring(destination);
     return &job;
 }
@@ -194,6 +212,7 @@ void Scheduler::put_back(Job& job) {
     link(destination, job, true);
     job.has_slot = false;
     --destination.slots;
+    give_back_to_source(destination, false);
     update_ring(destination);
 }
 
@@ -206,6 +225,7 @@ bool Scheduler::settle(Job& job, Attempt attempt, std::string_view reason, WallT
     Destination& destination = at(job.destination);
     const uint32_t most = destination.allowance.max_deliveries;
     const uint32_t out = destination.slots--;
+    give_back_to_source(destination, attempt != Attempt::none);
     bool held = false;
     if (attempt == Attempt::answered) {
         destination.failures = 0;
@@ -309,7 +329,7 @@ std::optional<ipc::DestinationEntry> Scheduler::after(uint32_t& number) const {
             entry.waiting += destination->left_behind->size();
         entry.out = destination->slots;
         entry.most = destination->window.size(destination->allowance.max_deliveries);
-        if (destination->used_up)
+        if (destination->used_up || destination->waits_for_source)
             entry.state = State::limited;
         if (destination->state != Destination::State::open) {
             const bool held = destination->state == Destination::State::held;

@@ -7,7 +7,8 @@
 //   Destinations take turns at their deliverer, one job each, so that a busy or a dead one does not
 //   slow the others.
 // - How many jobs a destination has out is its ConcurrencyWindow's to say, as many as its Allowance
-//   at most. One that has a rate waits, too, until it may have another. One that cannot be reached,
+//   at most. One that has a rate waits, too, until it may have another, and so does one whose mail
+//   leaves from an address that has a limit (scheduler_sources.cc). One that cannot be reached,
 //   or lets nothing through, is held: its mail stays where it is, in one piece, until the hold is
 //   over; then one job is tried, and when the host answers all of it goes out.
 // - A deliverer has at most as many jobs as it granted credit for.
@@ -143,6 +144,7 @@ class Scheduler {
 
   private:
     struct Destination;
+    struct Source;
     struct Deliverer {
         uint32_t capacity = 0;
         uint32_t open = 0;
@@ -156,6 +158,7 @@ class Scheduler {
     bool has_work(const Destination& destination) const;
     void update_ring(Destination& destination);
     void update_wish(Destination& destination);
+    void join_ring(Destination& destination);
     void leave_ring(Destination& destination);
     uint16_t deliverer_of(const Destination& destination) const;
     void end_hold(Destination& destination);
@@ -167,6 +170,16 @@ class Scheduler {
     void follow_allowance(Destination& destination);
     void give_back_rate(Destination& destination);
     void look_at_rate(Destination& destination, TimePoint now);
+    Source* find_source(const std::optional<IpAddress>& address) const;
+    void follow_sources();
+    void forget_who_waits();
+    static bool allows_another(const Source& source);
+    void wait_for_source(Destination& destination);
+    static void take_from_source(Source& source, TimePoint now);
+    void give_back_to_source(Destination& destination, bool tried);
+    void serve_source(Source& source);
+    void refill_sources(TimePoint now);
+    TimePoint next_source_refill() const;
     void set_wake(Destination& destination, WallTime when);
     void clear_wake(Destination& destination);
     void forget_if_idle(Destination& destination);
@@ -176,6 +189,7 @@ class Scheduler {
     std::unordered_map<std::string, uint32_t> numbers_;
     std::vector<std::unique_ptr<Destination>> destinations_;
     std::vector<uint32_t> free_numbers_;
+    std::vector<std::unique_ptr<Source>> sources_;
     std::set<std::pair<WallTime, uint32_t>> wakes_;    // when a destination is to be looked at
     std::set<std::pair<TimePoint, uint32_t>> refills_; // the same, for its rate
     size_t crowd_ = 1000;

@@ -53,6 +53,7 @@ void Scheduler::look_at_rate(Destination& destination, TimePoint now) {
 }
 
 void Scheduler::refill(TimePoint now) {
+    refill_sources(now);
     while (!refills_.empty() && refills_.begin()->first <= now) {
         Destination& destination = at(refills_.begin()->second);
         look_at_rate(destination, now);
@@ -62,7 +63,8 @@ void Scheduler::refill(TimePoint now) {
 }
 
 TimePoint Scheduler::next_refill() const {
-    return refills_.empty() ? TimePoint::max() : refills_.begin()->first;
+    const TimePoint next = next_source_refill();
+    return refills_.empty() ? next : std::min(next, refills_.begin()->first);
 }
 
 } // namespace postern

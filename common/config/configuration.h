@@ -282,6 +282,14 @@ struct DestinationLimit {
     std::chrono::seconds period{1};
 };
 
+// `mta limit src …`: of what leaves from the address, to all destinations together.
+struct SourceLimit {
+    IpAddress source;
+    uint32_t max_deliveries = 0; // at once; 0: no limit
+    uint32_t rate = 0;           // messages in `period`; 0: no limit
+    std::chrono::seconds period{1};
+};
+
 struct QueueOptions {
     std::chrono::seconds ttl{std::chrono::hours(24 * 4)};        // `queue ttl`
     std::chrono::seconds retry_delay{std::chrono::seconds(300)}; // the first; it doubles
@@ -289,6 +297,7 @@ struct QueueOptions {
     std::vector<RetryRule> retries;                              // `queue retry`
     uint32_t max_per_destination = 20;                           // deliveries at once
     std::vector<DestinationLimit> limits;                        // `mta limit`
+    std::vector<SourceLimit> source_limits;                      // `mta limit src`
     uint32_t max_in_memory = 100'000; // messages; more wait on disk alone
     // `queue warn-delay`: how long mail has waited when its sender is told, in order, four at most
     std::vector<std::chrono::seconds> warn_delays{std::chrono::hours(4)};

@@ -45,6 +45,37 @@ FailureClass read_class(TokenStream& in) {
     return FailureClass::other;
 }
 
+// "max-deliveries NUMBER rate NUMBER/TIME", one of them at least.
+void read_limit(Grammar& g, auto& limit) {
+    Options options(g.in);
+    do {
+        if (options.accept("max-deliveries")) {
+            limit.max_deliveries = read_number(g.in, 1, 10000);
+        } else if (options.accept("rate")) {
+            const Rate rate = read_value(g.in, "messages in a time, such as 100/1m",
+                                         [](auto text) { return parse_rate(text); });
+            limit.rate = rate.messages;
+            limit.period = rate.period;
+        } else {
+            g.in.refuse({"inet4", "inet6"});
+            g.in.fail();
+        }
+    } while (g.in.more());
+}
+
+void parse_source_limit(Grammar& g) {
+    SourceLimit limit;
+    const Position position = g.in.current().position;
+    limit.source = read_value(g.in, "an address", parse_address);
+    read_limit(g, limit);
+    if (g.in.failed())
+        return;
+    for (const SourceLimit& other : g.configuration.queue.source_limits)
+        if (other.source == limit.source)
+            g.in.report(position, limit.source.to_string() + " has a limit already");
+    g.configuration.queue.source_limits.push_back(limit);
+}
+
 } // namespace
 
 void parse_retry(Grammar& g) {
@@ -75,22 +106,11 @@ void parse_mta(Grammar& g) {
         g.in.refuse({"max-deferred"});
         return g.in.fail();
     }
+    if (g.in.accept("src"))
+        return parse_source_limit(g);
     DestinationLimit limit;
     limit.domains = read_domains(g, "mta limit for domain");
-    Options options(g.in);
-    do {
-        if (options.accept("max-deliveries")) {
-            limit.max_deliveries = read_number(g.in, 1, 10000);
-        } else if (options.accept("rate")) {
-            const Rate rate = read_value(g.in, "messages in a time, such as 100/1m",
-                                         [](auto text) { return parse_rate(text); });
-            limit.rate = rate.messages;
-            limit.period = rate.period;
-        } else {
-            g.in.refuse({"inet4", "inet6"});
-            g.in.fail();
-        }
-    } while (g.in.more());
+    read_limit(g, limit);
     if (!g.in.failed())
         g.configuration.queue.limits.push_back(std::move(limit));
 }

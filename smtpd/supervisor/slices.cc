@@ -82,6 +82,9 @@ void add_rules(const Configuration& configuration, ipc::QueueSettings& settings)
         added.rate = limit.rate;
         added.period = limit.period;
     }
+    for (const SourceLimit& limit : options.source_limits)
+        settings.source_limits.push_back(
+            {limit.source, limit.max_deliveries, limit.rate, limit.period});
 }
 
 ipc::QueueSettings queue(const Configuration& configuration, const Surroundings& found) {

@@ -173,6 +173,9 @@ void describe_settings(std::ostream& out, const Configuration& c) {
     for (const DestinationLimit& limit : c.queue.limits)
         out << "limit " << (limit.domains.empty() ? "all" : limit.domains) << " "
             << limit.max_deliveries << " " << limit.rate << "/" << limit.period.count() << "\n";
+    for (const SourceLimit& limit : c.queue.source_limits)
+        out << "limit src " << limit.source.to_string() << " " << limit.max_deliveries << " "
+            << limit.rate << "/" << limit.period.count() << "\n";
     setting(out, "max-per-destination", c.queue.max_per_destination,
             preset.queue.max_per_destination);
     if (c.resolver.mode != preset.resolver.mode)

@@ -125,6 +125,8 @@ TEST(Valid, Settings) {
         {"table big { a.example, *.a.example }\nqueue retry for domain <big> on throttled delay 1m",
          "retry big 1 60 0\ntable big list [a.example] [*.a.example]\n"},
         {"mta limit max-deliveries 3", "limit all 3 0/1\n"},
+        {"mta limit src 192.0.2.1 rate 1000/1d\nmta limit src 2001:db8::1 max-deliveries 5",
+         "limit src 192.0.2.1 0 1000/86400\nlimit src 2001:db8::1 5 0/1\n"},
         {"table big { a.example }\nmta limit for domain <big> rate 100/1m max-deliveries 2\n"
          "mta limit rate 1/1d",
          "limit big 2 100/60\nlimit all 0 1/86400\ntable big list [a.example]\n"},

@@ -53,6 +53,125 @@ TEST(Flow, ARateIsKeptWhenTheConfigurationIsReadAgain) {
     EXPECT_GE(lab.handed_count(), 1u);
 }
 
+// Half of the domains' mail leaves from an address that has a limit.
+class SourceLab : public QueueLab {
+  public:
+    explicit SourceLab(const ipc::SourceLimit& limit) {
+        settings.source_limits = {limit};
+        queue->configure(settings);
+        route = [](const ipc::RouteQuery& query) {
+            ipc::RouteAnswer answer = to_exchanger(query);
+            if (answer.route.domain.starts_with("s"))
+                answer.route.source = *IpAddress::parse("192.0.2.7");
+            return answer;
+        };
+    }
+    void submit_to(const std::string& domain, int count) {
+        for (int i = 0; i < count; ++i)
+            submit("a@from.example", {"r" + std::to_string(i) + "@" + domain});
+    }
+    void answer_all() {
+        for (size_t i = 0; i < handed_count(); ++i)
+            if (!handed(i).answered)
+                answer(handed(i), delivered());
+        run();
+    }
+    size_t out(const std::string& domains) {
+        size_t count = 0;
+        for (const Handed& handed : all_handed)
+            count += !handed.answered && handed.deliver.route.domain.starts_with(domains);
+        return count;
+    }
+};
+
+TEST(Flow, ASourceHasSoManyDeliveriesOverAllItsDestinations) {
+    SourceLab lab({*IpAddress::parse("192.0.2.7"), 3, 0, 1s});
+    for (int i = 0; i < 10; ++i) {
+        lab.submit_to("s" + std::to_string(i) + ".example", 5);
+        lab.submit_to("other" + std::to_string(i) + ".example", 1);
+    }
+    lab.run();
+    EXPECT_EQ(lab.out("s"), 3u);
+    EXPECT_EQ(lab.out("other"), 10u);
+    // All of it goes, and the destinations take turns.
+    std::map<std::string, size_t> sent;
+    for (int round = 0; round < 17; ++round) {
+        EXPECT_LE(lab.out("s"), 3u);
+        lab.answer_all();
+    }
+    for (size_t i = 0; i < 30; ++i)
+        ++sent[lab.handed(i).deliver.route.domain];
+    for (const auto& [domain, count] : sent)
+        EXPECT_LE(count, 3u) << domain;
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+TEST(Flow, ASourceHasARate) {
+    SourceLab lab({*IpAddress::parse("192.0.2.7"), 0, 60, 60s});
+    lab.relay = [](const Handed&) { return delivered(); };
+    for (int i = 0; i < 20; ++i)
+        lab.submit_to("s" + std::to_string(i) + ".example", 10);
+    lab.submit_to("other.example", 50);
+    lab.run();
+    EXPECT_EQ(handed_to(lab, "other.example"), 50u);
+    size_t before = lab.handed_count();
+    EXPECT_LE(before, 51u);
+    for (int minute = 0; minute < 3; ++minute) {
+        if (minute == 1)
+            lab.queue->configure(lab.settings); // nor does a reload let more through
+        lab.advance(60s);
+        EXPECT_LE(lab.handed_count() - before, 60u);
+        EXPECT_GE(lab.handed_count() - before, 57u);
+        before = lab.handed_count();
+    }
+    // Without the limit what waits goes at once.
+    lab.settings.source_limits.clear();
+    lab.queue->configure(lab.settings);
+    lab.run();
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+// One that had its turn and needs it no more is in nobody's way.
+TEST(Flow, WhoWaitsForASourceIsNotForgotten) {
+    SourceLab lab({*IpAddress::parse("192.0.2.7"), 1, 0, 1s});
+    std::vector<uint64_t> ids;
+    for (int i = 0; i < 6; ++i)
+        ids.push_back(lab.accept("a@from.example", {"r@s" + std::to_string(i) + ".example"}));
+    lab.run();
+    ASSERT_EQ(lab.handed_count(), 1u);
+    ipc::Pause pause;
+    lab.ask<ipc::Done>(pause); // so that the next one waits in its ring
+    lab.answer_all();
+    ipc::Change remove;
+    remove.kind = ipc::ChangeKind::remove;
+    for (int i = 1; i < 5; ++i) {
+        remove.message = ids[i];
+        lab.ask<ipc::Changed>(remove);
+    }
+    pause.paused = false;
+    lab.ask<ipc::Done>(pause);
+    ASSERT_EQ(lab.handed_count(), 2u);
+    EXPECT_EQ(lab.handed(1).recipients()[0], "r@s5.example");
+    // Nor where the limit goes while some wait, or comes while some are out.
+    lab.submit_to("s7.example", 2);
+    lab.submit_to("s8.example", 2);
+    lab.run();
+    EXPECT_EQ(lab.out("s"), 1u);
+    auto limits = std::exchange(lab.settings.source_limits, {});
+    lab.queue->configure(lab.settings);
+    lab.run();
+    EXPECT_EQ(lab.out("s"), 5u);
+    lab.settings.source_limits = limits;
+    lab.queue->configure(lab.settings);
+    lab.submit_to("s9.example", 1);
+    lab.run();
+    EXPECT_EQ(lab.out("s"), 5u);
+    lab.answer_all();
+    EXPECT_EQ(lab.out("s"), 1u);
+    lab.answer_all();
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
 // What the relay has and nobody has answered yet: answered, one after the other.
 std::vector<std::string> senders_in_order(QueueLab& lab, size_t count) {
     std::vector<std::string> senders;
