@@ -92,8 +92,7 @@ bool returns_whole(const StoredMessage& original, uint64_t size,
     const MailParameters& parameters = original.envelope.parameters;
     return parameters.returned == Returned::all && any_failed(reports) &&
            size <= returned_content_limit && parameters.body != Body::binary_mime &&
-           !parameters.require_tls &&
-           !original.traits.eight_bit; // the way back may not take it, and the report were lost
+           !parameters.require_tls && (!original.traits.eight_bit || parameters.smtp_utf8);
 }
 
 Bounce write_bounce(uint64_t id, const Reported& original,
@@ -110,6 +109,7 @@ Bounce write_bounce(uint64_t id, const Reported& original,
     report.now = to_time(now);
     report.arrival = to_time(envelope.accepted_at);
     report.original_content = original.content;
+    report.original_smtp_utf8 = envelope.parameters.smtp_utf8;
     report.return_content = original.whole;
 
     Bounce bounce;
@@ -214,8 +214,10 @@ std::string Bouncer::content_for(const QueuedMessage& message, uint64_t wanted) 
 void Bouncer::write(QueuedMessage& message, Reports reports) {
     const StoredMessage original = message.read();
     const bool whole = returns_whole(original, message.size, reports);
-    const std::string content = content_for(
-        message, whole ? message.size : std::min<uint64_t>(message.size, returned_header_limit));
+    // One octet more than the limit shows that the last line is not all there.
+    const std::string content =
+        content_for(message, whole ? message.size
+                                   : std::min<uint64_t>(message.size, returned_header_limit + 1));
     const Reported reported{message.id, original, content, whole && content.size() == message.size};
     const uint64_t id = spool_.next_id();
     Bounce bounce = write_bounce(id, reported, reports, hostname_, executor_.wall_seconds());

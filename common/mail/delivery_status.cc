@@ -5,6 +5,7 @@
 #include "common/base/utf8.h"
 #include "common/mail/date.h"
 #include "common/mail/delivery_status_parts.h"
+#include "common/mail/quoted_printable.h"
 #include "common/smtp/text.h"
 #include "common/smtp/utf8_address.h"
 
@@ -16,8 +17,9 @@ namespace delivery_status {
 
 namespace {
 
-constexpr std::size_t longest_word = 900;               // RFC 5322 2.1.1: no line above 998
-constexpr std::size_t longest_original_recipient = 500; // RFC 3461 4.2
+constexpr std::size_t longest_word = 900; // RFC 5322 2.1.1: no line above 998
+// There is no folding within an address. The longest path has 954 octets in utf-8-addr-xtext.
+constexpr std::size_t longest_address = 960;
 
 // For text. Not for addresses: the spaces of a quoted local part count.
 void append_folded_field(std::string& out, std::string_view name, std::string_view value) {
@@ -40,27 +42,39 @@ const char* action_name(DeliveryAction action) {
     return "failed";
 }
 
+// An address of type utf-8 (RFC 6533 3): in a global report as it is, if that is what a reader
+// sees.
+std::string utf8_address(std::string_view mailbox, bool global) {
+    if (global && displayable(mailbox) == mailbox)
+        return typed_address(mailbox, true);
+    return "utf-8; " + printable(to_utf8_addr_xtext(mailbox), longest_address);
+}
+
+std::string final_address(std::string_view mailbox, bool global) {
+    return is_ascii(mailbox) ? printable(typed_address(mailbox, false), longest_address)
+                             : utf8_address(mailbox, global);
+}
+
 // "rfc822;a@b.example" → "rfc822; a@b.example". What is not ASCII is of type utf-8, whatever was
 // said.
-std::string original_address(std::string_view text) {
+std::string original_address(std::string_view text, bool global) {
     const std::size_t semicolon = std::min(text.find(';'), text.size());
     const std::string_view type = text.substr(0, semicolon);
     const std::string_view address = text.substr(std::min(semicolon + 1, text.size()));
     if (!is_ascii(address) || equal_ignoring_case(type, "utf-8"))
-        return "utf-8; " + printable(to_utf8_addr_xtext(
-                                         parse_utf8_addr(address).value_or(std::string(address))),
-                                     longest_original_recipient);
-    return printable(type) + "; " + printable(address, longest_original_recipient);
+        return utf8_address(parse_utf8_addr(address).value_or(std::string(address)), global);
+    return printable(type) + "; " + printable(address, longest_address);
 }
 
 void append_recipient(std::string& out, const DeliveryStatusRecipient& recipient,
-                      std::chrono::minutes utc_offset) {
+                      const DeliveryStatusReport& report) {
+    const bool global = is_global(report);
+    const std::chrono::minutes utc_offset = report.utc_offset;
     out += "\r\n";
     if (!recipient.original_recipient.empty())
-        append_field(out, "Original-Recipient", original_address(recipient.original_recipient));
-    append_field(
-        out, "Final-Recipient",
-        printable(typed_address(recipient.final_recipient, false), longest_original_recipient));
+        append_field(out, "Original-Recipient",
+                     original_address(recipient.original_recipient, global));
+    append_field(out, "Final-Recipient", final_address(recipient.final_recipient, global));
     append_field(out, "Action", action_name(recipient.action));
     append_field(out, "Status", to_string(status_of(recipient)));
     if (!recipient.remote_mta.empty())
@@ -83,6 +97,28 @@ std::string printable(std::string_view text, std::size_t limit) {
         if (c < 0x20 || c >= 0x7f)
             c = '?';
     return out;
+}
+
+std::string displayable(std::string_view mailbox) {
+    std::string out;
+    mailbox = cut_utf8(mailbox, limits::path);
+    while (!mailbox.empty())
+        take_displayable(mailbox, out);
+    return out;
+}
+
+bool is_global(const DeliveryStatusReport& report) { return !is_ascii(report.to); }
+
+void append_body(std::string& out, std::string_view body, const DeliveryStatusReport& report) {
+    const bool ascii = is_ascii(body);
+    if (!ascii)
+        append_field(out, "Content-Transfer-Encoding",
+                     is_global(report) ? "8bit" : "quoted-printable");
+    out += "\r\n";
+    if (ascii || is_global(report))
+        out += body;
+    else
+        append_quoted_printable(out, body);
 }
 
 std::string host_name(std::string_view name) {
@@ -144,16 +180,19 @@ EnhancedStatusCode status_of(const DeliveryStatusRecipient& recipient) {
 }
 
 std::string status_part(const DeliveryStatusReport& report) {
-    std::string out = "Content-Description: Delivery report\r\n"
-                      "Content-Type: message/delivery-status\r\n\r\n";
+    std::string fields;
     if (!report.original_envelope_id.empty())
-        append_field(out, "Original-Envelope-Id", printable(report.original_envelope_id));
-    append_field(out, "Reporting-MTA", "dns; " + host_name(report.reporting_mta));
+        append_field(fields, "Original-Envelope-Id", printable(report.original_envelope_id));
+    append_field(fields, "Reporting-MTA", "dns; " + host_name(report.reporting_mta));
     if (!report.original_id.empty())
-        append_field(out, "X-Postern-Queue-ID", printable(report.original_id));
-    append_field(out, "Arrival-Date", format_date(report.arrival, report.utc_offset));
+        append_field(fields, "X-Postern-Queue-ID", printable(report.original_id));
+    append_field(fields, "Arrival-Date", format_date(report.arrival, report.utc_offset));
     for (const DeliveryStatusRecipient& recipient : report.recipients)
-        append_recipient(out, recipient, report.utc_offset);
+        append_recipient(fields, recipient, report);
+    std::string out = "Content-Description: Delivery report\r\n";
+    append_field(out, "Content-Type",
+                 is_global(report) ? "message/global-delivery-status" : "message/delivery-status");
+    append_body(out, fields, report);
     return out;
 }
 
@@ -180,26 +219,23 @@ const char* subject(const DeliveryStatusReport& report) {
                                                          : "Your mail was passed on";
 }
 
-// In UTF-8 if it is so (RFC 6532): the report travels by SMTPUTF8 then.
-std::string address_of_sender(std::string_view to) {
-    std::string out;
-    to = cut_utf8(to, limits::path);
-    while (!to.empty())
-        take_displayable(to, out);
-    return out;
-}
-
-std::string report_header(const DeliveryStatusReport& report, std::string_view boundary) {
+// `eight_bit`: one of its parts is (RFC 2045 6.4).
+std::string report_header(const DeliveryStatusReport& report, std::string_view boundary,
+                          bool eight_bit) {
     const std::string host = host_name(report.reporting_mta);
     std::string out;
     append_field(out, "Date", format_date(report.now, report.utc_offset));
     append_field(out, "From", "Mail Delivery System <MAILER-DAEMON@" + host + '>');
-    append_field(out, "To", '<' + address_of_sender(report.to) + '>');
+    append_field(out, "To", '<' + displayable(report.to) + '>');
     append_field(out, "Subject", subject(report));
     append_field(out, "Message-ID", '<' + unique_token(report) + ".report@" + host + '>');
     append_field(out, "Auto-Submitted", "auto-replied"); // RFC 3834 3.1.7
     append_field(out, "MIME-Version", "1.0");
-    out += "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"";
+    if (eight_bit)
+        append_field(out, "Content-Transfer-Encoding", "8bit");
+    out += "Content-Type: multipart/report; report-type=";
+    out += is_global(report) ? "global-delivery-status" : "delivery-status"; // RFC 6522 3
+    out += ";\r\n boundary=\"";
     out += boundary;
     out += "\"\r\n\r\nThis is a MIME-encapsulated message.\r\n";
     return out;
@@ -219,7 +255,8 @@ std::string write_delivery_status(const DeliveryStatusReport& report) {
         if (!occurs)
             break;
     }
-    std::string out = report_header(report, boundary);
+    const bool eight_bit = !std::all_of(std::begin(parts), std::end(parts), is_ascii);
+    std::string out = report_header(report, boundary, eight_bit);
     for (const std::string& part : parts) {
         out += "\r\n--";
         out += boundary;

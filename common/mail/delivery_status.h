@@ -1,8 +1,12 @@
 // Delivery status notifications (RFC 3464 in the multipart/report of RFC 6522): the message that
 // tells a sender what became of a message. Pure: time and identity are given, text comes out. All
-// that a next hop or the original message contributed is made harmless: the result is 7-bit (but
-// for a sender in UTF-8, whom a report reaches by SMTPUTF8, and an original that is returned
-// whole), in CRLF form, its lines are short, and no contribution can end a part or begin a field.
+// that a next hop or the original message contributed is made harmless: the result is in CRLF form,
+// no line is longer than 998 octets, and no contribution can end a part or begin a field.
+//
+// To a sender in ASCII it is 7-bit, so that no host on the way has to offer anything: who has no
+// reverse-path hears of no failure. What is in UTF-8 is written in ASCII (RFC 6533 3) or in
+// quoted-printable. A sender in UTF-8 can be reached by SMTPUTF8 only, and gets the report in the
+// form of RFC 6533 4, as it is.
 #pragma once
 
 #include "common/smtp/enhanced_status.h"
@@ -48,6 +52,7 @@ struct DeliveryStatusReport {
     TimePoint arrival; // of the original
     std::chrono::minutes utc_offset{0};
     std::string_view original_content; // or as much as there is of it
+    bool original_smtp_utf8 = false;   // its header may be in UTF-8, and its sender knows of that
     // It is all of it, and all of it is to be returned (RFC 3461 4.3); else only its header is.
     bool return_content = false;
     std::vector<DeliveryStatusRecipient> recipients; // at least one
@@ -60,8 +65,9 @@ inline constexpr std::size_t returned_header_limit = 32 * 1024;
 inline constexpr std::size_t returned_content_limit = 64 * 1024;
 
 // The complete message: header, CRLF, body. It is to be sent with the null reverse-path to
-// `report.to` (RFC 5321 4.5.5), which must not be null itself. A message with lines of more than
-// 998 octets, with NUL, or with CR and LF apart is not returned whole: it could not travel.
+// `report.to` (RFC 5321 4.5.5), which must not be null itself; with SMTPUTF8 if that is not ASCII.
+// A message with lines of more than 998 octets, with NUL, with CR and LF apart, or with a header
+// that is neither ASCII nor UTF-8 is not returned whole: no media type is for it.
 std::string write_delivery_status(const DeliveryStatusReport& report);
 
 } // namespace postern

@@ -17,7 +17,15 @@ constexpr std::size_t longest_diagnostic = 2000;
 // What others contributed, made harmless. Not sanitize(): a backslash means something in a quoted
 // local part, and the text of replies is sanitized already.
 std::string printable(std::string_view text, std::size_t limit = limits::path);
+// The same for a mailbox, which may be in UTF-8.
+std::string displayable(std::string_view mailbox);
 std::string host_name(std::string_view name);
+
+// Whether the report goes to a sender in UTF-8.
+bool is_global(const DeliveryStatusReport& report);
+// Ends the MIME header of a part, and appends its body, which has lines of up to 998 octets: as it
+// is if it is ASCII or the report is_global(), else in quoted-printable.
+void append_body(std::string& out, std::string_view body, const DeliveryStatusReport& report);
 
 // Appends the words of `text` with single spaces or line breaks between them; `indent` begins every
 // line but the first.

@@ -3,7 +3,6 @@
 
 #include "common/base/utf8.h"
 #include "common/mail/date.h"
-#include "common/smtp/utf8_address.h"
 
 #include <algorithm>
 
@@ -39,8 +38,7 @@ constexpr const char* after_expiry =
     "made. You may send the message again, or reach them in another way.\r\n\r\n";
 
 void append_reason(std::string& out, const DeliveryStatusRecipient& recipient) {
-    const std::string& address = recipient.final_recipient;
-    out += "  <" + printable(is_ascii(address) ? address : to_utf8_addr_xtext(address)) + ">\r\n";
+    out += "  <" + displayable(recipient.final_recipient) + ">\r\n";
     std::string reason;
     if (recipient.is_smtp_reply)
         reason = recipient.remote_mta.empty() ? "The next host answered: "
@@ -89,19 +87,21 @@ void append_recipients(std::string& out, const DeliveryStatusReport& report, con
 } // namespace
 
 std::string notification_part(const DeliveryStatusReport& report) {
-    std::string out = "Content-Description: Notification\r\n"
-                      "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
-                      "This is the mail system at\r\n    ";
-    out += host_name(report.reporting_mta);
-    out += "\r\n\r\n";
+    std::string text = "This is the mail system at\r\n    ";
+    text += host_name(report.reporting_mta);
+    text += "\r\n\r\n";
     for (const Words& said : words)
-        append_recipients(out, report, said);
-    out += "If you need help, send this report to\r\n    <postmaster@";
-    out += host_name(report.reporting_mta);
-    out += ">\r\n";
+        append_recipients(text, report, said);
+    text += "If you need help, send this report to\r\n    <postmaster@";
+    text += host_name(report.reporting_mta);
+    text += ">\r\n";
     if (!report.original_id.empty())
-        append_wrapped(out, "The message was known there as " + printable(report.original_id) + ".",
-                       0, "");
+        append_wrapped(
+            text, "The message was known there as " + printable(report.original_id) + ".", 0, "");
+    std::string out = "Content-Description: Notification\r\n";
+    append_field(out, "Content-Type",
+                 is_ascii(text) ? "text/plain; charset=us-ascii" : "text/plain; charset=utf-8");
+    append_body(out, text, report);
     return out;
 }
 

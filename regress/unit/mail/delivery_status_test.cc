@@ -3,6 +3,7 @@
 #include "common/base/utf8.h"
 #include "common/mail/delivery_status.h"
 #include "common/mail/header.h"
+#include "common/smtp/utf8_address.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -66,6 +67,10 @@ std::string field(std::string_view block, std::string_view name) {
     return found ? unfold(found->value) : "(none)";
 }
 
+std::string encoding_of(std::string_view header) {
+    return field(header, "Content-Transfer-Encoding");
+}
+
 struct Part {
     std::string header;
     std::string body;
@@ -83,13 +88,14 @@ Part split(std::string_view text) {
     return {std::string(header), std::string(body.substr(std::min<std::size_t>(2, body.size())))};
 }
 
-// Takes the message apart, and checks what holds of every one.
-Message take_apart(const std::string& text, const std::string& returned = "text/rfc822-headers") {
-    const std::size_t to = text.find("\r\nTo: "), to_end = text.find("\r\n", to + 1);
+// Takes the message apart, and checks what holds of every one. `global`: it is to a sender in UTF-8
+// (RFC 6533 4); all others are 7-bit.
+Message take_apart(const std::string& text, const std::string& returned = "text/rfc822-headers",
+                   bool global = false) {
     std::size_t start = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto octet = static_cast<unsigned char>(text[i]);
-        EXPECT_TRUE(octet < 0x80 || returned == "message/rfc822" || (i > to && i < to_end));
+        EXPECT_TRUE(octet < 0x80 || global);
         EXPECT_NE(octet, 0);
         EXPECT_TRUE(octet != '\r' || text[i + 1] == '\n');
         if (octet == '\n') {
@@ -104,7 +110,8 @@ Message take_apart(const std::string& text, const std::string& returned = "text/
     const Part whole = split(text);
     message.header = whole.header;
     const std::string type = field(message.header, "Content-Type");
-    EXPECT_TRUE(type.starts_with("multipart/report; report-type=delivery-status; boundary=\""))
+    const std::string status = global ? "global-delivery-status" : "delivery-status";
+    EXPECT_TRUE(type.starts_with("multipart/report; report-type=" + status + "; boundary=\""))
         << type;
     const std::size_t quote = type.find('"');
     const std::string boundary = "\r\n--" + type.substr(quote + 1, type.size() - quote - 2);
@@ -121,9 +128,19 @@ Message take_apart(const std::string& text, const std::string& returned = "text/
     }
     EXPECT_EQ(message.parts.size(), 3u);
     message.parts.resize(3);
-    EXPECT_EQ(field(message.parts[0].header, "Content-Type"), "text/plain; charset=us-ascii");
-    EXPECT_EQ(field(message.parts[1].header, "Content-Type"), "message/delivery-status");
+    EXPECT_EQ(field(message.parts[1].header, "Content-Type"), "message/" + status);
     EXPECT_EQ(field(message.parts[2].header, "Content-Type"), returned);
+    bool any_eight_bit = false;
+    for (const Part& part : message.parts) { // RFC 2045 6.2, 6.4
+        const bool eight_bit = !is_ascii(part.body);
+        any_eight_bit |= eight_bit;
+        EXPECT_TRUE(is_ascii(part.header));
+        EXPECT_EQ(encoding_of(part.header) == "8bit", eight_bit);
+    }
+    EXPECT_EQ(encoding_of(message.header), any_eight_bit ? "8bit" : "(none)");
+    EXPECT_EQ(field(message.parts[0].header, "Content-Type"),
+              encoding_of(message.parts[0].header) == "(none)" ? "text/plain; charset=us-ascii"
+                                                               : "text/plain; charset=utf-8");
     return message;
 }
 
@@ -368,20 +385,100 @@ TEST(DeliveryStatus, QuotedAddressesStayWhatTheyAre) {
               "rfc822; " + address);
 }
 
-// RFC 6533 3: other recipients' addresses stay 7-bit; the sender's own is what it is.
-TEST(DeliveryStatus, InternationalizedAddresses) {
+// RFC 6533 3: to a sender in ASCII the report is 7-bit, whatever it is about, and reaches him over
+// hosts that know neither SMTPUTF8 nor 8BITMIME.
+TEST(DeliveryStatus, InternationalizedAddressesIn7Bit) {
     DeliveryStatusRecipient recipient = failed("\xc3\xa5sa@dest.example");
     recipient.original_recipient = "utf-8;b\xc3\xb6@old.example";
-    DeliveryStatusReport report = report_of({recipient});
-    const std::string plain = write_delivery_status(report);
-    EXPECT_TRUE(is_ascii(plain));
-    const Message message = take_apart(plain);
+    const Message message = take_apart(write_delivery_status(report_of({recipient})));
     const auto group = groups_of(message.parts[1].body).at(1);
     EXPECT_EQ(field(group, "Final-Recipient"), "utf-8; \\x{E5}sa@dest.example");
     EXPECT_EQ(field(group, "Original-Recipient"), "utf-8; b\\x{F6}@old.example");
+    EXPECT_EQ(encoding_of(message.parts[0].header), "quoted-printable");
+    const std::string text = decode_quoted_printable(message.parts[0].body);
+    EXPECT_NE(text.find("<\xc3\xa5sa@dest.example>"), std::string::npos) << text;
+}
+
+// RFC 6533 4: to a sender in UTF-8 it goes by SMTPUTF8, and has the addresses as they are.
+TEST(DeliveryStatus, InternationalizedAddressesToASenderInUtf8) {
+    DeliveryStatusRecipient recipient = failed("\xc3\xa5sa@dest.example");
+    recipient.original_recipient = "utf-8;b\xc3\xb6@old.example";
+    DeliveryStatusRecipient deceptive = failed("a\xe2\x80\xae\xc3\xa5@dest.example"); // U+202E
+    deceptive.original_recipient = "rfc822;plain@old.example";
+    DeliveryStatusReport report = report_of({recipient, deceptive});
     report.to = "j\xc3\xbcrgen@orig.example";
-    EXPECT_EQ(field(take_apart(write_delivery_status(report)).header, "To"),
-              "<j\xc3\xbcrgen@orig.example>");
+    const Message message = take_apart(write_delivery_status(report), "text/rfc822-headers", true);
+    EXPECT_EQ(field(message.header, "To"), "<j\xc3\xbcrgen@orig.example>");
+    const auto groups = groups_of(message.parts[1].body);
+    EXPECT_EQ(field(groups.at(1), "Final-Recipient"), "utf-8; \xc3\xa5sa@dest.example");
+    EXPECT_EQ(field(groups.at(1), "Original-Recipient"), "utf-8; b\xc3\xb6@old.example");
+    EXPECT_EQ(field(groups.at(2), "Final-Recipient"), "utf-8; a\\x{202E}\\x{E5}@dest.example");
+    EXPECT_EQ(field(groups.at(2), "Original-Recipient"), "rfc822; plain@old.example");
+    EXPECT_EQ(encoding_of(message.parts[0].header), "8bit");
+    EXPECT_NE(message.parts[0].body.find("<\xc3\xa5sa@dest.example>"), std::string::npos);
+    EXPECT_EQ(message.parts[0].body.find("\xe2\x80\xae"), std::string::npos);
+}
+
+// Nothing of an address is cut off: what is left would be another.
+TEST(DeliveryStatus, LongInternationalizedAddresses) {
+    std::string local, domain;
+    while (local.size() < 62)
+        local += "\xc3\xa9";
+    while (domain.size() < 182)
+        domain += "\xc3\xa9";
+    const std::string address = local + '@' + domain + ".example";
+    const Message message = take_apart(write_delivery_status(report_of({failed(address)})));
+    const std::string written = field(groups_of(message.parts[1].body).at(1), "Final-Recipient");
+    EXPECT_EQ(parse_utf8_addr(written.substr(7)), address) << written;
+}
+
+// RFC 6533 6.3, RFC 6532 3.7: what of an original is returned, and in which form.
+TEST(DeliveryStatus, WhatIsReturnedOfAnInternationalizedMessage) {
+    const std::string utf8 = "Subject: gr\xc3\xbc\xc3\x9f\r\n", latin1 = "Subject: gr\xfc\xdf\r\n",
+                      ascii = "Subject: x\r\n", body = "\r\ngr\xc3\xbc\xc3\x9f\r\n",
+                      control = "Subject: \xc3\xbc\x1b[31m\r\n";
+    const std::string encoded = "quoted-printable";
+    struct Row {
+        const char* what;
+        bool smtp_utf8;
+        bool to_utf8; // the sender
+        std::string content;
+        bool whole;
+        const char* type;
+        std::string encoding;
+        std::string returned;
+    };
+    const Row rows[] = {
+        {"header", true, false, utf8 + body, false, "message/global-headers", encoded, utf8},
+        {"header, 8-bit", true, true, utf8 + body, false, "message/global-headers", "8bit", utf8},
+        {"ASCII", true, false, ascii + body, false, "text/rfc822-headers", "(none)", ascii},
+        {"ASCII, 8-bit", true, true, ascii + body, false, "text/rfc822-headers", "(none)", ascii},
+        // RFC 6522 4: without SMTPUTF8 it is a broken header.
+        {"unannounced", false, false, utf8 + body, false, "text/rfc822-headers", encoded, utf8},
+        {"Latin-1", true, false, latin1, false, "text/rfc822-headers", encoded, latin1},
+        {"Latin-1, 8-bit", true, true, latin1, false, "text/rfc822-headers", encoded, latin1},
+        {"controls", true, true, control, false, "text/rfc822-headers", encoded, control},
+        {"whole", true, false, utf8 + body, true, "message/global", encoded, utf8 + body},
+        {"whole, 8-bit", true, true, utf8 + body, true, "message/global", "8bit", utf8 + body},
+        {"whole, ASCII", true, true, ascii + "\r\nx\r\n", true, "message/rfc822", "(none)",
+         ascii + "\r\nx\r\n"},
+        {"whole, Latin-1", true, true, latin1 + body, true, "text/rfc822-headers", encoded, latin1},
+        {"whole, long line", true, true, utf8 + "\r\n" + std::string(999, 'x') + "\r\n", true,
+         "message/global-headers", "8bit", utf8},
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.what);
+        DeliveryStatusReport report = report_of({failed("a@b")});
+        report.original_content = row.content;
+        report.original_smtp_utf8 = row.smtp_utf8;
+        report.return_content = row.whole;
+        if (row.to_utf8)
+            report.to = "j\xc3\xbcrgen@orig.example";
+        const Part part = take_apart(write_delivery_status(report), row.type, row.to_utf8).parts[2];
+        EXPECT_EQ(encoding_of(part.header), row.encoding);
+        EXPECT_EQ(row.encoding == encoded ? decode_quoted_printable(part.body) : part.body,
+                  row.returned);
+    }
 }
 
 TEST(DeliveryStatus, LongDiagnosticsAreFolded) {
@@ -424,7 +521,8 @@ TEST(DeliveryStatus, NobodyCanInjectAnything) {
         DeliveryStatusReport report = report_of({recipient, failed("good@dest.example")});
         report.reporting_mta = report.to = report.unique = text;
         report.original_id = report.original_envelope_id = text;
-        const Message message = take_apart(write_delivery_status(report));
+        const Message message =
+            take_apart(write_delivery_status(report), "text/rfc822-headers", !is_ascii(text));
         EXPECT_EQ(count_fields(message.header, "Bcc"), 0u);
         const auto groups = groups_of(message.parts[1].body);
         ASSERT_EQ(groups.size(), 3u);

@@ -60,8 +60,36 @@ TEST(WriteBounce, ASenderInUtf8IsReachedBySmtpUtf8) {
     const Bounce bounce = write_bounce(1, {2, message, "\r\n"}, {report(0)}, "gateway.example", 0);
     EXPECT_TRUE(bounce.message.envelope.parameters.smtp_utf8);
     EXPECT_TRUE(bounce.message.traits.eight_bit);
-    EXPECT_NE(bounce.content.find("Original-Recipient: utf-8; \\x{E5}@old.example"),
+    EXPECT_NE(bounce.content.find("Original-Recipient: utf-8; \xc3\xa5@old.example"),
               std::string::npos);
+}
+
+// RFC 6533: what is returned of mail in UTF-8 needs nothing of the hosts on the way to a sender in
+// ASCII; to one in UTF-8 it goes as it is.
+TEST(WriteBounce, OfMailInUtf8) {
+    StoredMessage message = original();
+    message.envelope.parameters.smtp_utf8 = true;
+    message.envelope.parameters.returned = Returned::all;
+    message.traits.eight_bit = true;
+    const std::string content = "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nK\xc3\xb6rper\r\n";
+    EXPECT_TRUE(returns_whole(message, content.size(), {report(0)}));
+    for (bool to_utf8 : {false, true}) {
+        SCOPED_TRACE(to_utf8);
+        if (to_utf8)
+            message.envelope.reverse_path = "j\xc3\xbcrgen@from.example";
+        for (bool whole : {true, false}) {
+            const Bounce bounce =
+                write_bounce(1, {2, message, content, whole}, {report(0)}, "gateway.example", 0);
+            EXPECT_NE(bounce.content.find(whole ? "Content-Type: message/global\r\n"
+                                                : "Content-Type: message/global-headers\r\n"),
+                      std::string::npos);
+            EXPECT_EQ(bounce.content.find(content.substr(0, 13)) != std::string::npos, to_utf8);
+            EXPECT_EQ(bounce.message.traits.eight_bit, to_utf8);
+            const MailParameters& parameters = bounce.message.envelope.parameters;
+            EXPECT_EQ(parameters.smtp_utf8, to_utf8);
+            EXPECT_EQ(parameters.body, to_utf8 ? Body::eight_bit_mime : Body::seven_bit);
+        }
+    }
 }
 
 TEST(WriteBounce, NamesTheOriginalRecipient) {

@@ -143,6 +143,20 @@ TEST(Report, ReturnsOnlyTheHeaderOf8BitMessages) {
               std::string::npos);
 }
 
+// A header that is longer than what is returned of one: nobody takes the rest of a line for all.
+TEST(Report, ReturnsWholeLinesOfALongHeader) {
+    QueueLab lab;
+    std::string content;
+    while (content.size() < 2 * returned_header_limit)
+        content += "X-Header: text\r\n";
+    lab.accept(to_one(notify::unspecified), content);
+    lab.answer(lab.handed(0), permanent());
+    lab.run();
+    ASSERT_EQ(lab.handed_count(), 2u);
+    const std::string text = content_of(lab.handed(1));
+    EXPECT_NE(text.find("X-Header: text\r\n\r\n--"), std::string::npos) << text.substr(33'000);
+}
+
 // A report of success is written before its cause is forgotten, whenever the machine stops; and
 // exactly one comes of it.
 TEST(Report, ASuccessIsReportedOverACrash) {
