@@ -92,7 +92,7 @@ bool returns_whole(const StoredMessage& original, uint64_t size,
     const MailParameters& parameters = original.envelope.parameters;
     return parameters.returned == Returned::all && any_failed(reports) &&
            size <= returned_content_limit && parameters.body != Body::binary_mime &&
-           !parameters.require_tls && (!original.traits.eight_bit || parameters.smtp_utf8);
+           !parameters.require_tls;
 }
 
 Bounce write_bounce(uint64_t id, const Reported& original,

@@ -43,8 +43,9 @@ std::string description(const DeliveryStatusReport& report, std::string_view wha
            std::string(what) + "\r\n";
 }
 
-// message/rfc822 must not be encoded (RFC 2046 5.2.1), message/global may (RFC 6532 3.7): one with
-// UTF-8 in its header is of the latter type anyway.
+// message/rfc822 must not be encoded (RFC 2046 5.2.1), and a host on the way back that does not
+// offer 8BITMIME would end a report with 8-bit content in it. message/global may be (RFC 6532 3.7),
+// and is every message of which the header is in UTF-8, which ASCII is too.
 std::string message_part(const DeliveryStatusReport& report) {
     std::string out = description(report, "");
     append_field(out, "Content-Type",
@@ -74,7 +75,7 @@ std::string header_part(const DeliveryStatusReport& report) {
 bool is_returnable(const DeliveryStatusReport& report) {
     const std::string_view content = report.original_content;
     return has_sound_lines(content, true) &&
-           (is_ascii(content) || (report.original_smtp_utf8 && is_utf8(header_section(content))));
+           (is_ascii(content) || is_utf8(header_section(content)));
 }
 
 } // namespace

@@ -223,30 +223,39 @@ TEST(DeliveryStatus, AWholeMessageIsReturned) {
     struct Row {
         const char* what;
         std::string content;
-        bool whole;
-        const char* encoding = "(none)"; // of the part
+        const char* type;
+        const char* encoding = "(none)";
     };
+    const char *rfc822 = "message/rfc822", *global = "message/global",
+               *header = "text/rfc822-headers", *encoded = "quoted-printable";
     const Row rows[] = {
-        {"ASCII", "Subject: x\r\n\r\n.dot\r\n--00000000000000ff/0\r\n\x1b\r\n", true},
-        {"8-bit", "Subject: x\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n", false},
-        {"a line of 998", "A: x\r\n\r\n" + std::string(998, 'x') + "\r\n", true},
-        {"a line of 999", "A: x\r\n\r\n" + std::string(999, 'x') + "\r\n", false},
-        {"bare LF", "A: x\r\n\r\na\nb\r\n", false},
-        {"bare CR", "A: x\r\n\r\na\rb\r\n", false},
-        {"CR at the end", "A: x\r\n\r\na\r", false},
-        {"NUL", "A: x\r\n\r\na\0b\r\n"s, false},
+        {"ASCII", "Subject: x\r\n\r\n.dot\r\n--00000000000000ff/0\r\n\x1b\r\n", rfc822},
+        {"8-bit", "Subject: x\r\n\r\ngr\xc3\xbc\xc3\x9f \r\n", global, encoded},
+        {"Latin-1", "Subject: x\r\n\r\ngr\xfc\xdf\r\n.\r\n", global, encoded},
+        {"no line end", "Subject: x\r\n\r\ngr\xfc\xdf", global, encoded},
+        {"UTF-8 header", "Subject: \xc3\xbc\r\n\r\n\xfc\r\n", global, encoded},
+        {"Latin-1 header", "Subject: \xfc\r\n\r\n\xfc\r\n", header, encoded},
+        {"a line of 998", "A: x\r\n\r\n" + std::string(998, 'x') + "\r\n", rfc822},
+        {"998, 8-bit", "A: x\r\n\r\n" + std::string(998, '\xfc') + "\r\n", global, encoded},
+        {"a line of 999", "A: x\r\n\r\n" + std::string(999, 'x') + "\r\n", header},
+        {"999, 8-bit", "A: x\r\n\r\n" + std::string(999, '\xfc') + "\r\n", header},
+        {"bare LF", "A: x\r\n\r\na\nb\r\n", header},
+        {"bare CR", "A: x\r\n\r\na\rb\r\n", header},
+        {"CR at the end", "A: x\r\n\r\na\r", header},
+        {"NUL", "A: x\r\n\r\na\0b\r\n"s, header},
     };
     for (const Row& row : rows) {
         SCOPED_TRACE(row.what);
         DeliveryStatusReport report = report_of({failed("a@b")});
         report.original_content = row.content;
         report.return_content = true;
-        const Message message = take_apart(write_delivery_status(report),
-                                           row.whole ? "message/rfc822" : "text/rfc822-headers");
-        EXPECT_EQ(field(message.header, "Content-Transfer-Encoding"), "(none)");
-        EXPECT_EQ(field(message.parts[2].header, "Content-Transfer-Encoding"), row.encoding);
-        EXPECT_EQ(message.parts[2].body,
-                  row.whole ? row.content : row.content.substr(0, row.content.find("\r\n") + 2));
+        const Part part = take_apart(write_delivery_status(report), row.type).parts[2];
+        EXPECT_EQ(encoding_of(part.header), row.encoding);
+        const std::string body =
+            row.encoding == std::string(encoded) ? decode_quoted_printable(part.body) : part.body;
+        const std::string returned =
+            row.type == header ? row.content.substr(0, row.content.find("\r\n") + 2) : row.content;
+        EXPECT_EQ(body, returned.ends_with("\r\n") ? returned : returned + "\r\n");
     }
 }
 

@@ -129,17 +129,25 @@ TEST(Report, ReturnsAllOfAMessage) {
     EXPECT_NE(text.find("Content-Type: message/rfc822\r\n\r\n" + content), std::string::npos);
 }
 
-// The way back may not take 8-bit content, and who has no reverse-path hears of no failure.
-TEST(Report, ReturnsOnlyTheHeaderOf8BitMessages) {
+// Without asking anything of the hosts on the way back: who has no reverse-path hears of no
+// failure.
+TEST(Report, ReturnsAllOf8BitMessagesIn7Bit) {
     QueueLab lab;
     ipc::Envelope envelope = to_one(notify::unspecified);
     envelope.parameters.returned = Returned::all;
+    envelope.parameters.body = Body::eight_bit_mime;
     lab.accept(std::move(envelope), "Subject: x\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n");
     lab.answer(lab.handed(0), permanent());
     lab.run();
     ASSERT_EQ(lab.handed_count(), 2u);
-    EXPECT_FALSE(lab.handed(1).deliver.traits.eight_bit);
-    EXPECT_NE(content_of(lab.handed(1)).find("Content-Type: text/rfc822-headers"),
+    const ipc::Deliver& report = lab.handed(1).deliver;
+    EXPECT_FALSE(report.traits.eight_bit);
+    EXPECT_EQ(report.parameters.body, Body::seven_bit);
+    EXPECT_FALSE(report.parameters.smtp_utf8);
+    EXPECT_NE(content_of(lab.handed(1))
+                  .find("Content-Type: message/global\r\n"
+                        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                        "Subject: x\r\n\r\ngr=C3=BC=C3=9F\r\n"),
               std::string::npos);
 }
 
