@@ -36,7 +36,7 @@ void Settlement::delivered(const Attempted& attempted, uint32_t index,
                            const ipc::RecipientOutcome& outcome) {
     log(attempted, index, "sent", outcome.enhanced, outcome.remote, outcome.diagnostic);
     ++delivered_;
-    const auto action = success_to_report(attempted.stored.envelope, index, outcome.handover);
+    const auto action = success_to_report(attempted.stored.envelope, index, outcome);
     if (action) {
         RecipientReport report;
         report.index = index;
@@ -113,26 +113,17 @@ void Settlement::failed(const Attempted& attempted, uint32_t index, AttemptError
 }
 
 std::optional<DeliveryAction> success_to_report(const ipc::Envelope& envelope, uint32_t index,
-                                                ipc::Handover handover) {
+                                                const ipc::RecipientOutcome& outcome) {
     const RecipientParameters& wanted = envelope.parameters_of(index);
     const std::optional<DeliverBy>& by = envelope.parameters.deliver_by;
-    if (envelope.reverse_path.empty())
+    if (envelope.reverse_path.empty() || wanted.notify == notify::never)
         return std::nullopt;
-    switch (handover) {
-    case ipc::Handover::delivered:
-        if (wanted.wants_success())
-            return DeliveryAction::delivered;
-        break;
-    case ipc::Handover::relayed:
-        if (wanted.wants_success() || (by && by->trace && wanted.notify != notify::never))
-            return DeliveryAction::relayed;
-        break;
-    case ipc::Handover::relayed_aware: // the report is theirs, but for that of a trace
-        if (by && by->trace && wanted.notify != notify::never)
-            return DeliveryAction::relayed;
-        break;
-    }
-    return std::nullopt;
+    if (outcome.handover == ipc::Handover::delivered)
+        return wanted.wants_success() ? std::optional(DeliveryAction::delivered) : std::nullopt;
+    const bool aware = outcome.handover == ipc::Handover::relayed_aware; // the report is theirs
+    const bool timed = by && (by->trace || !outcome.deliver_by);
+    return (wanted.wants_success() && !aware) || timed ? std::optional(DeliveryAction::relayed)
+                                                       : std::nullopt;
 }
 
 AttemptError error_of(ipc::RecipientOutcome outcome) {

@@ -58,10 +58,11 @@ class Settlement {
     uint64_t& expired_;
 };
 
-// What the sender is to be told of a recipient that was delivered, if anything (RFC 3461 5.2 and 6,
-// RFC 2852 4).
+// What the sender is to be told of a recipient that was delivered, if anything. A success is told
+// unless the next hop will do so (RFC 3461 5.2). With BY, relaying is told to all but NOTIFY=NEVER
+// if the sender traces the message, or if nobody watches the time from then on (RFC 2852 4.1.4).
 std::optional<DeliveryAction> success_to_report(const ipc::Envelope& envelope, uint32_t index,
-                                                ipc::Handover handover);
+                                                const ipc::RecipientOutcome& outcome);
 
 AttemptError error_of(ipc::RecipientOutcome outcome);
 // Of mail that waits for a destination that is held.

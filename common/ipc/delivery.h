@@ -57,13 +57,14 @@ struct RecipientOutcome {
     uint32_t index = 0;
     RecipientStatus status = RecipientStatus::temporary;
     Handover handover = Handover::relayed; // if delivered
+    bool deliver_by = false;               // the same: to one that keeps to BY (RFC 2852)
     std::string enhanced;                  // "5.1.1"; never empty
     std::string diagnostic;   // the next hop's reply or what happened, sanitised, at most 1 KiB
     bool from_remote = false; // `diagnostic` is an SMTP reply of `remote`
     std::string remote; // "mx1.example[192.0.2.1]:25", or the mailbox; empty: nobody was reached
     static constexpr auto fields(auto& m) {
-        return std::tie(m.index, m.status, m.handover, m.enhanced, m.diagnostic, m.from_remote,
-                        m.remote);
+        return std::tie(m.index, m.status, m.handover, m.deliver_by, m.enhanced, m.diagnostic,
+                        m.from_remote, m.remote);
     }
 };
 

@@ -27,8 +27,8 @@ constexpr Words words[] = {
     {DeliveryAction::delivered, "Your message was delivered to these recipients:\r\n\r\n",
      "This is the confirmation that you asked for. Nothing is left to be done.\r\n\r\n"},
     {DeliveryAction::relayed,
-     "Your message was passed on for the recipients below, to a mail system that\r\n"
-     "does not confirm what it delivers:\r\n\r\n",
+     "Your message was passed on for the recipients below, to a mail system that may\r\n"
+     "not confirm what it delivers, or not in time:\r\n\r\n",
      "You may hear no more of it, even if it is delivered. You do not need to send\r\n"
      "the message again.\r\n\r\n"},
 };

@@ -312,6 +312,7 @@ ipc::Outcome Delivery::outcome() const {
             : recipients_[i].verdict == Verdict::permanent ? ipc::RecipientStatus::permanent
                                                            : ipc::RecipientStatus::temporary;
         entry.handover = recipients_[i].handover;
+        entry.deliver_by = recipients_[i].deliver_by;
         entry.enhanced = to_string(diagnosis.status);
         entry.diagnostic = diagnosis.text.substr(0, room - std::min(room, diagnosis.remote.size()));
         entry.from_remote = diagnosis.from_remote;

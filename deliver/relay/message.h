@@ -29,6 +29,7 @@ struct Recipient {
     RecipientParameters parameters;
     Verdict verdict = Verdict::open;
     ipc::Handover handover = ipc::Handover::relayed; // if delivered
+    bool deliver_by = false;                         // the same: the next hop keeps to BY
     Diagnosis diagnosis;                             // why; while `open`: what went wrong last
 };
 

@@ -167,6 +167,7 @@ void Transaction::judge(Recipient& recipient, const Reply& reply) {
                                                            : Verdict::temporary;
     decide(recipient, verdict, Diagnosis(reply, reply.code / 100, session_.remote()));
     recipient.handover = handover_to(next_hop_);
+    recipient.deliver_by = next_hop_.offered.deliver_by;
 }
 
 void Transaction::judge(const std::vector<Recipient*>& recipients, const Reply& reply) {

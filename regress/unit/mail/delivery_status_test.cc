@@ -284,10 +284,10 @@ TEST(DeliveryStatus, Success) {
     };
     const Row rows[] = {
         {{DeliveryAction::delivered}, "Your mail was delivered", "was delivered to", "delivered"},
-        {{DeliveryAction::relayed}, "Your mail was passed on", "does not confirm", "relayed"},
+        {{DeliveryAction::relayed}, "Your mail was passed on", "not confirm", "relayed"},
         {{DeliveryAction::relayed, DeliveryAction::delivered},
          "Your mail was delivered",
-         "does not confirm",
+         "not confirm",
          "relayed"},
         {{DeliveryAction::delivered, DeliveryAction::delayed},
          "Delayed mail (still being tried)",

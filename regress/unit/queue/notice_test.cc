@@ -418,31 +418,83 @@ TEST_F(Waiting, ALateMessageIsReportedAndGoesOn) {
     EXPECT_EQ(reports.size(), 2u);
 }
 
-TEST_F(Waiting, TraceAsksForReportsOfRelaying) {
+// RFC 2852 4.1.4: of relaying to a next hop that does not keep to BY, or, with a trace, to any.
+// Whoever wants no report gets none.
+TEST(Report, OfRelayingByNotifyAndNextHop) {
+    using ipc::Handover;
+    const std::optional<DeliverBy> none, in_time{{600, false, false}}, traced{{600, false, true}},
+        at_all{{600, true, false}}, at_all_traced{{600, true, true}};
+    // For each next hop, without and with DELIVERBY, what the sender is told: with each NOTIFY of
+    // - (nothing said), N(EVER), S(UCCESS), F(AILURE), D(ELAY), A(LL three).
     struct Row {
-        bool trace;
-        ipc::Handover handover;
-        Notify notify;
-        size_t reports;
+        const char* what;
+        std::optional<DeliverBy> by;
+        Handover handover;
+        const char* without; // DELIVERBY
+        const char* with;
     };
     const Row rows[] = {
-        {true, ipc::Handover::relayed, notify::unspecified, 1},
-        {true, ipc::Handover::relayed, notify::failure, 1},
-        {true, ipc::Handover::relayed, notify::never, 0},
-        {true, ipc::Handover::relayed_aware, notify::unspecified, 1},
-        {true, ipc::Handover::relayed_aware, notify::never, 0},
-        {true, ipc::Handover::delivered, notify::unspecified, 0},
-        {false, ipc::Handover::relayed, notify::unspecified, 0},
+        {"into a mailbox", none, Handover::delivered, "SA", "SA"},
+        {"no DSN", none, Handover::relayed, "SA", "SA"},
+        {"DSN", none, Handover::relayed_aware, "", ""},
+        {"in time, into a mailbox", in_time, Handover::delivered, "SA", "SA"},
+        {"in time, no DSN", in_time, Handover::relayed, "-SFDA", "SA"},
+        {"in time, DSN", in_time, Handover::relayed_aware, "-SFDA", ""},
+        {"traced, into a mailbox", traced, Handover::delivered, "SA", "SA"},
+        {"traced, no DSN", traced, Handover::relayed, "-SFDA", "-SFDA"},
+        {"traced, DSN", traced, Handover::relayed_aware, "-SFDA", "-SFDA"},
+        // Mode R is relayed only where DELIVERBY is offered.
+        {"or never, into a mailbox", at_all, Handover::delivered, "SA", "SA"},
+        {"or never, no DSN", at_all, Handover::relayed, nullptr, "SA"},
+        {"or never, DSN", at_all, Handover::relayed_aware, nullptr, ""},
+        {"or never, traced, no DSN", at_all_traced, Handover::relayed, nullptr, "-SFDA"},
+        {"or never, traced, DSN", at_all_traced, Handover::relayed_aware, nullptr, "-SFDA"},
+    };
+    const std::pair<char, Notify> wishes[] = {
+        {'-', notify::unspecified}, {'N', notify::never},
+        {'S', notify::success},     {'F', notify::failure},
+        {'D', notify::delay},       {'A', notify::success | notify::failure | notify::delay},
     };
     for (const Row& row : rows) {
-        SCOPED_TRACE(int{row.notify});
+        SCOPED_TRACE(row.what);
+        ipc::Envelope envelope;
+        envelope.reverse_path = "a@from.example";
+        envelope.recipients = {"b@dest.example"};
+        envelope.parameters.deliver_by = row.by;
+        for (bool deliver_by : {false, true}) {
+            const char* expected = deliver_by ? row.with : row.without;
+            if (!expected)
+                continue;
+            ipc::RecipientOutcome outcome = delivered(row.handover);
+            outcome.deliver_by = deliver_by;
+            const DeliveryAction action = row.handover == Handover::delivered
+                                              ? DeliveryAction::delivered
+                                              : DeliveryAction::relayed;
+            std::string told;
+            for (const auto& [letter, notify] : wishes) {
+                envelope.options = {{0, {notify, ""}}};
+                const auto said = success_to_report(envelope, 0, outcome);
+                EXPECT_EQ(said.value_or(action), action);
+                if (said)
+                    told += letter;
+            }
+            EXPECT_EQ(told, expected) << (deliver_by ? "with" : "without");
+            envelope.reverse_path.clear();
+            EXPECT_FALSE(success_to_report(envelope, 0, outcome));
+            envelope.reverse_path = "a@from.example";
+        }
+    }
+}
+
+TEST_F(Waiting, WhereNobodyWatchesTheTimeTheSenderIsTold) {
+    for (bool deliver_by : {false, true}) {
         reports.clear();
-        answer = delivered(row.handover);
-        ipc::Envelope envelope = by(1000, false, row.trace);
-        envelope.options.push_back({0, {row.notify, ""}});
-        lab.accept(std::move(envelope));
-        EXPECT_EQ(reports.size(), row.reports);
-        EXPECT_TRUE(reports.empty() || last_report_has("Action: relayed"));
+        answer = delivered(ipc::Handover::relayed_aware);
+        answer->deliver_by = deliver_by;
+        lab.accept(by(1000, false));
+        EXPECT_EQ(reports.size(), deliver_by ? 0u : 1u);
+        EXPECT_EQ(last_report_has("Action: relayed"), !deliver_by);
+        EXPECT_TRUE(lab.show_queue().empty());
     }
 }
 

@@ -32,7 +32,10 @@ ipc::RecipientOutcome outcome(ipc::RecipientStatus status, const std::string& en
 } // namespace
 
 ipc::RecipientOutcome delivered() {
-    return outcome(ipc::RecipientStatus::delivered, "2.0.0", "250 2.0.0 queued");
+    ipc::RecipientOutcome result =
+        outcome(ipc::RecipientStatus::delivered, "2.0.0", "250 2.0.0 queued");
+    result.deliver_by = true;
+    return result;
 }
 ipc::RecipientOutcome delivered(ipc::Handover handover) {
     ipc::RecipientOutcome result = delivered();

@@ -357,7 +357,7 @@ TEST(Transaction, WhatTheNextHopCannotTakeIsNotOffered) {
     expect("non-ASCII sender", sender, "u permanent 5.6.7");
 }
 
-// RFC 3461 5.2: who will report, if anybody.
+// RFC 3461 5.2, RFC 2852 4.1.4: who will report, if anybody.
 TEST(Transaction, WhatWasAskedForGoesOnToThoseWhoUnderstand) {
     struct Row {
         const char* what;
@@ -366,11 +366,13 @@ TEST(Transaction, WhatWasAskedForGoesOnToThoseWhoUnderstand) {
         const char* mail;
         const char* rcpt;
         ipc::Handover handover;
+        bool deliver_by = false;
     };
     const Row rows[] = {
         {"DSN", false, "DSN", " RET=HDRS ENVID=x1", " NOTIFY=SUCCESS ORCPT=rfc822;o@d.example",
          ipc::Handover::relayed_aware},
         {"no DSN", false, "HELP", "", "", ipc::Handover::relayed},
+        {"DELIVERBY", false, "DELIVERBY", " BY=600;N", "", ipc::Handover::relayed, true},
         {"LMTP", true, "HELP", "", "", ipc::Handover::delivered},
         {"LMTP with DSN", true, "DSN", "", " ORCPT=rfc822;o@d.example", ipc::Handover::delivered},
     };
@@ -383,10 +385,12 @@ TEST(Transaction, WhatWasAskedForGoesOnToThoseWhoUnderstand) {
         d.lmtp = row.lmtp;
         d.parameters.returned = Returned::header;
         d.parameters.envelope_id = "x1";
+        d.parameters.deliver_by = DeliverBy{600, false, false};
         d.recipient_parameters.notify = notify::success;
         d.recipient_parameters.original_recipient = "rfc822;o@d.example";
         expect(row.what, d, "u delivered 2.0.0");
         EXPECT_EQ(d.results[0].handover, row.handover) << row.what;
+        EXPECT_EQ(d.results[0].deliver_by, row.deliver_by) << row.what;
     }
 }
 
