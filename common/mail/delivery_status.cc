@@ -63,7 +63,7 @@ std::string original_address(std::string_view text, bool global) {
     const std::string_view address = text.substr(std::min(semicolon + 1, text.size()));
     if (!is_ascii(address) || equal_ignoring_case(type, "utf-8"))
         return utf8_address(parse_utf8_addr(address).value_or(std::string(address)), global);
-    return printable(type) + "; " + printable(address, longest_address);
+    return printable(std::string(type) + "; " + std::string(address), longest_address);
 }
 
 void append_recipient(std::string& out, const DeliveryStatusRecipient& recipient,
@@ -82,7 +82,7 @@ void append_recipient(std::string& out, const DeliveryStatusRecipient& recipient
     if (!recipient.diagnostic.empty())
         append_folded_field(out, "Diagnostic-Code",
                             (recipient.is_smtp_reply ? "smtp; " : "X-Postern; ") +
-                                printable(recipient.diagnostic, longest_diagnostic));
+                                printable(recipient.diagnostic, diagnostic_limit(report)));
     if (recipient.last_attempt)
         append_field(out, "Last-Attempt-Date", format_date(*recipient.last_attempt, utc_offset));
     if (recipient.action == DeliveryAction::delayed && recipient.will_retry_until)
@@ -158,6 +158,11 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
     out += ": ";
     out += value;
     out += "\r\n";
+}
+
+std::size_t diagnostic_limit(const DeliveryStatusReport& report) {
+    return std::clamp(diagnostics_room / std::max<std::size_t>(report.recipients.size(), 1),
+                      shortest_diagnostic, longest_diagnostic);
 }
 
 bool has_action(const DeliveryStatusReport& report, DeliveryAction action) {

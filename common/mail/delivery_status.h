@@ -1,7 +1,9 @@
 // Delivery status notifications (RFC 3464 in the multipart/report of RFC 6522): the message that
 // tells a sender what became of a message. Pure: time and identity are given, text comes out. All
 // that a next hop or the original message contributed is made harmless: the result is in CRLF form,
-// no line is longer than 998 octets, and no contribution can end a part or begin a field.
+// no line is longer than 998 octets, and no contribution can end a part or begin a field. Besides
+// addresses and what is returned it has some 300 octets a recipient, and of replies 512 KiB or, if
+// there are very many, 160 octets each.
 //
 // To a sender in ASCII it is 7-bit, so that no host on the way has to offer anything: who has no
 // reverse-path hears of no failure. What is in UTF-8 is written in ASCII (RFC 6533 3) or in

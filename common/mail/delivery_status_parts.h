@@ -12,7 +12,12 @@
 namespace postern::delivery_status {
 
 constexpr std::size_t columns = 76;
+// Of each recipient's diagnostic; all of them have to do with `diagnostics_room`, as far as that
+// goes: a report that says the same of thousands goes to somebody who perhaps never wrote to them.
 constexpr std::size_t longest_diagnostic = 2000;
+constexpr std::size_t shortest_diagnostic = 80;
+constexpr std::size_t diagnostics_room = 256 * 1024;
+std::size_t diagnostic_limit(const DeliveryStatusReport& report);
 
 // What others contributed, made harmless. Not sanitize(): a backslash means something in a quoted
 // local part, and the text of replies is sanitized already.

@@ -37,17 +37,34 @@ constexpr const char* after_expiry =
     "It was tried for as long as it was to be tried, and no further attempt will be\r\n"
     "made. You may send the message again, or reach them in another way.\r\n\r\n";
 
-void append_reason(std::string& out, const DeliveryStatusRecipient& recipient) {
-    out += "  <" + displayable(recipient.final_recipient) + ">\r\n";
+std::string reason_of(const DeliveryStatusRecipient& recipient, std::size_t limit) {
     std::string reason;
     if (recipient.is_smtp_reply)
         reason = recipient.remote_mta.empty() ? "The next host answered: "
                                               : host_name(recipient.remote_mta) + " answered: ";
     reason += recipient.diagnostic.empty() ? "no reason was given"
-                                           : printable(recipient.diagnostic, longest_diagnostic);
-    out += "    ";
-    append_wrapped(out, reason, 4, "    ");
-    out += "\r\n";
+                                           : printable(recipient.diagnostic, limit);
+    return reason;
+}
+
+// Those with this action; what neighbours have in common is said once.
+void append_reasons(std::string& out, const DeliveryStatusReport& report, DeliveryAction action) {
+    std::string said;
+    const auto say = [&out](const std::string& reason) {
+        out += "    ";
+        append_wrapped(out, reason, 4, "    ");
+        out += "\r\n";
+    };
+    for (const DeliveryStatusRecipient& recipient : report.recipients) {
+        if (recipient.action != action)
+            continue;
+        std::string reason = reason_of(recipient, diagnostic_limit(report));
+        if (!said.empty() && said != reason)
+            say(said);
+        out += "  <" + displayable(recipient.final_recipient) + ">\r\n";
+        said = std::move(reason);
+    }
+    say(said);
 }
 
 // When the last of the delayed recipients is given up.
@@ -72,9 +89,7 @@ void append_recipients(std::string& out, const DeliveryStatusReport& report, con
     if (!has_action(report, said.action))
         return;
     out += said.before;
-    for (const DeliveryStatusRecipient& recipient : report.recipients)
-        if (recipient.action == said.action)
-            append_reason(out, recipient);
+    append_reasons(out, report, said.action);
     const bool expired = said.action == DeliveryAction::failed && all_expired(report);
     out += expired ? after_expiry : said.after;
     if (const auto until = retry_until(report); said.action == DeliveryAction::delayed && until) {

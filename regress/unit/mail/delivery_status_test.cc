@@ -509,6 +509,57 @@ TEST(DeliveryStatus, LongDiagnosticsAreFolded) {
     EXPECT_EQ(text.find("\r\n \r\n"), std::string::npos) << "no blank continuation";
 }
 
+// The next hop says 1 KiB of each of thousands, and the sender perhaps did not write to any: he
+// gets little more than their addresses.
+TEST(DeliveryStatus, OfThousandsIsBounded) {
+    for (bool same : {true, false}) {
+        SCOPED_TRACE(same);
+        std::vector<DeliveryStatusRecipient> recipients;
+        std::string diagnostic = "550 5.1.1 " + std::string(1000, 'x');
+        for (int i = 0; i < 10'000; ++i) {
+            recipients.push_back(failed("user" + std::to_string(i) + "@dest.example"));
+            if (!same)
+                diagnostic.replace(4, 5, std::to_string(10'000 + i));
+            recipients.back().diagnostic = diagnostic;
+        }
+        const std::string text = write_delivery_status(report_of(std::move(recipients)));
+        EXPECT_LT(text.size(), same ? 4'000'000u : 5'500'000u);
+        const Message message = take_apart(text);
+        EXPECT_EQ(groups_of(message.parts[1].body).size(), 10'001u);
+        std::size_t reasons = 0, addresses = 0;
+        const std::string& said = message.parts[0].body;
+        for (std::size_t at = 0; (at = said.find(" answered:", at)) != said.npos; ++at)
+            ++reasons;
+        for (std::size_t at = 0; (at = said.find("@dest.example>\r\n", at)) != said.npos; ++at)
+            ++addresses;
+        EXPECT_EQ(addresses, 10'000u);
+        EXPECT_EQ(reasons, same ? 1u : 10'000u);
+    }
+}
+
+TEST(DeliveryStatus, NeighboursShareAReason) {
+    DeliveryStatusRecipient other = failed("c@d");
+    other.diagnostic = "550 5.7.1 Go away";
+    const std::string text =
+        take_apart(write_delivery_status(report_of(
+                       {failed("a@d"), failed("b@d"), other, delayed("e@d"), failed("f@d")})))
+            .parts[0]
+            .body;
+    EXPECT_NE(text.find("  <a@d>\r\n"
+                        "  <b@d>\r\n"
+                        "    mx.dest.example answered: 550 5.1.1 No such user\r\n"
+                        "\r\n"
+                        "  <c@d>\r\n"
+                        "    mx.dest.example answered: 550 5.7.1 Go away\r\n"
+                        "\r\n"
+                        "  <f@d>\r\n"
+                        "    mx.dest.example answered: 550 5.1.1 No such user\r\n"
+                        "\r\n"
+                        "No further attempt"),
+              std::string::npos)
+        << text;
+}
+
 TEST(DeliveryStatus, NobodyCanInjectAnything) {
     const std::string evil[] = {
         "x\r\nBcc: victim@example.com",
@@ -519,6 +570,8 @@ TEST(DeliveryStatus, NobodyCanInjectAnything) {
         "b\xc3\xbc"
         "cher\xff",
         std::string(5000, 'y'),
+        std::string(5000, 'y') + ';' + std::string(5000, 'z'),
+        "rfc822;" + std::string(5000, 'z'),
         "",
     };
     for (const std::string& text : evil) {
