@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "common/ipc/channel.h"
 #include "queue/lifetime.h"
@@ -260,26 +261,32 @@ ipc::Answer Admin::show(const ipc::MessageQuery& query) {
 
 // -- Changes.
 
-// What is removed is not answered for before all of it is on disk.
+// What is removed or given up is not answered for before all of it is on disk.
 struct Admin::Removal : std::enable_shared_from_this<Removal> {
     uint32_t waiting = 0; // messages
     std::optional<Error> error;
-    std::function<void()> done; // when none waits any more
+    std::function<void()> done; // when none waits any more, or one need not wait any longer
 };
 
 uint32_t Admin::apply(const ipc::Change& change, QueuedMessage& message,
                       const std::vector<uint32_t>& recipients, Removal& removal) {
     const uint32_t affected = changes_.apply(change, message, recipients);
-    if (change.kind != ipc::ChangeKind::remove || !affected)
+    const bool bounced = change.kind == ipc::ChangeKind::bounce;
+    if ((change.kind != ipc::ChangeKind::remove && !bounced) || !affected)
         return affected;
+    const Recorder::Done done = [removal = removal.shared_from_this()](const Result<void>& result) {
+        --removal->waiting;
+        if (!result)
+            removal->error = result.error();
+        if (removal->done && (removal->waiting == 0 || removal->error))
+            std::exchange(removal->done, nullptr)();
+    };
     ++removal.waiting;
-    queue_.recorder().changed_durably(
-        message, [removal = removal.shared_from_this()](const Result<void>& result) {
-            if (!result)
-                removal->error = result.error();
-            if (--removal->waiting == 0 && removal->done)
-                removal->done();
-        });
+    queue_.recorder().changed_durably(message, done);
+    if (bounced && queue_.bouncer().is_reporting(message.id)) {
+        ++removal.waiting;
+        queue_.bouncer().await(message.id, done);
+    }
     return affected;
 }
 
@@ -289,8 +296,7 @@ std::optional<ipc::Answer> Admin::answer(ipc::Changed changed,
         return changed;
     removal->done = [this, changed, removal = removal.get()] {
         if (removal->error)
-            answer_(
-                failed(changed.request, "removed, but not recorded: " + removal->error->message));
+            answer_(failed(changed.request, "done, but not recorded: " + removal->error->message));
         else
             answer_(changed);
     };

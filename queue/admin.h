@@ -58,7 +58,8 @@ class Admin {
     ipc::Answer list_orders(const ipc::OrderQuery& query);
     ipc::Answer list_destinations(const ipc::DestinationQuery& query);
     ipc::Answer pause(const ipc::Pause& pause);
-    // Of one that is in the queue; its removal is recorded durably, and `removal` knows when.
+    // Of one that is in the queue; its removal, or its end in a report, is recorded durably, and
+    // `removal` knows when.
     uint32_t apply(const ipc::Change& change, QueuedMessage& message,
                    const std::vector<uint32_t>& recipients, Removal& removal);
     std::optional<ipc::Answer> answer(ipc::Changed changed,

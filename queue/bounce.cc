@@ -14,7 +14,8 @@ namespace postern {
 namespace {
 
 constexpr auto retry_interval = std::chrono::seconds(60);
-constexpr size_t bounces_per_turn = 64; // then others have their turn
+constexpr size_t bounces_per_turn = 64;      // then others have their turn
+constexpr size_t recipients_per_turn = 2000; // the same, of all of them, but for the last
 
 std::chrono::system_clock::time_point to_time(WallTime when) {
     return std::chrono::system_clock::time_point(std::chrono::seconds(when));
@@ -184,19 +185,26 @@ void Bouncer::write_pending() {
     if (!refused_.empty() && !retry_.armed())
         for (auto& [cause, reports] : std::exchange(refused_, {}))
             pending_[cause].insert(pending_[cause].end(), reports.begin(), reports.end());
-    for (size_t i = 0; i < bounces_per_turn && !pending_.empty(); ++i) {
+    size_t recipients = 0;
+    for (size_t i = 0;
+         i < bounces_per_turn && recipients < recipients_per_turn && !pending_.empty(); ++i) {
         auto [cause, reports] = std::move(*pending_.begin());
         pending_.erase(pending_.begin());
+        recipients += reports.size();
         QueuedMessage* message = table_.find(cause);
-        if (!message)
-            continue; // delivered meanwhile, or removed by an operator
+        if (!message) { // delivered meanwhile, or removed by an operator
+            tell_waiting(cause, {});
+            continue;
+        }
         std::erase_if(reports, [message](const RecipientReport& report) {
             return is_outdated(*message, report);
         });
-        if (reports.empty())
-            message->report_pending = has_more(cause);
-        else
+        if (reports.empty()) {
+            message->report_pending = is_reporting(cause);
+            tell_waiting(cause, {});
+        } else {
             write(*message, std::move(reports));
+        }
     }
     if (!pending_.empty())
         recorder_.commit_soon();
@@ -252,9 +260,20 @@ Result<Ticket> Bouncer::append(uint64_t id, std::string_view payload, const std:
     return spool_.append_message(id, payload, std::move(*file), content.size(), crc32c(content));
 }
 
-// Reports of the message that are not written yet.
-bool Bouncer::has_more(uint64_t cause) const {
-    return pending_.contains(cause) || refused_.contains(cause) || in_flight_.contains(cause);
+bool Bouncer::is_reporting(uint64_t message) const {
+    return pending_.contains(message) || refused_.contains(message) || in_flight_.contains(message);
+}
+
+void Bouncer::await(uint64_t message, Recorder::Done done) {
+    waiting_[message].push_back(std::move(done));
+}
+
+void Bouncer::tell_waiting(uint64_t cause, const Result<void>& result) {
+    if (result && is_reporting(cause))
+        return;
+    if (const auto waiting = waiting_.extract(cause))
+        for (const Recorder::Done& done : waiting.mapped())
+            done(result);
 }
 
 // The report is safe: only now is its cause done with.
@@ -268,14 +287,14 @@ void Bouncer::written(uint64_t cause, const Reports& reports, uint64_t id, std::
                {"to", bounce.envelope.recipients.front()},
                {"recipients", reports.size()}});
     accept_(id, std::move(payload), std::move(bounce), size);
-    QueuedMessage* message = table_.find(cause);
-    if (!message)
-        return;
-    for (const RecipientReport& report : reports)
-        if (report.action != DeliveryAction::delayed)
-            table_.finish(*message, report.index);
-    message->report_pending = has_more(cause);
-    recorder_.changed(*message);
+    if (QueuedMessage* message = table_.find(cause)) {
+        for (const RecipientReport& report : reports)
+            if (report.action != DeliveryAction::delayed)
+                table_.finish(*message, report.index);
+        message->report_pending = is_reporting(cause);
+        recorder_.changed(*message);
+    }
+    tell_waiting(cause, {});
 }
 
 void Bouncer::again_later(uint64_t cause, Reports reports, const Error& error) {
@@ -285,6 +304,7 @@ void Bouncer::again_later(uint64_t cause, Reports reports, const Error& error) {
     waiting.insert(waiting.end(), reports.begin(), reports.end());
     if (!retry_.armed())
         retry_.arm(executor_, executor_.now() + retry_interval);
+    tell_waiting(cause, error);
 }
 
 } // namespace postern

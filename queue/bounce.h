@@ -72,6 +72,11 @@ class Bouncer {
     // At the end of the turn.
     void write_pending();
 
+    // Reports of the message that are not on disk yet.
+    bool is_reporting(uint64_t message) const;
+    // Calls `done` when there are none any more, or the disk has refused one. There are some now.
+    void await(uint64_t message, Recorder::Done done);
+
     uint64_t bounces() const { return bounces_; } // reports of failure
     uint64_t notices() const { return notices_; } // others
 
@@ -88,7 +93,7 @@ class Bouncer {
     Result<Ticket> append(uint64_t id, std::string_view payload, const std::string& content);
     void written(uint64_t cause, const Reports& reports, uint64_t id, std::string payload,
                  StoredMessage bounce, uint64_t size);
-    bool has_more(uint64_t cause) const;
+    void tell_waiting(uint64_t cause, const Result<void>& result);
     void again_later(uint64_t cause, Reports reports, const Error& error);
 
     Executor& executor_;
@@ -101,6 +106,7 @@ class Bouncer {
     std::map<uint64_t, Reports> refused_; // by the disk; to be written when the timer expires
     std::map<uint64_t, size_t>
         in_flight_; // reports of a message that the spool has, not on disk yet
+    std::map<uint64_t, std::vector<Recorder::Done>> waiting_;
     uint64_t bounces_ = 0;
     uint64_t notices_ = 0;
     Retry retry_{*this};

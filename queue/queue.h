@@ -82,6 +82,7 @@ class Queue {
     Scheduler& scheduler() { return scheduler_; }
     Recorder& recorder() { return recorder_; }
     Settlement& settlement() { return settlement_; }
+    Bouncer& bouncer() { return bouncer_; }
     Loader& loader() { return loader_; }
     Spool& spool() { return spool_; }
     Executor& executor() { return executor_; }

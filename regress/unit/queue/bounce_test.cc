@@ -173,6 +173,36 @@ TEST(Bouncer, AReportOfThousandsTravelsAsAFile) {
     EXPECT_GT(lab.handed(0).deliver.file_length, 64u * 1024);
 }
 
+// Many large ones do not hold everything else up.
+TEST(Bouncer, ReportsOfThousandsAreWrittenInSeveralTurns) {
+    QueueLab lab;
+    std::vector<std::string> everybody;
+    for (int i = 0; i < 1000; ++i)
+        everybody.push_back("b" + std::to_string(i) + "@dest.example");
+    lab.relay = [](const Handed&) { return delivered(); };
+    lab.route = [](const ipc::RouteQuery& query) {
+        return query.origin.internal ? to_exchanger(query)
+                                     : verdict(query, ipc::RouteVerdict::temporary);
+    };
+    for (int i = 0; i < 20; ++i)
+        lab.submit("a@from.example", everybody);
+    lab.run();
+    ipc::Change bounce;
+    bounce.kind = ipc::ChangeKind::bounce;
+    lab.relay = nullptr;
+    Admin admin(*lab.queue, [](const ipc::Answer&) {});
+    ipc::Question question = bounce;
+    const uint64_t before = lab.queue->recorder().commits();
+    EXPECT_FALSE(admin.ask(question).has_value());
+    lab.time.run(); // without the disk's answers
+    EXPECT_GE(lab.queue->recorder().commits() - before, 10u);
+    lab.relay = [](const Handed&) { return delivered(); };
+    lab.run();
+    lab.queue->refresh_counters();
+    EXPECT_EQ(lab.counters["queue.bounces"], 20u);
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
 TEST(Bouncer, WhileTheDiskRefusesTheBounceItsCauseStays) {
     QueueLab lab;
     const uint64_t id = lab.accept("a@from.example", {"b@dest.example"});

@@ -104,6 +104,70 @@ TEST_P(ChangesTo, AQueryIsGivenUpAndItsSendersAreTold) {
     EXPECT_EQ(lab.show_queue().size(), 10u);
 }
 
+// Whenever the machine stops: what an operator was told to be given up does not come back, and its
+// sender is told, if there is one.
+TEST(Changes, ABounceIsAnsweredForWhenItIsOnDisk) {
+    for (const std::string sender : {"a@from.example", ""}) {
+        size_t stops = 0, answers = 0;
+        for (uint64_t step = 1;; ++step) {
+            SCOPED_TRACE(sender + " " + std::to_string(step));
+            QueueLab lab;
+            lab.relay = [](const Handed& handed) -> std::optional<ipc::RecipientOutcome> {
+                return handed.deliver.reverse_path.empty() && handed.recipients()[0][0] == 'a'
+                           ? std::nullopt // the report stays out
+                           : std::optional(temporary());
+            };
+            ipc::Change bounce;
+            bounce.kind = ChangeKind::bounce;
+            bounce.message = lab.accept(sender, {"b@dest.example"});
+            bool answered = false;
+            Admin admin(*lab.queue, [&](const ipc::Answer& answer) {
+                answered = std::holds_alternative<ipc::Changed>(answer);
+            });
+            ipc::Question question = bounce;
+            lab.files.stop_at_step = lab.files.steps() + step;
+            answered = admin.ask(question).has_value();
+            if (!answered)
+                lab.run();
+            const bool stopped = lab.files.stopped();
+            stops += stopped;
+            answers += answered;
+            lab.lose_power(step);
+            size_t attempts = 0, reports = 0;
+            lab.relay = [&](const Handed& handed) {
+                ++(handed.recipients()[0] == "b@dest.example" ? attempts : reports);
+                return delivered();
+            };
+            lab.files.stop_at_step = 0;
+            lab.start();
+            lab.advance(1h);
+            EXPECT_EQ(reports, attempts == 0 && !sender.empty() ? 1u : 0u);
+            EXPECT_FALSE(answered && attempts != 0) << "it came back";
+            EXPECT_TRUE(lab.show_queue().empty());
+            if (!stopped || ::testing::Test::HasFailure())
+                break;
+        }
+        EXPECT_GE(stops, 1u) << "the test has stopped nowhere";
+        EXPECT_GE(answers, 1u);
+    }
+}
+
+TEST(Changes, ABounceThatTheDiskRefusesIsNotAnsweredWithDone) {
+    QueueLab lab;
+    lab.relay = [](const Handed&) { return temporary(); };
+    ipc::Change bounce;
+    bounce.kind = ChangeKind::bounce;
+    bounce.message = lab.accept("a@from.example", {"b@dest.example"});
+    lab.files.sync_failure = 1;
+    const auto done = lab.ask<ipc::Done>(bounce);
+    EXPECT_FALSE(done.ok);
+    EXPECT_NE(done.error.find("done, but not recorded"), std::string::npos) << done.error;
+    lab.files.sync_failure = 0;
+    lab.advance(61s);
+    ASSERT_FALSE(lab.all_handed.empty());
+    EXPECT_EQ(lab.all_handed.back().recipients()[0], "a@from.example") << "the report, after all";
+}
+
 TEST_P(ChangesTo, WhatIsHeldWaitsUntilItIsReleased) {
     ChangeLab lab(GetParam());
     lab.relay = [](const Handed&) { return delivered(); };
