@@ -221,12 +221,14 @@ std::string Bouncer::content_for(const QueuedMessage& message, uint64_t wanted) 
 
 void Bouncer::write(QueuedMessage& message, Reports reports) {
     const StoredMessage original = message.read();
-    const bool whole = returns_whole(original, message.size, reports);
+    // Once: recipients of one message can fail apart from each other, a thousand times.
+    const bool wanted = returns_whole(original, message.size, reports) && !message.content_returned;
     // One octet more than the limit shows that the last line is not all there.
     const std::string content =
-        content_for(message, whole ? message.size
-                                   : std::min<uint64_t>(message.size, returned_header_limit + 1));
-    const Reported reported{message.id, original, content, whole && content.size() == message.size};
+        content_for(message, wanted ? message.size
+                                    : std::min<uint64_t>(message.size, returned_header_limit + 1));
+    const bool whole = wanted && content.size() == message.size;
+    const Reported reported{message.id, original, content, whole};
     const uint64_t id = spool_.next_id();
     Bounce bounce = write_bounce(id, reported, reports, hostname_, executor_.wall_seconds());
     std::string payload = encode(bounce.message);
@@ -236,15 +238,17 @@ void Bouncer::write(QueuedMessage& message, Reports reports) {
     if (!ticket)
         return again_later(cause, std::move(reports), ticket.error());
     ++in_flight_[cause];
-    recorder_.await(*ticket, [this, cause, id, size, reports = std::move(reports),
+    message.content_returned |= whole;
+    recorder_.await(*ticket, [this, cause, id, size, whole, reports = std::move(reports),
                               payload = std::move(payload),
                               stored = std::move(bounce.message)](const Result<void>& result) {
         if (auto flight = in_flight_.find(cause); --flight->second == 0)
             in_flight_.erase(flight);
         if (result)
-            written(cause, reports, id, payload, stored, size);
-        else
-            again_later(cause, reports, result.error());
+            return written(cause, reports, id, payload, stored, size);
+        if (QueuedMessage* message = table_.find(cause); message && whole)
+            message->content_returned = false;
+        again_later(cause, reports, result.error());
     });
 }
 

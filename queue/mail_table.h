@@ -79,7 +79,9 @@ struct QueuedMessage {
     bool checked = false;            // its content was compared with its checksum; see ContentCheck
     // When its notice was due, attempts were under way: it is when they are over.
     bool notice_missed = false;
-    bool report_pending = false; // of a delay: it is not on disk yet
+    bool report_pending : 1 = false; // of a delay: it is not on disk yet
+    // By a report (RET=FULL); not known any more after a restart.
+    bool content_returned : 1 = false;
 
     std::string_view payload() const { return {stored.get(), stored_size}; }
     // The stored envelope, whole.

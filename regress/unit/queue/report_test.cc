@@ -129,6 +129,33 @@ TEST(Report, ReturnsAllOfAMessage) {
     EXPECT_NE(text.find("Content-Type: message/rfc822\r\n\r\n" + content), std::string::npos);
 }
 
+// Recipients can fail one after the other, and the sender may be somebody who did not send it.
+TEST(Report, ReturnsAllOfAMessageOnce) {
+    QueueLab lab;
+    ipc::Envelope envelope = to_one(notify::unspecified);
+    envelope.parameters.returned = Returned::all;
+    envelope.recipients = {"b@one.example", "b@two.example", "b@three.example"};
+    lab.accept(std::move(envelope), "Subject: x\r\n\r\nbody\r\n");
+    lab.files.sync_failure = 1; // what is not on disk is not returned
+    lab.answer(lab.handed(0), permanent());
+    lab.run();
+    ASSERT_EQ(lab.handed_count(), 3u);
+    lab.files.sync_failure = 0;
+    lab.advance(61s);
+    for (size_t i : {1, 2}) {
+        lab.answer(lab.handed(i), permanent());
+        lab.run();
+        lab.answer(lab.handed(2 + i), delivered()); // the report before
+        lab.run();
+    }
+    ASSERT_EQ(lab.handed_count(), 6u);
+    for (size_t i = 3; i < 6; ++i) {
+        const std::string text = content_of(lab.handed(i));
+        EXPECT_EQ(text.find("\r\nbody\r\n") != std::string::npos, i == 3) << text;
+        EXPECT_NE(text.find("Subject: x"), std::string::npos);
+    }
+}
+
 // Without asking anything of the hosts on the way back: who has no reverse-path hears of no
 // failure.
 TEST(Report, ReturnsAllOf8BitMessagesIn7Bit) {
