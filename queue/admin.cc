@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "common/base/log.h"
 #include "common/ipc/channel.h"
 #include "queue/lifetime.h"
 #include "queue/queue_filter.h"
@@ -443,6 +444,12 @@ ipc::Answer Admin::give_order(const ipc::GiveOrder& query) {
     if (!given)
         return failed(query.request, given.error().message);
     queue_.orders_changed();
+    log::info("an operator's order stands", {{"order", given->number},
+                                             {"reroute", given->host ? given->host->host : ""},
+                                             {"from", given->sender},
+                                             {"to", given->recipient},
+                                             {"via", given->next_hop},
+                                             {"reason", given->reason}});
     ipc::OrderList list;
     list.request = query.request;
     list.orders.push_back(std::move(*given));
@@ -450,10 +457,13 @@ ipc::Answer Admin::give_order(const ipc::GiveOrder& query) {
 }
 
 ipc::Answer Admin::end_order(const ipc::EndOrder& query) {
+    if (!queue_.loaded()) // what it holds could not be released
+        return failed(query.request, "the queue is still being read: try again");
     if (Result<void> ended = queue_.orders().end(query.number, queue_.executor().wall_seconds());
         !ended)
         return failed(query.request, ended.error().message);
     queue_.orders_changed();
+    log::info("an operator's order is ended", {{"order", query.number}});
     ipc::Done done;
     done.request = query.request;
     return done;

@@ -1,6 +1,7 @@
 #include "queue/bounce.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "common/base/crc32c.h"
 #include "common/base/log.h"
@@ -14,7 +15,8 @@ namespace postern {
 namespace {
 
 constexpr auto retry_interval = std::chrono::seconds(60);
-constexpr size_t bounces_per_turn = 64;      // then others have their turn
+constexpr auto full_interval = std::chrono::seconds(1); // when the spool takes no more for now
+constexpr size_t bounces_per_turn = 64;                 // then others have their turn
 constexpr size_t recipients_per_turn = 2000; // the same, of all of them, but for the last
 
 std::chrono::system_clock::time_point to_time(WallTime when) {
@@ -186,8 +188,9 @@ void Bouncer::write_pending() {
         for (auto& [cause, reports] : std::exchange(refused_, {}))
             pending_[cause].insert(pending_[cause].end(), reports.begin(), reports.end());
     size_t recipients = 0;
-    for (size_t i = 0;
-         i < bounces_per_turn && recipients < recipients_per_turn && !pending_.empty(); ++i) {
+    for (size_t i = 0; i < bounces_per_turn && recipients < recipients_per_turn &&
+                       !pending_.empty() && !go_on_.armed();
+         ++i) {
         auto [cause, reports] = std::move(*pending_.begin());
         pending_.erase(pending_.begin());
         recipients += reports.size();
@@ -202,12 +205,13 @@ void Bouncer::write_pending() {
         if (reports.empty()) {
             message->report_pending = is_reporting(cause);
             tell_waiting(cause, {});
-        } else {
-            write(*message, std::move(reports));
+        } else if (!write(*message, reports)) {
+            pending_.emplace(cause, std::move(reports));
+            go_on_.arm(executor_, executor_.now() + full_interval);
         }
     }
-    if (!pending_.empty())
-        recorder_.commit_soon();
+    if (!pending_.empty() && !go_on_.armed())
+        go_on_.arm(executor_, executor_.now() + Duration(1)); // when others had their turn
 }
 
 std::string Bouncer::content_for(const QueuedMessage& message, uint64_t wanted) {
@@ -219,7 +223,7 @@ std::string Bouncer::content_for(const QueuedMessage& message, uint64_t wanted) 
     return {};
 }
 
-void Bouncer::write(QueuedMessage& message, Reports reports) {
+bool Bouncer::write(QueuedMessage& message, const Reports& reports) {
     const StoredMessage original = message.read();
     // Once: recipients of one message can fail apart from each other, a thousand times.
     const bool wanted = returns_whole(original, message.size, reports) && !message.content_returned;
@@ -235,12 +239,15 @@ void Bouncer::write(QueuedMessage& message, Reports reports) {
     const uint64_t cause = message.id;
     const uint64_t size = bounce.content.size();
     Result<Ticket> ticket = append(id, payload, bounce.content);
-    if (!ticket)
-        return again_later(cause, std::move(reports), ticket.error());
+    if (!ticket && ticket.error().code == ENOBUFS)
+        return false;
+    if (!ticket) {
+        again_later(cause, reports, ticket.error());
+        return true;
+    }
     ++in_flight_[cause];
     message.content_returned |= whole;
-    recorder_.await(*ticket, [this, cause, id, size, whole, reports = std::move(reports),
-                              payload = std::move(payload),
+    recorder_.await(*ticket, [this, cause, id, size, whole, reports, payload = std::move(payload),
                               stored = std::move(bounce.message)](const Result<void>& result) {
         if (auto flight = in_flight_.find(cause); --flight->second == 0)
             in_flight_.erase(flight);
@@ -250,6 +257,7 @@ void Bouncer::write(QueuedMessage& message, Reports reports) {
             message->content_returned = false;
         again_later(cause, reports, result.error());
     });
+    return true;
 }
 
 Result<Ticket> Bouncer::append(uint64_t id, std::string_view payload, const std::string& content) {
@@ -273,7 +281,8 @@ void Bouncer::await(uint64_t message, Recorder::Done done) {
 }
 
 void Bouncer::tell_waiting(uint64_t cause, const Result<void>& result) {
-    if (result && is_reporting(cause))
+    // Who waits for those that the disk refused was told so.
+    if (result && (pending_.contains(cause) || in_flight_.contains(cause)))
         return;
     if (const auto waiting = waiting_.extract(cause))
         for (const Recorder::Done& done : waiting.mapped())

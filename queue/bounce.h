@@ -74,7 +74,8 @@ class Bouncer {
 
     // Reports of the message that are not on disk yet.
     bool is_reporting(uint64_t message) const;
-    // Calls `done` when there are none any more, or the disk has refused one. There are some now.
+    // Calls `done` when there are none any more, those apart that the disk has refused before, or
+    // the disk has refused one. There are some now.
     void await(uint64_t message, Recorder::Done done);
 
     uint64_t bounces() const { return bounces_; } // reports of failure
@@ -88,7 +89,8 @@ class Bouncer {
     };
     using Reports = std::vector<RecipientReport>;
 
-    void write(QueuedMessage& message, Reports reports);
+    // False: the spool takes no more for now.
+    bool write(QueuedMessage& message, const Reports& reports);
     std::string content_for(const QueuedMessage& message, uint64_t wanted);
     Result<Ticket> append(uint64_t id, std::string_view payload, const std::string& content);
     void written(uint64_t cause, const Reports& reports, uint64_t id, std::string payload,
@@ -110,6 +112,7 @@ class Bouncer {
     uint64_t bounces_ = 0;
     uint64_t notices_ = 0;
     Retry retry_{*this};
+    Retry go_on_{*this};
 };
 
 } // namespace postern

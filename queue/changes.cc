@@ -104,7 +104,7 @@ uint32_t Changes::bounce(QueuedMessage& message, const Recipients& recipients,
     for (uint32_t index : recipients) {
         if (message.recipients[index].stage != Stage::waiting)
             continue;
-        message.recipients[index].held = false;
+        // A hold stays until the report is on disk.
         queue_.settlement().failed(attempted, index,
                                    own_words("5.0.0", "given up by the postmaster", reason));
         ++affected;
@@ -135,19 +135,21 @@ uint32_t Changes::hold(QueuedMessage& message, const Recipients& recipients,
 
 uint32_t Changes::release(QueuedMessage& message, const Recipients& recipients, bool named) {
     const WallTime release_at = message.read().envelope.release_at;
+    const WallTime now = queue_.executor().wall_seconds();
     uint32_t affected = 0;
     for (uint32_t index : recipients) {
         QueuedRecipient& recipient = message.recipients[index];
-        if (!recipient.held)
+        if (!recipient.held || recipient.stage != Stage::waiting)
             continue;
         recipient.held = false;
-        recipient.released = recipient.urgent = named;
         recipient.next_attempt = recipient.attempts ? 0 : to_seconds(release_at);
+        recipient.released = named;
+        recipient.urgent = named && recipient.next_attempt <= now;
         queue_.table().clear_error(recipient);
         ++affected;
     }
     if (affected) {
-        message.notice_at = 0; // nothing was said while it was held
+        message.notice_at = Notices::soon(now); // nothing was said while it was held
         queue_.recorder().changed(message);
     }
     queue_.reschedule(message);

@@ -3,9 +3,9 @@
 // checked whenever it is read.)
 //
 // Owner: the queue. What is read here the deliverer finds in the page cache, so that the disk is
-// read once all the same. What looks damaged is read a second time. It is read in pieces as large as the largest content that is handed out
-// inside a message, sixteen at most (Executor::run_ready) in a turn of the loop, so that others get
-// their turn.
+// read once all the same. What looks damaged is read a second time. It is read in pieces as large
+// as the largest content that is handed out inside a message, sixteen at most (Executor::run_ready)
+// in a turn of the loop, so that others get their turn.
 #pragma once
 
 #include <cstdint>

@@ -45,7 +45,7 @@ struct QueuedRecipient {
     uint32_t next = none;      // recipient of the same job
     uint16_t attempts = 0;     // stays at its maximum
     Stage stage : 4 = Stage::waiting;
-    bool released : 1 = false;  // waiting: by an operator who named it: no order suspends it
+    bool released : 1 = false;  // by an operator who named it: no order suspends it
     bool urgent : 1 = false;    // an operator asked: its destination's hold is lifted
     bool delivered : 1 = false; // reporting: success, by a relay or not
     bool relayed : 1 = false;

@@ -63,6 +63,8 @@ int main() {
     std::mt19937_64 random(std::random_device{}());
     Counters counters;
     Queue queue(process.loop(), *spool, counters, settings, [&random] { return random(); });
+    if (const std::optional<Error>& unread = queue.orders().unread())
+        fail(spool_unusable, "the operators' orders cannot be read", *unread);
     OperatorPort* port = nullptr;
     Admin admin(queue, [&port](ipc::Answer answer) { port->answer(std::move(answer)); });
     OperatorPort operators(

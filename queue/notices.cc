@@ -7,7 +7,7 @@ namespace postern {
 namespace {
 
 constexpr WallTime never = std::numeric_limits<WallTime>::max();
-constexpr WallTime grace = 300; // seconds, for what was found at the start
+constexpr WallTime grace = 300; // seconds
 
 bool is_under_way(Stage stage) { return stage == Stage::routing || stage == Stage::in_flight; }
 
@@ -32,6 +32,8 @@ Notices::Notices(Executor& executor, MailTable& table, Scheduler& scheduler, Set
     : executor_(executor), table_(table), scheduler_(scheduler), settlement_(settlement),
       bouncer_(bouncer) {}
 
+uint32_t Notices::soon(WallTime now) { return to_seconds(now + grace); }
+
 bool Notices::configure(const WarnDelays& delays, std::chrono::seconds ttl) {
     ttl_ = ttl;
     const bool changed = delays != delays_;
@@ -49,7 +51,7 @@ void Notices::reconsider(QueuedMessage& message) const {
 void Notices::begin(QueuedMessage& message, const StoredMessage& stored, bool found) const {
     WallTime next = next_time(message, stored.envelope);
     if (found && next != never)
-        next = std::max(next, executor_.wall_seconds() + grace);
+        next = std::max<WallTime>(next, soon(executor_.wall_seconds()));
     if (gives_up(stored.envelope))
         next = std::min(next, *wanted_by(stored.envelope));
     message.notice_at = to_seconds(next);

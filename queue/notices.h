@@ -18,6 +18,9 @@ namespace postern {
 
 class Notices {
   public:
+    // For what was found at the start, or is released: it may be gone by then.
+    static uint32_t soon(WallTime now);
+
     Notices(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
             Bouncer& bouncer);
 

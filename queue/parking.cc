@@ -19,7 +19,8 @@ constexpr size_t parked_per_hold = 2 * usual_crowd; // messages
 
 // All that is known of it is on disk, and nobody has its recipients but jobs that wait.
 bool may_be_parked(const QueuedMessage& message) {
-    if (message.changed || message.report_pending || message.notice_missed || !message.unfinished)
+    if (message.changed || message.report_pending || message.notice_missed ||
+        message.content_returned || !message.unfinished)
         return false;
     for (const Job* job = message.jobs; job; job = job->sibling)
         if (!job->listed || job->losses || job->urgent || job->rank == 0)
@@ -28,7 +29,7 @@ bool may_be_parked(const QueuedMessage& message) {
         const QueuedRecipient& recipient = message.recipients[index];
         const bool rests = recipient.stage == Stage::waiting || recipient.stage == Stage::ready ||
                            recipient.stage == Stage::finished;
-        if (!rests || recipient.urgent)
+        if (!rests || recipient.urgent || recipient.released)
             return false;
     }
     return true;

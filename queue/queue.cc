@@ -36,8 +36,8 @@ AttemptError own_error(const char* enhanced, std::string diagnostic) {
 Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
              const ipc::QueueSettings& settings, Random random)
     : executor_(executor), spool_(spool), counters_(counters), random_(std::move(random)),
-      clock_offset_(clock_offset(executor.wall_seconds())),
-      orders_(spool.files()), scheduler_(scheduler_settings(settings)),
+      clock_offset_(clock_offset(executor.wall_seconds())), orders_(spool.files()),
+      scheduler_(scheduler_settings(settings)),
       recorder_(executor, spool, table_,
                 {[this] { bouncer_.write_pending(); },
                  [this](QueuedMessage& message) { parking_.consider(message); }}),

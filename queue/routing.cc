@@ -4,6 +4,7 @@
 #include <map>
 
 #include "queue/lifetime.h"
+#include "queue/notices.h"
 #include "queue/sender.h"
 
 namespace postern {
@@ -26,8 +27,9 @@ AttemptError own_error(const char* enhanced, const char* diagnostic) {
 
 StandingOrders::Mail as_mail(const QueuedMessage& message, const StoredMessage& stored,
                              const RoutedRecipient& recipient) {
+    const Place& place = recipient.place;
     return {message.id, stored.envelope.reverse_path, stored.envelope.recipients[recipient.index],
-            recipient.place.domain};
+            place.local ? std::string_view() : std::string_view(place.domain)};
 }
 
 } // namespace
@@ -104,7 +106,8 @@ void Routing::route(QueuedMessage& message, size_t room, WallTime now) {
         if (recipient.stage != Stage::waiting || recipient.next_attempt > now)
             continue;
         table_.set_stage(recipient, Stage::routing);
-        message.notice_missed |= recipient.held; // nothing was said while it was held
+        if (recipient.held) // nothing was said while it was
+            message.notice_at = std::min(message.notice_at, Notices::soon(now));
         recipient.held = false;
         MailTable::add_to(job, i);
         --room;
@@ -229,7 +232,7 @@ void Routing::enqueue(QueuedMessage& message, const StoredMessage& stored,
         table_.set_stage(queued, Stage::ready);
         MailTable::add_to(*group.job, recipient.index);
         group.job->retry &= queued.attempts > 0;
-        queued.released = queued.urgent = false;
+        queued.urgent = false;
     }
     for (Group& group : groups)
         scheduler_.enqueue(*group.job, group.place, from.has_slot);

@@ -19,7 +19,11 @@ struct Scheduler::Source {
     TimePoint refill = TimePoint::min(); // until then its rate is used up
     uint32_t out = 0;                    // deliveries
     uint32_t in_rings = 0;               // destinations that may have another one, each
-    std::deque<uint32_t> waiting;        // numbers of destinations; of some that are gone, too
+    struct Place {
+        uint32_t number; // of a destination
+        uint64_t ticket; // its, unless it waits here no longer, or elsewhere
+    };
+    std::deque<Place> waiting;
 };
 
 struct Scheduler::Destination {
@@ -38,7 +42,7 @@ struct Scheduler::Destination {
     std::string domain;    // of its Place
     std::optional<IpAddress> source_address;
     Source* source = nullptr; // if that has a limit
-    bool waits_for_source = false;
+    uint64_t ticket = 0;      // of its place where it waits for that; 0: it does not
     Allowance allowance;
     ConcurrencyWindow window;
     RateMeter meter;

@@ -212,7 +212,7 @@ void Scheduler::put_back(Job& job) {
     link(destination, job, true);
     job.has_slot = false;
     --destination.slots;
-    give_back_to_source(destination, false);
+    give_back_to_source(destination, Attempt::none);
     update_ring(destination);
 }
 
@@ -225,7 +225,7 @@ bool Scheduler::settle(Job& job, Attempt attempt, std::string_view reason, WallT
     Destination& destination = at(job.destination);
     const uint32_t most = destination.allowance.max_deliveries;
     const uint32_t out = destination.slots--;
-    give_back_to_source(destination, attempt != Attempt::none);
+    give_back_to_source(destination, attempt);
     bool held = false;
     if (attempt == Attempt::answered) {
         destination.failures = 0;
@@ -329,7 +329,7 @@ std::optional<ipc::DestinationEntry> Scheduler::after(uint32_t& number) const {
             entry.waiting += destination->left_behind->size();
         entry.out = destination->slots;
         entry.most = destination->window.size(destination->allowance.max_deliveries);
-        if (destination->used_up || destination->waits_for_source)
+        if (destination->used_up || destination->ticket)
             entry.state = State::limited;
         if (destination->state != Destination::State::open) {
             const bool held = destination->state == Destination::State::held;
@@ -385,6 +385,7 @@ void Scheduler::set_capacity(uint16_t deliverer, uint32_t deliveries) {
     if (deliverers_.size() <= deliverer)
         deliverers_.resize(deliverer + 1u);
     deliverers_[deliverer].capacity = deliveries;
+    serve_sources();
 }
 
 uint32_t Scheduler::open(uint16_t deliverer) const { return deliverers_[deliverer].open; }

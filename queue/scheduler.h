@@ -174,9 +174,12 @@ class Scheduler {
     void follow_sources();
     void forget_who_waits();
     static bool allows_another(const Source& source);
-    void wait_for_source(Destination& destination);
+    void wait_for_source(Destination& destination, bool first = false);
+    bool waits_there(const Source& source, uint32_t number, uint64_t ticket) const;
+    bool has_room(uint16_t deliverer) const;
+    void serve_sources();
     static void take_from_source(Source& source, TimePoint now);
-    void give_back_to_source(Destination& destination, bool tried);
+    void give_back_to_source(Destination& destination, Attempt attempt);
     void serve_source(Source& source);
     void refill_sources(TimePoint now);
     TimePoint next_source_refill() const;
@@ -190,6 +193,7 @@ class Scheduler {
     std::vector<std::unique_ptr<Destination>> destinations_;
     std::vector<uint32_t> free_numbers_;
     std::vector<std::unique_ptr<Source>> sources_;
+    uint64_t last_ticket_ = 0;
     std::set<std::pair<WallTime, uint32_t>> wakes_;    // when a destination is to be looked at
     std::set<std::pair<TimePoint, uint32_t>> refills_; // the same, for its rate
     size_t crowd_ = 1000;

@@ -13,6 +13,7 @@ namespace postern {
 namespace {
 
 constexpr TimePoint at_once = TimePoint::min();
+constexpr int passed_over = 16; // destinations, at most, whenever one is looked for
 
 } // namespace
 
@@ -29,7 +30,7 @@ void Scheduler::forget_who_waits() {
         source->waiting.clear();
     for (const auto& destination : destinations_)
         if (destination)
-            destination->waits_for_source = false;
+            destination->ticket = 0;
 }
 
 // Limits may be others, more or fewer; what is out counts.
@@ -41,7 +42,7 @@ void Scheduler::follow_sources() {
             source->meter = {};
             source->refill = at_once;
         }
-        source->out = 0;
+        source->out = source->in_rings = 0;
     }
     for (const SourceAllowance& allowance : settings_.allowances.sources())
         if (!find_source(allowance.address))
@@ -63,10 +64,28 @@ bool Scheduler::allows_another(const Source& source) {
     return !source.allowance.rate.messages || (source.refill == at_once && !source.in_rings);
 }
 
-void Scheduler::wait_for_source(Destination& destination) {
-    if (!std::exchange(destination.waits_for_source, true))
-        destination.source->waiting.push_back(destination.number);
-    serve_source(*destination.source);
+// `first`: it had its turn already.
+void Scheduler::wait_for_source(Destination& destination, bool first) {
+    Source& source = *destination.source;
+    if (!destination.ticket || first) {
+        destination.ticket = ++last_ticket_;
+        const Source::Place place{destination.number, destination.ticket};
+        if (first)
+            source.waiting.push_front(place);
+        else
+            source.waiting.push_back(place);
+        if (source.waiting.size() > 2 * destinations_.size() + 64)
+            std::erase_if(source.waiting, [&](const Source::Place& one) {
+                return !waits_there(source, one.number, one.ticket);
+            });
+    }
+    serve_source(source);
+}
+
+// False: that place is given up.
+bool Scheduler::waits_there(const Source& source, uint32_t number, uint64_t ticket) const {
+    const Destination* destination = destinations_[number - 1].get();
+    return destination && destination->source == &source && destination->ticket == ticket;
 }
 
 void Scheduler::take_from_source(Source& source, TimePoint now) {
@@ -78,31 +97,62 @@ void Scheduler::take_from_source(Source& source, TimePoint now) {
     }
 }
 
-void Scheduler::give_back_to_source(Destination& destination, bool tried) {
+// A job is back. What was not sent does not count; and if it was not even tried, it is the next.
+void Scheduler::give_back_to_source(Destination& destination, Attempt attempt) {
     Source* source = destination.source;
     if (!source)
         return;
     --source->out;
-    if (const RateLimit& rate = source->allowance.rate; !tried && rate.messages) {
-        source->meter.take_back(rate); // what was not sent does not count
+    const RateLimit& rate = source->allowance.rate;
+    if (rate.messages && (attempt == Attempt::none || attempt == Attempt::down)) {
+        source->meter.take_back(rate);
         if (source->refill != at_once)
             source->refill = source->meter.next(rate);
     }
+    if (attempt == Attempt::none && !destination.ring_next && has_work(destination))
+        return wait_for_source(destination, true);
     serve_source(*source);
 }
 
-// Those that have waited longest come into their rings.
+// Those that have waited longest come into their rings. Those whose deliverer can take no more are
+// passed over: they would keep the others waiting for it.
 void Scheduler::serve_source(Source& source) {
-    while (!source.waiting.empty() && allows_another(source)) {
-        Destination* destination = destinations_[source.waiting.front() - 1].get();
+    for (int passes = passed_over; !source.waiting.empty() && allows_another(source);) {
+        const Source::Place place = source.waiting.front();
         source.waiting.pop_front();
-        if (!destination || !std::exchange(destination->waits_for_source, false))
-            continue; // it is gone
-        if (!has_work(*destination))
+        if (!waits_there(source, place.number, place.ticket))
+            continue;
+        Destination& destination = at(place.number);
+        if (has_work(destination) && !has_room(destination.deliverer)) {
+            source.waiting.push_back(place);
+            if (--passes == 0)
+                return;
+            continue;
+        }
+        destination.ticket = 0;
+        if (!has_work(destination))
             continue;
         ++source.in_rings;
-        join_ring(*destination);
+        join_ring(destination);
     }
+}
+
+bool Scheduler::has_room(uint16_t deliverer) const {
+    return deliverers_[deliverer].open < deliverers_[deliverer].capacity;
+}
+
+// A deliverer has got or lost its capacity.
+void Scheduler::serve_sources() {
+    if (sources_.empty())
+        return;
+    for (const auto& destination : destinations_)
+        if (destination && destination->source && destination->ring_next &&
+            !has_room(destination->deliverer)) {
+            leave_ring(*destination);
+            wait_for_source(*destination, true);
+        }
+    for (const auto& source : sources_)
+        serve_source(*source);
 }
 
 void Scheduler::refill_sources(TimePoint now) {

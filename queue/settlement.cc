@@ -62,7 +62,7 @@ void Settlement::deferred(const Attempted& attempted, uint32_t index, AttemptErr
     // The last attempt is made when the time is over, not up to retry-max later.
     recipient.next_attempt = to_seconds(std::min(next, attempted.expires_at));
     table_.set_stage(recipient, Stage::waiting);
-    recipient.released = recipient.urgent = false;
+    recipient.urgent = false;
     table_.set_error(recipient, error);
     recorder_.changed(attempted.message);
 }

@@ -19,9 +19,9 @@ bool over(const ipc::StandingOrder& order, int64_t now) {
     return order.until && order.until <= now;
 }
 
-// An empty pattern is true of anything.
+// An empty pattern is true of anything, another one of what there is.
 bool agrees(std::string_view text, std::string_view pattern) {
-    return pattern.empty() || matches_pattern(text, pattern);
+    return pattern.empty() || (!text.empty() && matches_pattern(text, pattern));
 }
 
 Result<void> check(const ipc::StandingOrder& order) {
@@ -39,11 +39,14 @@ Result<void> check(const ipc::StandingOrder& order) {
 
 StandingOrders::StandingOrders(FileSystem& files) : files_(files) {
     Result<SavedOrders> saved = read_orders(files);
+    if (!saved && saved.error().code != EBADMSG) {
+        unread_ = saved.error();
+        return;
+    }
     if (!saved) {
-        log::error("the operators' orders cannot be read, mail goes where the rules say",
+        log::error("the operators' orders are damaged, mail goes where the rules say",
                    {{"reason", saved.error().message}});
-        if (saved.error().code != EBADMSG)
-            unread_ = saved.error();
+        numbers_lost_ = true;
         return;
     }
     orders_ = std::move(saved->orders);
@@ -69,6 +72,9 @@ Result<StandingOrders::Order> StandingOrders::give(Order order, int64_t now) {
     std::vector<Order> orders = standing(now);
     if (orders.size() >= most)
         return Error{"there are 100 orders already", ENOSPC};
+    if (numbers_lost_) // mail may be held by orders of any number that was given before
+        next_number_ =
+            static_cast<uint32_t>(std::clamp<int64_t>(now, next_number_, UINT32_MAX - 1));
     order.number = next_number_;
     order.given_at = now;
     order.reason.resize(std::min(order.reason.size(), reason_limit));

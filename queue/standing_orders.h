@@ -22,9 +22,10 @@ class StandingOrders {
     static constexpr size_t most = 100;
     using Order = ipc::StandingOrder;
 
-    // Reads them. Damaged ones are reported in the log, and are as if they had never been; while
-    // they cannot be read at all, none is given.
+    // Reads them. Damaged ones are reported in the log, and are as if they had never been.
     explicit StandingOrders(FileSystem& files);
+    // They could not be read at all: none can be given, and mail goes where it is not to go.
+    const std::optional<Error>& unread() const { return unread_; }
 
     // The order as it stands: with its number, and on disk. Waits for the disk.
     Result<Order> give(Order order, int64_t now);
@@ -47,6 +48,7 @@ class StandingOrders {
 
     FileSystem& files_;
     std::optional<Error> unread_;
+    bool numbers_lost_ = false;
     std::vector<Order> orders_; // in order of their numbers
     uint32_t next_number_ = 1;
 };

@@ -42,12 +42,19 @@ const char* action_name(DeliveryAction action) {
     return "failed";
 }
 
+bool is_what_a_reader_sees(std::string_view mailbox) {
+    std::string shown;
+    for (std::string_view rest = mailbox; !rest.empty();)
+        take_displayable(rest, shown);
+    return shown == mailbox;
+}
+
 // An address of type utf-8 (RFC 6533 3): in a global report as it is, if that is what a reader
-// sees.
+// sees. Of a path it fits; of an ORCPT it may be longer than `longest_address`.
 std::string utf8_address(std::string_view mailbox, bool global) {
-    if (global && displayable(mailbox) == mailbox)
+    if (global && is_what_a_reader_sees(mailbox))
         return typed_address(mailbox, true);
-    return "utf-8; " + printable(to_utf8_addr_xtext(mailbox), longest_address);
+    return "utf-8; " + to_utf8_addr_xtext(mailbox);
 }
 
 std::string final_address(std::string_view mailbox, bool global) {
@@ -63,7 +70,8 @@ std::string original_address(std::string_view text, bool global) {
     const std::string_view address = text.substr(std::min(semicolon + 1, text.size()));
     if (!is_ascii(address) || equal_ignoring_case(type, "utf-8"))
         return utf8_address(parse_utf8_addr(address).value_or(std::string(address)), global);
-    return printable(std::string(type) + "; " + std::string(address), longest_address);
+    const std::string text_of = std::string(type) + "; " + std::string(address);
+    return printable(text_of, text_of.size());
 }
 
 void append_recipient(std::string& out, const DeliveryStatusRecipient& recipient,
@@ -71,9 +79,10 @@ void append_recipient(std::string& out, const DeliveryStatusRecipient& recipient
     const bool global = is_global(report);
     const std::chrono::minutes utc_offset = report.utc_offset;
     out += "\r\n";
-    if (!recipient.original_recipient.empty())
-        append_field(out, "Original-Recipient",
-                     original_address(recipient.original_recipient, global));
+    // It need not be there, and half an address is none.
+    if (const std::string original = original_address(recipient.original_recipient, global);
+        !recipient.original_recipient.empty() && original.size() <= longest_address)
+        append_field(out, "Original-Recipient", original);
     append_field(out, "Final-Recipient", final_address(recipient.final_recipient, global));
     append_field(out, "Action", action_name(recipient.action));
     append_field(out, "Status", to_string(status_of(recipient)));
@@ -82,7 +91,7 @@ void append_recipient(std::string& out, const DeliveryStatusRecipient& recipient
     if (!recipient.diagnostic.empty())
         append_folded_field(out, "Diagnostic-Code",
                             (recipient.is_smtp_reply ? "smtp; " : "X-Postern; ") +
-                                printable(recipient.diagnostic, diagnostic_limit(report)));
+                                diagnostic_of(recipient, report));
     if (recipient.last_attempt)
         append_field(out, "Last-Attempt-Date", format_date(*recipient.last_attempt, utc_offset));
     if (recipient.action == DeliveryAction::delayed && recipient.will_retry_until)
@@ -160,9 +169,19 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
     out += "\r\n";
 }
 
-std::size_t diagnostic_limit(const DeliveryStatusReport& report) {
-    return std::clamp(diagnostics_room / std::max<std::size_t>(report.recipients.size(), 1),
-                      shortest_diagnostic, longest_diagnostic);
+std::string diagnostic_of(const DeliveryStatusRecipient& recipient,
+                          const DeliveryStatusReport& report) {
+    const std::string& text = recipient.diagnostic;
+    const std::size_t limit =
+        std::clamp(diagnostics_room / std::max<std::size_t>(report.recipients.size(), 1),
+                   shortest_diagnostic, longest_diagnostic);
+    if (text.size() <= limit)
+        return printable(text, limit);
+    std::size_t end = limit - 3;
+    // An octet that was escaped is shown whole, or not at all.
+    if (const std::size_t escape = text.rfind('\\', end); escape != text.npos && escape + 4 > end)
+        end = escape;
+    return printable(text, end) + "...";
 }
 
 bool has_action(const DeliveryStatusReport& report, DeliveryAction action) {

@@ -17,7 +17,9 @@ constexpr std::size_t columns = 76;
 constexpr std::size_t longest_diagnostic = 2000;
 constexpr std::size_t shortest_diagnostic = 80;
 constexpr std::size_t diagnostics_room = 256 * 1024;
-std::size_t diagnostic_limit(const DeliveryStatusReport& report);
+// Made harmless, and no longer than all of them allow.
+std::string diagnostic_of(const DeliveryStatusRecipient& recipient,
+                          const DeliveryStatusReport& report);
 
 // What others contributed, made harmless. Not sanitize(): a backslash means something in a quoted
 // local part, and the text of replies is sanitized already.

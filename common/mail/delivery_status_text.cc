@@ -37,13 +37,14 @@ constexpr const char* after_expiry =
     "It was tried for as long as it was to be tried, and no further attempt will be\r\n"
     "made. You may send the message again, or reach them in another way.\r\n\r\n";
 
-std::string reason_of(const DeliveryStatusRecipient& recipient, std::size_t limit) {
+std::string reason_of(const DeliveryStatusRecipient& recipient,
+                      const DeliveryStatusReport& report) {
     std::string reason;
     if (recipient.is_smtp_reply)
         reason = recipient.remote_mta.empty() ? "The next host answered: "
                                               : host_name(recipient.remote_mta) + " answered: ";
-    reason += recipient.diagnostic.empty() ? "no reason was given"
-                                           : printable(recipient.diagnostic, limit);
+    reason +=
+        recipient.diagnostic.empty() ? "no reason was given" : diagnostic_of(recipient, report);
     return reason;
 }
 
@@ -58,7 +59,7 @@ void append_reasons(std::string& out, const DeliveryStatusReport& report, Delive
     for (const DeliveryStatusRecipient& recipient : report.recipients) {
         if (recipient.action != action)
             continue;
-        std::string reason = reason_of(recipient, diagnostic_limit(report));
+        std::string reason = reason_of(recipient, report);
         if (!said.empty() && said != reason)
             say(said);
         out += "  <" + displayable(recipient.final_recipient) + ">\r\n";

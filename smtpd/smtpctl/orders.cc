@@ -43,6 +43,13 @@ Result<RelayHost> parse_host(const std::string& url) {
     return host;
 }
 
+int release_held(ControlClient& client, uint32_t number) {
+    ipc::Change release;
+    release.kind = ipc::ChangeKind::release;
+    release.filter.order = number;
+    return change(client, release);
+}
+
 int end_order(ControlClient& client, const ipc::StandingOrder& order) {
     ipc::EndOrder question;
     question.number = order.number;
@@ -50,10 +57,7 @@ int end_order(ControlClient& client, const ipc::StandingOrder& order) {
         return status;
     if (order.kind != ipc::OrderKind::suspend)
         return 0;
-    ipc::Change release;
-    release.kind = ipc::ChangeKind::release;
-    release.filter.order = order.number;
-    const int status = change(client, release);
+    const int status = release_held(client, order.number);
     return status == nothing_done ? 0 : status; // that nothing was held is no failure
 }
 
@@ -69,6 +73,8 @@ Result<ipc::StandingOrder> parse_order(std::vector<std::string> words, int64_t n
     order.reason = take_option(words, "reason").value_or("");
     const std::optional<int64_t> until = take_until(words, now);
     if (!until)
+        return no_order();
+    if (*until == now) // it would be over already
         return no_order();
     order.until = *until;
     if (reroute) {
@@ -113,7 +119,10 @@ int end_orders(ControlClient& client, std::optional<uint32_t> number) {
         if (const int status = end_order(client, order))
             return status;
     }
-    return found ? 0 : refused("there is no such order");
+    if (found || !number)
+        return found ? 0 : refused("there are no orders");
+    // It may have been ended, or be over, with mail left held.
+    return release_held(client, *number) == 0 ? 0 : refused("there is no such order");
 }
 
 int show_orders(ControlClient& client) {

@@ -88,6 +88,19 @@ Part split(std::string_view text) {
     return {std::string(header), std::string(body.substr(std::min<std::size_t>(2, body.size())))};
 }
 
+// RFC 2045 6.7: no line above 76, and none that ends in a blank.
+void expect_quoted_printable(const std::string& body) {
+    for (std::size_t from = 0; from < body.size();) {
+        const std::size_t end = std::min(body.find("\r\n", from), body.size());
+        EXPECT_LE(end - from, 76u);
+        if (end > from) {
+            EXPECT_FALSE(body[end - 1] == ' ' || body[end - 1] == '\t')
+                << body.substr(from, end - from);
+        }
+        from = end + 2;
+    }
+}
+
 // Takes the message apart, and checks what holds of every one. `global`: it is to a sender in UTF-8
 // (RFC 6533 4); all others are 7-bit.
 Message take_apart(const std::string& text, const std::string& returned = "text/rfc822-headers",
@@ -132,6 +145,8 @@ Message take_apart(const std::string& text, const std::string& returned = "text/
     EXPECT_EQ(field(message.parts[2].header, "Content-Type"), returned);
     bool any_eight_bit = false;
     for (const Part& part : message.parts) { // RFC 2045 6.2, 6.4
+        if (encoding_of(part.header) == "quoted-printable")
+            expect_quoted_printable(part.body);
         const bool eight_bit = !is_ascii(part.body);
         any_eight_bit |= eight_bit;
         EXPECT_TRUE(is_ascii(part.header));
@@ -429,6 +444,27 @@ TEST(DeliveryStatus, InternationalizedAddressesToASenderInUtf8) {
 }
 
 // Nothing of an address is cut off: what is left would be another.
+// ORCPT can be longer than a path. What does not fit a line is left out: half an address is none.
+TEST(DeliveryStatus, AnOriginalRecipientIsWholeOrNotThere) {
+    for (const std::size_t letters : {10u, 120u, 140u, 245u})
+        for (const bool global : {false, true}) {
+            std::string address;
+            for (std::size_t i = 0; i < letters; ++i)
+                address += "\xd0\xbf";
+            DeliveryStatusReport report = report_of({failed("user@dest.example")});
+            if (global)
+                report.to = "\xd0\xbf@orig.example";
+            report.recipients[0].original_recipient = "utf-8;" + address;
+            const Message message =
+                take_apart(write_delivery_status(report), "text/rfc822-headers", global);
+            const std::string written =
+                field(groups_of(message.parts[1].body).at(1), "Original-Recipient");
+            if (written != "(none)")
+                EXPECT_EQ(parse_utf8_addr(written.substr(7)), address) << written;
+            EXPECT_EQ(written == "(none)", !global && letters > 136) << letters;
+        }
+}
+
 TEST(DeliveryStatus, LongInternationalizedAddresses) {
     std::string local, domain;
     while (local.size() < 62)

@@ -168,6 +168,30 @@ TEST(Changes, ABounceThatTheDiskRefusesIsNotAnsweredWithDone) {
     EXPECT_EQ(lab.all_handed.back().recipients()[0], "a@from.example") << "the report, after all";
 }
 
+// Nor does what was held go out, if the machine stops before the report is on disk.
+TEST(Changes, AHoldEndsWithTheReportAndNotBefore) {
+    QueueLab lab;
+    lab.relay = [](const Handed&) { return temporary(); };
+    const uint64_t id = lab.accept("a@from.example", {"b@dest.example"});
+    ipc::Change change;
+    change.message = id;
+    change.kind = ChangeKind::hold;
+    lab.run();
+    EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 1u);
+    lab.run();
+    lab.files.capacity = 0; // nothing more; but records of progress have their room
+    change.kind = ChangeKind::bounce;
+    EXPECT_FALSE(lab.ask<ipc::Done>(change).ok);
+    change.kind = ChangeKind::release;
+    EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 0u) << "it is given up";
+    lab.files.capacity = UINT64_MAX;
+    lab.lose_power(3);
+    lab.start();
+    ASSERT_EQ(lab.show_queue().size(), 1u);
+    EXPECT_EQ(lab.show_queue()[0].state, ipc::RecipientState::held);
+    EXPECT_EQ(lab.handed_count(), 0u);
+}
+
 TEST_P(ChangesTo, WhatIsHeldWaitsUntilItIsReleased) {
     ChangeLab lab(GetParam());
     lab.relay = [](const Handed&) { return delivered(); };

@@ -172,6 +172,75 @@ TEST(Flow, WhoWaitsForASourceIsNotForgotten) {
     EXPECT_TRUE(lab.show_queue().empty());
 }
 
+// What is routed anew has other numbers for its destinations: no source serves another's.
+TEST(Flow, SourcesAreKeptApartWhenMailIsRoutedAnew) {
+    QueueLab lab;
+    const IpAddress first = *IpAddress::parse("192.0.2.7"), second = *IpAddress::parse("192.0.2.8");
+    lab.settings.source_limits = {{first, 1, 0, 1s}, {second, 1, 60, 60s}};
+    lab.queue->configure(lab.settings);
+    lab.route = [&](const ipc::RouteQuery& query) {
+        ipc::RouteAnswer answer = to_exchanger(query);
+        answer.route.source = answer.route.domain.starts_with("f") ? first : second;
+        return answer;
+    };
+    for (int i = 0; i < 12; ++i)
+        for (const char* where : {"@f", "@s"})
+            lab.accept("a@from.example",
+                       {"r" + std::to_string(i) + where + std::to_string(i % 4) + ".example"});
+    lab.run();
+    for (int round = 0; round < 60; ++round) {
+        std::map<bool, size_t> out;
+        for (Handed& handed : lab.all_handed)
+            if (!handed.answered)
+                ++out[handed.deliver.route.domain.starts_with("f")];
+        EXPECT_LE(out[true], 1u);
+        EXPECT_LE(out[false], 1u);
+        lab.queue->orders_changed();
+        lab.run();
+        for (Handed& handed : lab.all_handed)
+            if (!handed.answered)
+                lab.answer(handed, delivered());
+        lab.advance(2s);
+    }
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+// Routes become old while mail waits for its source. To find one anew takes no turn.
+TEST(Flow, WhoIsRoutedAnewHasItsTurnStill) {
+    SourceLab lab({*IpAddress::parse("192.0.2.7"), 0, 20, 60s});
+    lab.relay = [](const Handed&) { return delivered(); };
+    for (int i = 0; i < 100; ++i)
+        lab.submit_to("s" + std::to_string(i) + ".example", 2);
+    lab.run();
+    lab.advance(120s);
+    const size_t before = lab.questions, sent = lab.handed_count();
+    lab.advance(120s);
+    EXPECT_GE(lab.handed_count() - sent, 38u);
+    EXPECT_LE(lab.questions - before, 2 * (lab.handed_count() - sent));
+}
+
+// A relay that can take no more does not keep from the others what a source may send.
+TEST(Flow, ARelayThatIsBusyKeepsNoSource) {
+    SourceLab lab({*IpAddress::parse("192.0.2.7"), 4, 0, 1s});
+    ipc::Capacity none;
+    lab.queue->capacity(1, none);
+    for (int i = 0; i < 40; ++i)
+        lab.submit_to("s" + std::to_string(i) + ".example", 1);
+    lab.run();
+    EXPECT_EQ(lab.out("s"), 4u);
+    for (const Handed& handed : lab.all_handed)
+        EXPECT_EQ(handed.deliverer, 2u);
+    for (int round = 0; round < 20; ++round)
+        lab.answer_all();
+    EXPECT_FALSE(lab.show_queue().empty());
+    ipc::Capacity some;
+    some.deliveries = 10;
+    lab.queue->capacity(1, some);
+    for (int round = 0; round < 20; ++round)
+        lab.answer_all();
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
 // What the relay has and nobody has answered yet: answered, one after the other.
 std::vector<std::string> senders_in_order(QueueLab& lab, size_t count) {
     std::vector<std::string> senders;
