@@ -1,8 +1,10 @@
-// Little-endian integers in byte strings.
+// Little-endian integers in byte strings, and what is a string of zeros.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
+#include <string_view>
 
 namespace postern {
 
@@ -32,6 +34,11 @@ inline void put_u64(std::string& out, uint64_t value) {
     char bytes[8];
     store_u64(bytes, value);
     out.append(bytes, 8);
+}
+
+inline bool all_zero(std::string_view data) {
+    return data.empty() ||
+           (data[0] == 0 && std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0);
 }
 
 } // namespace postern

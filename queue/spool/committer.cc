@@ -186,8 +186,12 @@ void Committer::settle_new(const Operation& operation, const RecordLocation& to)
         if (auto unwritten = state_.unwritten.find(operation.id);
             unwritten != state_.unwritten.end() && --unwritten->second.records == 0)
             state_.unwritten.erase(unwritten);
-        if (!state_.table.find(operation.id, &entry))
-            break; // removed in the meantime
+        if (!state_.table.find(operation.id, &entry)) { // its Removed is still on its way
+            state_.segments.add_live(to.slot, to.length);
+            state_.segments.begin_leaving(to.slot);
+            late_progress_[operation.id].push_back(to);
+            break;
+        }
         if (entry.progress.exists())
             state_.segments.drop_live(entry.progress.slot, entry.progress.length);
         entry.progress = to;
@@ -199,12 +203,23 @@ void Committer::settle_new(const Operation& operation, const RecordLocation& to)
         for (const RecordLocation& old : {operation.old_message, operation.old_progress})
             if (old.exists())
                 state_.segments.leave(old.slot, old.length);
+        if (operation.origin == Operation::Origin::Caller)
+            late_progress_left(operation.id);
         if (operation.content_in_file)
             unlinks_after_sync_.push_back(content_path(operation.id));
         break;
     case RecordType::Index:
         break;
     }
+}
+
+void Committer::late_progress_left(SpoolId id) {
+    const auto late = late_progress_.find(id);
+    if (late == late_progress_.end())
+        return;
+    for (const RecordLocation& place : late->second)
+        state_.segments.leave(place.slot, place.length);
+    late_progress_.erase(late);
 }
 
 void Committer::settle_copy(const Operation& operation, const RecordLocation& to) {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "queue/spool/batch.h"
@@ -43,6 +44,7 @@ class Committer {
     void settle(Batch& batch, std::span<const size_t> written,
                 const std::vector<Placement>& placements);
     void settle_one(Operation& operation, const Placement& placement);
+    void late_progress_left(SpoolId id);
     void settle_copy(const Operation& operation, const RecordLocation& to);
     void settle_new(const Operation& operation, const RecordLocation& to);
     void note_unwritten(SpoolId id, std::string_view progress);
@@ -63,6 +65,9 @@ class Committer {
     SegmentWriter writer_;
     Compaction compaction_;
     Batch requeued_;
+    // Progress that was written when its message had been removed already, but nothing on disk says
+    // so: it keeps its place until then, as do the other records of the message.
+    std::unordered_map<SpoolId, std::vector<RecordLocation>> late_progress_;
     bool blocked_ = false; // housekeeping failed; not tried again before a batch was written
     std::deque<std::string> unlinks_;             // may be unlinked
     std::vector<std::string> unlinks_after_sync_; // once their Removed record is on disk

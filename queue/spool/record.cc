@@ -1,8 +1,6 @@
 // The codec of the spool's records. Every length is checked before it is used: the disk may lie.
 #include "queue/spool/record.h"
 
-#include <algorithm>
-#include <cstring>
 
 #include "common/base/crc32c.h"
 #include "queue/spool/coding.h"
@@ -18,10 +16,6 @@ bool known_type(uint8_t type) {
 
 uint32_t record_crc(const char* record, uint32_t length) {
     return crc32c(std::string_view(record + 4, record_header_size - 4 + length));
-}
-
-bool all_zero(std::string_view data) {
-    return std::all_of(data.begin(), data.end(), [](char c) { return c == 0; });
 }
 
 } // namespace

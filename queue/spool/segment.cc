@@ -203,9 +203,8 @@ Result<HeaderCondition> decode_segment_header(std::string_view block, SegmentHea
     else if (first.good || second.good)
         header = first.good ? first.header : second.header;
     else
-        return std::all_of(block.begin(), block.end(), [](char c) { return c == 0; })
-                   ? HeaderCondition::Blank
-                   : HeaderCondition::Damaged;
+        return block.size() < segment_data_begin || all_zero(block) ? HeaderCondition::Blank
+                                                                    : HeaderCondition::Damaged;
     return HeaderCondition::Good;
 }
 
@@ -219,7 +218,7 @@ Result<HeaderCondition> read_segment_header(File& file, SegmentHeader& header) {
         condition = decode_segment_header(*block, header);
         const bool whole = condition && *condition == HeaderCondition::Good &&
                            decode_copy(*block, 0).good && decode_copy(*block, second_copy).good;
-        if (!condition || *condition == HeaderCondition::Blank || whole ||
+        if (!condition || all_zero(*block) || whole ||
             std::find(seen.begin(), seen.end(), *block) != seen.end())
             break;
         seen.push_back(std::move(*block));

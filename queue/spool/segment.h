@@ -46,14 +46,15 @@ struct SegmentHeader {
 
 enum class HeaderCondition {
     Good,
-    Blank,  // never written
+    Blank,  // never put to use
     Damaged // neither copy is readable
 };
 
 // The first segment_data_begin bytes of the file.
 std::string encode_segment_header(const SegmentHeader& header);
-// `block` may be shorter than segment_data_begin (a file that was cut off is Damaged unless Blank).
-// Fails if a newer version of Postern wrote it.
+// `block` may be shorter than segment_data_begin. With no good copy it is Blank then: the write
+// that was to begin the first life of the file was cut off, and nothing in it was ever durable,
+// since that write holds header and records. Fails if a newer version of Postern wrote it.
 Result<HeaderCondition> decode_segment_header(std::string_view block, SegmentHeader& header);
 
 std::string segment_path(uint16_t slot);

@@ -77,7 +77,10 @@ TEST(SegmentHeader, OneCopyIsEnoughAndTheLaterOneCounts) {
         {std::string(4096, '\0'), HeaderCondition::Blank, {}},
         {"", HeaderCondition::Blank, {}},
         {a.substr(0, 512), HeaderCondition::Good, SegmentState::Sealed},
-        {a.substr(0, 50), HeaderCondition::Damaged, {}},
+        // Shorter than a header: the write that was to begin its first life was cut off.
+        {a.substr(0, 23), HeaderCondition::Blank, {}},
+        {a.substr(0, 63), HeaderCondition::Blank, {}},
+        {std::string(4095, 'x'), HeaderCondition::Blank, {}},
     };
     int number = 0;
     for (const auto& c2 : cases) {

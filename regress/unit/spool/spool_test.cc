@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <gtest/gtest.h>
 #include <map>
+#include <utility>
 
 #include "common/base/crc32c.h"
 #include "queue/spool/segment.h"
@@ -585,6 +586,67 @@ TEST_F(SpoolTest, AnUnreadableHeaderSetsTheSegmentAside) {
     EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 1u);
     EXPECT_EQ(files_.names("corrupt"), std::vector<std::string>{"segment-00000000"});
     store("goes on");
+}
+
+// The disk is full in the middle of the header of a new file, and refuses to take it back.
+TEST_F(SpoolTest, ANewSegmentThatWasCutOffInItsHeaderIsNoDamage) {
+    open();
+    files_.capacity = 23;
+    store("refused", ENOSPC);
+    files_.capacity = UINT64_MAX;
+    ASSERT_TRUE(files_.names("segments").empty());
+    files_.set_contents("segments/00000000",
+                        std::string("Postern\0\1\0\0\0\1\0\0\0\1\0\0\0\0\0\0", 23));
+    files_.set_contents("segments/00000001", std::string(4095, 'x'));
+    kill_and_open();
+    EXPECT_TRUE(load().empty());
+    EXPECT_TRUE(files_.names("corrupt").empty());
+    EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 0u);
+    EXPECT_EQ(spool_->statistics().spares, 2u);
+    SpoolId id = store("goes on");
+    crash_and_open();
+    load();
+    EXPECT_EQ(content_of(id), "goes on");
+}
+
+// A bit that is flipped on the way does not make a short file with a good header one without.
+TEST_F(SpoolTest, AShortHeaderIsReadAgainBeforeItIsPassedOver) {
+    SegmentHeader header{SegmentState::Free, 9, 8, 7, 6, 0};
+    files_.set_contents("segments/00000000", encode_segment_header(header).substr(0, 512));
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        auto file = files_.open("segments/00000000", OpenMode::Read);
+        ASSERT_TRUE(file);
+        files_.read_flip = 1;
+        SegmentHeader read;
+        EXPECT_EQ(read_segment_header(**file, read).value(), HeaderCondition::Good);
+        EXPECT_EQ(read.epoch, 9u);
+    }
+}
+
+// The progress of a message that is removed while it is written rests on the removal: until that is
+// on disk its segment is not used again, else a crash would bring the message back without it.
+TEST_F(SpoolTest, ProgressWrittenWhileItsMessageIsRemovedStaysUntilTheRemovalIsOnDisk) {
+    open();
+    SpoolId id = store("delivered");
+    store(std::string(segment_size - segment_data_begin - 2000, 'x')); // fills the first segment
+    files_.meanwhile = [&, removed = false]() mutable {
+        if (!std::exchange(removed, true)) {
+            ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+        }
+    };
+    const std::string progress = "reported" + std::string(3000, '.');
+    ASSERT_TRUE(spool_->append_progress(id, progress, Durability::Lazy));
+    store(std::string(segment_size - segment_data_begin - 3000, 'y')); // does not fit behind it
+    files_.meanwhile = nullptr;
+    crash_and_open();
+    auto messages = load();
+    ASSERT_TRUE(messages.contains(id)) << "nobody had been told that it is removed";
+    EXPECT_EQ(messages[id].progress, progress);
+    // And no longer.
+    ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+    spool_->commit();
+    settle();
+    EXPECT_EQ(spool_->statistics().segments, 3u);
 }
 
 TEST_F(SpoolTest, AFailedSyncRefusesAndIsNotForgotten) {
