@@ -22,7 +22,18 @@ Loader::Loader(Executor& executor, Spool& spool, MailTable& table, ParkedMessage
       handlers_(std::move(handlers)) {}
 
 void Loader::start() {
-    to_read_ = spool_.take_found();
+    expecting_ = true;
+    look();
+}
+
+void Loader::look() {
+    if (!expecting_)
+        return;
+    std::optional<std::vector<SpoolId>> found = spool_.take_found();
+    if (!found)
+        return;
+    expecting_ = false;
+    to_read_ = std::move(*found);
     reading_.arm(executor_, executor_.now());
 }
 

@@ -50,6 +50,8 @@ class Loader {
     void set_longest_wait(std::chrono::seconds wait) { longest_wait_ = wait; }
 
     void start();
+    // To be called when the spool's completion_fd() was readable: what was found may be there now.
+    void look();
     bool loaded() const { return loaded_; }
 
     // The message, brought back if it is parked, and then due when it was, or at once. Nothing:
@@ -101,6 +103,7 @@ class Loader {
     std::map<uint64_t, Unread> unread_;
     std::multimap<uint64_t, BounceCause> causes_; // by the message that was reported
     std::vector<uint64_t> unreported_;            // perhaps
+    bool expecting_ = false;                      // what was found is still to be taken
     bool loaded_ = false;
     Reading reading_{*this};
 };

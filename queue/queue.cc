@@ -125,6 +125,7 @@ void Queue::routed(uint64_t id) {
 
 void Queue::collect() {
     recorder_.collect();
+    loader_.look();
     check_drained();
 }
 

@@ -27,10 +27,10 @@ std::function<uint64_t()> stamps(const SpoolOptions& options) {
 } // namespace
 
 Committer::Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState& state,
-                     const SpoolOptions& options, std::vector<std::string> orphans)
+                     const SpoolOptions& options, std::unique_ptr<Recovery> recovery)
     : files_(files), segment_files_(segment_files), state_(state), options_(options),
       writer_(files, segment_files, state, options, stamps(options)),
-      compaction_(files, segment_files, state, options), unlinks_(orphans.begin(), orphans.end()) {}
+      compaction_(files, segment_files, state, options), recovery_(std::move(recovery)) {}
 
 bool Committer::step(Batch& batch, bool sync) {
     if (!batch.empty() || has_requeued())
@@ -313,13 +313,39 @@ Result<void> Committer::close(Batch& batch) {
     return result ? sealed : result;
 }
 
+bool Committer::must_try_again() const {
+    return has_requeued() || (recovery_ && !recovery_failure_.empty());
+}
+
 bool Committer::keep_house() {
+    if (recovery_) { // nothing may go or be copied before it is known what lives
+        read_on();
+        return !must_try_again();
+    }
     if (blocked_ || has_requeued())
         return has_requeued() && !blocked_;
     bool more = retire_one();
     more = compact_step() || more;
     more = unlink_some() || more;
     return more && !blocked_;
+}
+
+void Committer::read_on() {
+    auto more = recovery_->step();
+    if (!more) {
+        if (recovery_failure_ != more.error().message)
+            state_.report(SpoolEvent::Kind::DiskFailed,
+                          more.error().message +
+                              "; the mail that was there at the start waits until it can be read");
+        recovery_failure_ = more.error().message;
+        return;
+    }
+    recovery_failure_.clear();
+    if (*more)
+        return;
+    std::vector<std::string> orphans = recovery_->take_orphans();
+    unlinks_.insert(unlinks_.end(), orphans.begin(), orphans.end());
+    recovery_.reset();
 }
 
 // The header says durably that the segment is free before anything that it pins may go.

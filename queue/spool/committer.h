@@ -11,6 +11,7 @@
 
 #include "queue/spool/batch.h"
 #include "queue/spool/compaction.h"
+#include "queue/spool/recovery.h"
 #include "queue/spool/segment_writer.h"
 #include "queue/spool/spool_state.h"
 
@@ -18,9 +19,9 @@ namespace postern {
 
 class Committer {
   public:
-    // `orphans`: paths to unlink, in good time.
+    // `recovery` has begun; the rest of it comes before all other housekeeping.
     Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState& state,
-              const SpoolOptions& options, std::vector<std::string> orphans);
+              const SpoolOptions& options, std::unique_ptr<Recovery> recovery);
 
     // Writes the batch (which is empty thereafter) and does one step of housekeeping. `sync_lazy`:
     // sync what was written lazily. True if there is more to do at once.
@@ -30,10 +31,13 @@ class Committer {
     Result<void> close(Batch& batch);
 
     bool has_unsynced() const { return writer_.has_unsynced(); }
-    // Records whose write failed and which are to be written again: with the next step().
-    bool has_requeued() const { return !requeued_.empty(); }
+    // The disk refused, and the next step() asks it again: for records to be written, or for what
+    // was there at the start.
+    bool must_try_again() const;
 
   private:
+    // Records whose write failed: they are written with the next step().
+    bool has_requeued() const { return !requeued_.empty(); }
     void commit(Batch& batch);
     void count_requeued();
     void store_contents(Batch& batch);
@@ -54,6 +58,7 @@ class Committer {
     void all_is_durable();
 
     bool keep_house();
+    void read_on();
     bool retire_one();
     bool compact_step();
     bool unlink_some();
@@ -68,6 +73,8 @@ class Committer {
     // Progress that was written when its message had been removed already, but nothing on disk says
     // so: it keeps its place until then, as do the other records of the message.
     std::unordered_map<SpoolId, std::vector<RecordLocation>> late_progress_;
+    std::unique_ptr<Recovery> recovery_; // until it has ended
+    std::string recovery_failure_;       // its last
     bool blocked_ = false; // housekeeping failed; not tried again before a batch was written
     std::deque<std::string> unlinks_;             // may be unlinked
     std::vector<std::string> unlinks_after_sync_; // once their Removed record is on disk

@@ -5,43 +5,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <utility>
 
 namespace postern {
 
 namespace {
 
-class Recovery {
-  public:
-    Recovery(FileSystem& files, SegmentFiles& segment_files, SpoolState& state)
-        : files_(files), segment_files_(segment_files), state_(state) {}
-
-    Result<Recovered> run();
-
-  private:
-    Result<void> make_directories();
-    Result<void> find_segments();
-    Result<void> read_header(uint16_t slot);
-    Result<void> set_segment_aside(uint16_t slot);
-    Result<void> read_one(uint16_t slot);
-    Result<void> confirm_records(File& file, std::string_view records);
-    Result<void> close_one(uint16_t slot, const SegmentContents& contents);
-    Result<void> confirm_free(uint16_t slot, SegmentHeader header);
-    Result<void> write_header(uint16_t slot, const SegmentHeader& header);
-    Result<void> handle_damage(uint16_t slot, std::string_view bytes, const DamagedRange& range);
-    void apply(uint16_t slot, const IndexEntry& entry);
-    void apply_message(uint16_t slot, const IndexEntry& entry);
-    void count_live();
-    Result<std::vector<std::string>> find_orphans();
-
-    FileSystem& files_;
-    SegmentFiles& segment_files_;
-    SpoolState& state_;
-    std::vector<std::pair<uint64_t, uint16_t>> in_use_; // epoch, slot
-    std::vector<std::pair<uint16_t, uint64_t>> pins_;   // slot, epoch
-    std::vector<std::pair<uint16_t, uint64_t>> copies_; // slot, epoch copied from
-    bool damaged_ = false;
-};
+// What is done at a time, in a millisecond or so: whoever submits mail meanwhile waits for it.
+constexpr size_t entries_per_step = 8192;
 
 // The slot in a segment file's name; no_slot if it is none.
 uint16_t slot_of(const std::string& name) {
@@ -50,6 +20,12 @@ uint16_t slot_of(const std::string& name) {
     unsigned long slot = std::stoul(name);
     return slot < no_slot ? static_cast<uint16_t>(slot) : no_slot;
 }
+
+Error in_segment(uint16_t slot, const Error& error) {
+    return {segment_path(slot) + ": " + error.message, error.code};
+}
+
+} // namespace
 
 Result<void> Recovery::make_directories() {
     for (const char* directory : {"segments", "content", "corrupt"})
@@ -73,8 +49,8 @@ Result<void> Recovery::set_segment_aside(uint16_t slot) {
     std::string base = target;
     for (int i = 2; std::find(names->begin(), names->end(), target.substr(8)) != names->end(); i++)
         target = base + "." + std::to_string(i);
-    state_.events.push_back({SpoolEvent::Kind::Damaged,
-                             path + ": unreadable header; the segment is set aside as " + target});
+    state_.report(SpoolEvent::Kind::Damaged,
+                  path + ": unreadable header; the segment is set aside as " + target);
     if (auto renamed = files_.rename(path, target); !renamed)
         return renamed;
     if (auto synced = files_.sync_directory("corrupt"); !synced)
@@ -92,7 +68,7 @@ Result<void> Recovery::read_header(uint16_t slot) {
     SegmentHeader header;
     auto condition = read_segment_header(**file, header);
     if (!condition)
-        return Error{segment_path(slot) + ": " + condition.error().message, condition.error().code};
+        return in_segment(slot, condition.error());
     if (*condition == HeaderCondition::Damaged) {
         segment_files_.forget(slot);
         return set_segment_aside(slot);
@@ -108,8 +84,9 @@ Result<void> Recovery::read_header(uint16_t slot) {
     if (header.state == SegmentState::Free)
         return confirm_free(slot, header);
     state_.segments.begin_use(slot, header);
-    in_use_.emplace_back(header.epoch, slot);
-    return is_sealed(header.state) ? write_header(slot, header) : Result<void>();
+    epochs_[slot] = header.epoch;
+    segments_.push_back({slot, header, {}, false});
+    return {};
 }
 
 Result<void> Recovery::find_segments() {
@@ -121,82 +98,104 @@ Result<void> Recovery::find_segments() {
         if (uint16_t slot = slot_of(name); slot != no_slot)
             if (auto read = read_header(slot); !read)
                 return read;
-    std::sort(in_use_.begin(), in_use_.end());
+    std::sort(segments_.begin(), segments_.end(),
+              [](const Segment& a, const Segment& b) { return a.header.epoch < b.header.epoch; });
     return {};
 }
 
-// `bytes`: of the segment.
-Result<void> Recovery::handle_damage(uint16_t slot, std::string_view bytes,
-                                     const DamagedRange& range) {
-    std::string where = segment_path(slot) + ": bytes " + std::to_string(range.begin) + " to " +
-                        std::to_string(range.end);
-    if (!range.was_durable) {
-        state_.events.push_back({SpoolEvent::Kind::TornTail,
-                                 where + ": cut off by a crash before it was answered for"});
-        return {};
-    }
-    damaged_ = true;
-    std::string name = "epoch-" + std::to_string(state_.segments.at(slot).header.epoch) + "-" +
-                       std::to_string(range.begin);
-    state_.events.push_back(
-        {SpoolEvent::Kind::Damaged, where + ": damaged; set aside as corrupt/" + name});
-    return set_aside(files_, name, bytes.substr(range.begin, range.end - range.begin));
+// Their ids have been handed out, and no record may say so.
+Result<void> Recovery::find_contents() {
+    auto names = files_.list("content");
+    if (!names)
+        return names.error();
+    contents_ = std::move(*names);
+    for (const std::string& name : contents_)
+        state_.highest_id = std::max(state_.highest_id, content_id(name));
+    return {};
 }
 
-void Recovery::apply_message(uint16_t slot, const IndexEntry& entry) {
-    TableEntry known;
-    if (state_.table.find(entry.id, &known) && known.message.exists())
-        copies_.emplace_back(slot, state_.segments.at(known.message.slot).header.epoch);
-    known.id = entry.id;
-    known.message = {slot, entry.offset, entry.length};
-    known.content_in_file = (entry.flags & record_flag_content_file) != 0;
-    state_.table.put(known);
+Result<void> Recovery::begin() {
+    if (auto made = make_directories(); !made)
+        return made;
+    if (auto found = find_segments(); !found)
+        return found;
+    if (auto found = find_contents(); !found)
+        return found;
+    for (Segment& segment : segments_)
+        if (segment.header.state == SegmentState::Active)
+            if (auto closed = close_active(segment); !closed)
+                return closed;
+    return {};
 }
 
-void Recovery::apply(uint16_t slot, const IndexEntry& entry) {
-    if (entry.id == 0)
-        return;
-    state_.highest_id = std::max(state_.highest_id, entry.id);
-    switch (entry.type) {
-    case RecordType::Message:
-        apply_message(slot, entry);
-        break;
-    case RecordType::Progress: {
-        // Its Message may have been copied to a later segment; then the entry is completed there.
-        TableEntry known;
-        state_.table.find(entry.id, &known);
-        known.id = entry.id;
-        known.progress = {slot, entry.offset, entry.length};
-        state_.table.put(known);
-        break;
+Result<void> Recovery::handle_damage(const Segment& segment, const SegmentContents& contents) {
+    for (const DamagedRange& range : contents.damaged) {
+        const std::string where = segment_path(segment.slot) + ": bytes " +
+                                  std::to_string(range.begin) + " to " + std::to_string(range.end);
+        if (!range.was_durable) {
+            state_.report(SpoolEvent::Kind::TornTail,
+                          where + ": cut off by a crash before it was answered for");
+            continue;
+        }
+        damaged_ = true;
+        const std::string name =
+            "epoch-" + std::to_string(segment.header.epoch) + "-" + std::to_string(range.begin);
+        if (auto saved = set_aside(
+                files_, name,
+                std::string_view(contents.bytes).substr(range.begin, range.end - range.begin));
+            !saved)
+            return saved;
+        state_.report(SpoolEvent::Kind::Damaged, where + ": damaged; set aside as corrupt/" + name);
     }
-    case RecordType::Removed:
-        state_.table.erase(entry.id);
-        pins_.emplace_back(slot, entry.target_epoch);
-        break;
-    case RecordType::Index:
-        break;
-    }
+    return {};
 }
 
-// What was found may be in the page cache only, if it was the process that died and not the
-// machine; and after a sync that failed the cache believes that it is on disk. So it is written
-// once more: as it was checked, not as another reading has it.
-Result<void> Recovery::confirm_records(File& file, std::string_view records) {
-    std::vector<std::string_view> pieces{records};
-    return file.write_at(segment_data_begin, pieces, true);
+Result<SegmentContents> Recovery::read_contents(const Segment& segment) {
+    auto file = segment_files_.get(segment.slot);
+    if (!file)
+        return file.error();
+    auto contents = read_segment(**file, segment.header);
+    if (!contents)
+        return in_segment(segment.slot, contents.error());
+    if (auto handled = handle_damage(segment, *contents); !handled)
+        return handled.error();
+    return contents;
 }
 
 // Writing goes on elsewhere, and what was found is served from now on.
-Result<void> Recovery::close_one(uint16_t slot, const SegmentContents& contents) {
-    auto file = segment_files_.get(slot);
+Result<void> Recovery::close_active(Segment& segment) {
+    auto contents = read_contents(segment);
+    if (!contents)
+        return contents.error();
+    for (const IndexEntry& entry : contents->entries)
+        state_.highest_id = std::max(state_.highest_id, entry.id);
+    if (contents->entries.empty()) {
+        state_.segments.end_use(segment.slot);
+        epochs_.erase(segment.slot);
+        segment.read = true;
+        return confirm_free(segment.slot, segment.header);
+    }
+    if (auto written = write_index(segment, *contents); !written)
+        return written;
+    segment.entries = std::move(contents->entries);
+    segment.read = true;
+    return {};
+}
+
+Result<void> Recovery::write_index(const Segment& segment, const SegmentContents& contents) {
+    auto file = segment_files_.get(segment.slot);
     if (!file)
         return file.error();
+    // What was found may be in the page cache only, if it was the process that died and not the
+    // machine; and after a sync that failed the cache believes that it is on disk. So it is written
+    // once more: as it was checked, not as another reading has it.
     const std::string_view records =
-        std::string_view(contents.bytes).substr(segment_data_begin, contents.end - segment_data_begin);
-    if (auto confirmed = confirm_records(**file, records); !confirmed)
+        std::string_view(contents.bytes)
+            .substr(segment_data_begin, contents.end - segment_data_begin);
+    std::vector<std::string_view> pieces{records};
+    if (auto confirmed = (*file)->write_at(segment_data_begin, pieces, true); !confirmed)
         return confirmed;
-    SegmentUse& segment = state_.segments.at(slot);
+    SegmentUse& use = state_.segments.at(segment.slot);
     SegmentHeader header = segment.header;
     header.state = SegmentState::Recovered;
     header.highest_id = state_.highest_id;
@@ -205,38 +204,17 @@ Result<void> Recovery::close_one(uint16_t slot, const SegmentContents& contents)
     append_record(index, RecordType::Index, 0, 0, {encode_index(contents.entries)});
     // No durable end: should this start be cut short, a hole in the last write is still no damage.
     finish_record(index.data(), header.stamp, 0);
-    std::vector<std::string_view> pieces{index};
+    pieces = {index};
     if ((*file)->write_at(contents.end, pieces,
                           true)) { // a full disk does not keep us from serving
         header.index_offset = contents.end;
         header.data_end = contents.end + index.size();
-        state_.segments.set_file_size(slot, std::max(segment.file_size, header.data_end));
+        state_.segments.set_file_size(segment.slot, std::max(use.file_size, header.data_end));
     }
-    if (auto written = write_header(slot, header); !written)
+    if (auto written = write_header(segment.slot, header); !written)
         return written;
-    segment.header = header;
+    use.header = header;
     return {};
-}
-
-Result<void> Recovery::read_one(uint16_t slot) {
-    auto file = segment_files_.get(slot);
-    if (!file)
-        return file.error();
-    const SegmentHeader header = state_.segments.at(slot).header;
-    auto contents = read_segment(**file, header);
-    if (!contents)
-        return Error{segment_path(slot) + ": " + contents.error().message, contents.error().code};
-    for (const DamagedRange& range : contents->damaged)
-        if (auto handled = handle_damage(slot, contents->bytes, range); !handled)
-            return handled;
-    for (const IndexEntry& entry : contents->entries)
-        apply(slot, entry);
-    if (header.state != SegmentState::Active)
-        return {};
-    if (!contents->entries.empty())
-        return close_one(slot, *contents);
-    state_.segments.end_use(slot);
-    return confirm_free(slot, header);
 }
 
 Result<void> Recovery::write_header(uint16_t slot, const SegmentHeader& header) {
@@ -262,69 +240,153 @@ Result<void> Recovery::confirm_free(uint16_t slot, SegmentHeader header) {
     return files_.sync_directory("segments");
 }
 
-void Recovery::count_live() {
-    std::vector<uint64_t> incomplete;
-    state_.table.for_each([&](const TableEntry& entry) {
-        if (!entry.message.exists()) {
-            incomplete.push_back(entry.id); // progress of a message long gone
-            return;
-        }
-        state_.segments.add_live(entry.message.slot, entry.message.length);
-        if (entry.progress.exists())
-            state_.segments.add_live(entry.progress.slot, entry.progress.length);
-    });
-    for (uint64_t id : incomplete)
-        state_.table.erase(id);
-    for (const auto& [slot, epoch] : pins_)
-        state_.segments.pin(slot, epoch);
-    for (const auto& [slot, epoch] : copies_)
-        state_.segments.copied(slot, epoch);
+// -- What is done while mail is taken.
+
+Result<void> Recovery::read_sealed(Segment& segment) {
+    if (auto written = write_header(segment.slot, segment.header); !written)
+        return in_segment(segment.slot, written.error());
+    auto contents = read_contents(segment);
+    if (!contents)
+        return contents.error();
+    segment.entries = std::move(contents->entries);
+    segment.read = true;
+    return {};
 }
 
-Result<std::vector<std::string>> Recovery::find_orphans() {
-    auto names = files_.list("content");
-    if (!names)
-        return names.error();
-    std::vector<std::string> orphans;
-    for (const std::string& name : *names) {
+void Recovery::apply_message(const Segment& segment, const IndexEntry& entry) {
+    TableEntry known;
+    if (table_.find(entry.id, &known)) {
+        ++copies_[{segment.slot, epochs_.at(known.message.slot)}];
+    } else if (auto early = early_progress_.find(entry.id); early != early_progress_.end()) {
+        known.progress = early->second;
+        early_progress_.erase(early);
+    }
+    known.id = entry.id;
+    known.message = {segment.slot, entry.offset, entry.length};
+    known.content_in_file = (entry.flags & record_flag_content_file) != 0;
+    table_.put(known);
+    found_.push_back(entry.id);
+}
+
+void Recovery::apply_progress(const Segment& segment, const IndexEntry& entry) {
+    const RecordLocation place{segment.slot, entry.offset, entry.length};
+    TableEntry known;
+    if (!table_.find(entry.id, &known)) {
+        early_progress_[entry.id] = place;
+        return;
+    }
+    known.progress = place;
+    table_.put(known);
+}
+
+void Recovery::apply(const Segment& segment, const IndexEntry& entry) {
+    if (entry.id == 0)
+        return;
+    switch (entry.type) {
+    case RecordType::Message:
+        return apply_message(segment, entry);
+    case RecordType::Progress:
+        return apply_progress(segment, entry);
+    case RecordType::Removed:
+        table_.erase(entry.id);
+        early_progress_.erase(entry.id);
+        ++pins_[{segment.slot, entry.target_epoch}];
+        break;
+    case RecordType::Index:
+        break;
+    }
+}
+
+void Recovery::apply_some(Segment& segment) {
+    const size_t end = std::min(entry_ + entries_per_step, segment.entries.size());
+    while (entry_ < end)
+        apply(segment, segment.entries[entry_++]);
+    if (entry_ < segment.entries.size())
+        return;
+    segment.entries = {};
+    entry_ = 0;
+    ++segment_;
+}
+
+// Ids count up, but copies lie behind newer messages.
+void Recovery::put_in_order() {
+    early_progress_ = {}; // of messages long gone
+    if (!std::is_sorted(found_.begin(), found_.end()))
+        std::sort(found_.begin(), found_.end());
+    found_.erase(std::unique(found_.begin(), found_.end()), found_.end());
+    live_.resize(state_.segments.slots());
+    in_order_ = true;
+}
+
+void Recovery::add_live(const RecordLocation& place) {
+    ++live_[place.slot].records;
+    live_[place.slot].bytes += record_size(place.length);
+}
+
+void Recovery::count_some() {
+    const size_t end = std::min(counted_ + entries_per_step, found_.size());
+    for (TableEntry entry; counted_ < end; ++counted_) {
+        if (!table_.find(found_[counted_], &entry))
+            continue;
+        add_live(entry.message);
+        if (entry.progress.exists())
+            add_live(entry.progress);
+        found_[kept_++] = entry.id;
+    }
+}
+
+Result<void> Recovery::find_orphans() {
+    orphans_.clear();
+    for (const std::string& name : contents_) {
         SpoolId id = content_id(name);
-        state_.highest_id = std::max(state_.highest_id, id);
         TableEntry entry;
-        if (id != 0 && state_.table.find(id, &entry) && entry.content_in_file)
+        if (id != 0 && table_.find(id, &entry) && entry.content_in_file)
             continue;
         std::string path = "content/" + name;
         if (!damaged_ || id == 0)
-            orphans.push_back(path);
-        else if (auto renamed = files_.rename(path, "corrupt/" + name + ".content"); !renamed)
-            return renamed.error();
+            orphans_.push_back(path);
+        else if (auto renamed = files_.rename(path, "corrupt/" + name + ".content");
+                 !renamed && renamed.error().code != ENOENT) // moved by an earlier attempt
+            return renamed;
     }
-    return orphans;
+    return {};
 }
 
-Result<Recovered> Recovery::run() {
-    if (auto made = make_directories(); !made)
-        return made.error();
-    if (auto found = find_segments(); !found)
+void Recovery::hand_over() {
+    found_.resize(kept_);
+    std::lock_guard lock(state_.mutex);
+    for (uint16_t slot = 0; slot < live_.size(); ++slot)
+        state_.segments.add_live(slot, live_[slot].records, live_[slot].bytes);
+    for (const auto& [where, count] : pins_)
+        state_.segments.pin(where.first, where.second, count);
+    for (const auto& [where, count] : copies_)
+        state_.segments.copied(where.first, where.second, count);
+    // What came meanwhile is little.
+    state_.table.for_each([this](const TableEntry& entry) { table_.put(entry); });
+    std::swap(state_.table, table_);
+    state_.found = std::move(found_);
+    state_.found_untold = true;
+}
+
+Result<bool> Recovery::step() {
+    if (segment_ < segments_.size()) {
+        Segment& segment = segments_[segment_];
+        if (!segment.read)
+            if (auto read = read_sealed(segment); !read)
+                return read.error();
+        apply_some(segment);
+        return true;
+    }
+    if (!in_order_)
+        put_in_order();
+    if (counted_ < found_.size()) {
+        count_some();
+        return true;
+    }
+    if (auto found = find_orphans(); !found)
         return found.error();
-    for (const auto& [epoch, slot] : in_use_)
-        if (auto read = read_one(slot); !read)
-            return read.error();
-    count_live();
-    auto orphans = find_orphans();
-    if (!orphans)
-        return orphans.error();
-    Recovered recovered;
-    recovered.orphans = std::move(*orphans);
-    recovered.messages.reserve(state_.table.size());
-    state_.table.for_each([&](const TableEntry& entry) { recovered.messages.push_back(entry.id); });
-    std::sort(recovered.messages.begin(), recovered.messages.end());
-    return recovered;
-}
-
-} // namespace
-
-Result<Recovered> recover(FileSystem& files, SegmentFiles& segment_files, SpoolState& state) {
-    return Recovery(files, segment_files, state).run();
+    hand_over();
+    return false;
 }
 
 } // namespace postern

@@ -1,26 +1,100 @@
 // Rebuilds a spool's state from its directory: which messages live, where their records are, which
-// segment files are free. Every segment that was being written is closed, so that writing goes on
-// in a fresh one.
+// segment files are free. In two parts, so that mail is taken while it goes on: begin() does what
+// has to be done before anything is written, step() reads the rest, a piece at a time.
+//
+// begin() reads all headers, and in full the segments that were being written when the process
+// died. These are closed, so that writing goes on in a fresh one. Until the last step() nothing
+// that was found is in the state: its messages are unknown, and none of its segments may go or be
+// copied.
 //
 // On failure nothing that counts has been changed. Damage is no failure: it is copied to corrupt/
 // and reported. Files without an owner in content/ (their message was never durable) are listed for
 // removal; but if anything was damaged they may be what is left of a message, and are moved to
 // corrupt/.
+//
+// RAM, until it has ended: beside the table of messages 8 bytes for each, and the index of one
+// segment.
 #pragma once
 
+#include <map>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "queue/spool/spool_state.h"
 
 namespace postern {
 
-struct Recovered {
-    std::vector<SpoolId> messages;    // live, in the order of their ids
-    std::vector<std::string> orphans; // paths to unlink
-};
+class Recovery {
+  public:
+    // `state` is empty. Events are left in it.
+    Recovery(FileSystem& files, SegmentFiles& segment_files, SpoolState& state)
+        : files_(files), segment_files_(segment_files), state_(state) {}
 
-// `state` is empty, and nobody else uses it yet. Events are left in state.events.
-Result<Recovered> recover(FileSystem& files, SegmentFiles& segment_files, SpoolState& state);
+    // Nobody else uses the state yet.
+    Result<void> begin();
+    // On the sync thread. True if there is more to do; if not, the state has all, state.found the
+    // messages. After a failure it can be tried again.
+    Result<bool> step();
+    // Paths to unlink, after the last step.
+    std::vector<std::string> take_orphans() { return std::move(orphans_); }
+
+  private:
+    struct Segment {
+        uint16_t slot = no_slot;
+        SegmentHeader header;            // as it was found
+        std::vector<IndexEntry> entries; // once they have been read
+        bool read = false;
+    };
+    struct Live { // in one slot
+        uint64_t records = 0;
+        uint64_t bytes = 0;
+    };
+    using Counts = std::map<std::pair<uint16_t, uint64_t>, uint32_t>; // of a slot and an epoch
+
+    Result<void> make_directories();
+    Result<void> find_segments();
+    Result<void> read_header(uint16_t slot);
+    Result<void> set_segment_aside(uint16_t slot);
+    Result<void> find_contents();
+    Result<SegmentContents> read_contents(const Segment& segment);
+    Result<void> close_active(Segment& segment);
+    Result<void> write_index(const Segment& segment, const SegmentContents& contents);
+    Result<void> read_sealed(Segment& segment);
+    Result<void> confirm_free(uint16_t slot, SegmentHeader header);
+    Result<void> write_header(uint16_t slot, const SegmentHeader& header);
+    Result<void> handle_damage(const Segment& segment, const SegmentContents& contents);
+    void apply_some(Segment& segment);
+    void apply(const Segment& segment, const IndexEntry& entry);
+    void apply_message(const Segment& segment, const IndexEntry& entry);
+    void apply_progress(const Segment& segment, const IndexEntry& entry);
+    void put_in_order();
+    void count_some();
+    void add_live(const RecordLocation& place);
+    Result<void> find_orphans();
+    void hand_over();
+
+    FileSystem& files_;
+    SegmentFiles& segment_files_;
+    SpoolState& state_;
+    std::vector<Segment> segments_;     // in use, by epoch
+    size_t segment_ = 0;                // in `segments_`: being read
+    size_t entry_ = 0;                  // in its entries: to be applied next
+    std::vector<std::string> contents_; // names in content/ before anything was added
+    MessageTable table_;
+    // Of messages that are not in the table: they may have been copied to a later segment.
+    std::unordered_map<SpoolId, RecordLocation> early_progress_;
+    std::unordered_map<uint16_t, uint64_t> epochs_; // by slot
+    std::vector<SpoolId> found_;                    // of Message records; of live ones up to kept_
+    bool in_order_ = false;
+    size_t counted_ = 0; // in `found_`
+    size_t kept_ = 0;
+    std::vector<Live> live_; // by slot
+    Counts pins_;
+    Counts copies_; // with the epoch copied from
+    bool damaged_ = false;
+    std::vector<std::string> orphans_;
+};
 
 } // namespace postern

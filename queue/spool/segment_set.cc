@@ -40,9 +40,13 @@ std::optional<uint16_t> SegmentSet::spare() const {
 }
 
 void SegmentSet::add_live(uint16_t slot, uint32_t payload_length) {
-    slots_[slot].live_count++;
-    slots_[slot].live_bytes += record_size(payload_length);
-    live_bytes_ += record_size(payload_length);
+    add_live(slot, 1, record_size(payload_length));
+}
+
+void SegmentSet::add_live(uint16_t slot, uint64_t records, uint64_t bytes) {
+    slots_[slot].live_count += records;
+    slots_[slot].live_bytes += bytes;
+    live_bytes_ += bytes;
 }
 
 void SegmentSet::drop_live(uint16_t slot, uint32_t payload_length) {
@@ -52,16 +56,16 @@ void SegmentSet::drop_live(uint16_t slot, uint32_t payload_length) {
     live_bytes_ -= record_size(payload_length);
 }
 
-void SegmentSet::pin(uint16_t slot, uint64_t epoch) {
+void SegmentSet::pin(uint16_t slot, uint64_t epoch, uint32_t records) {
     if (epoch == slots_[slot].header.epoch || !epoch_in_use(epoch))
         return;
-    slots_[slot].pins[epoch]++;
-    slots_[slot].pin_count++;
+    slots_[slot].pins[epoch] += records;
+    slots_[slot].pin_count += records;
 }
 
-void SegmentSet::copied(uint16_t slot, uint64_t from_epoch) {
+void SegmentSet::copied(uint16_t slot, uint64_t from_epoch, uint32_t records) {
     if (from_epoch != slots_[slot].header.epoch && epoch_in_use(from_epoch))
-        slots_[slot].copies[from_epoch]++;
+        slots_[slot].copies[from_epoch] += records;
 }
 
 void SegmentSet::clear_pins(uint16_t slot) {

@@ -51,6 +51,7 @@ class SegmentSet {
     std::optional<uint16_t> spare() const;
 
     void add_live(uint16_t slot, uint32_t payload_length);
+    void add_live(uint16_t slot, uint64_t records, uint64_t bytes);
     void drop_live(uint16_t slot, uint32_t payload_length);
     // A record's message was removed, but nothing on disk says so yet: it keeps its place, so that
     // a crash brings back all of the message or nothing, but is not copied forward.
@@ -60,8 +61,8 @@ class SegmentSet {
         drop_live(slot, payload_length);
     }
     // Does nothing if no other segment of that epoch is in use.
-    void pin(uint16_t slot, uint64_t epoch);
-    void copied(uint16_t slot, uint64_t from_epoch);
+    void pin(uint16_t slot, uint64_t epoch, uint32_t records = 1);
+    void copied(uint16_t slot, uint64_t from_epoch, uint32_t records = 1);
     bool epoch_in_use(uint64_t epoch) const { return by_epoch_.contains(epoch); }
     // The Removed records in the slot pin nothing any more: they have been copied forward.
     void clear_pins(uint16_t slot);

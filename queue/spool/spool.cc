@@ -39,11 +39,11 @@ class LogSpool : public Spool {
           segment_files_(files), reader_(files, segment_files_, state_) {}
     ~LogSpool() override;
 
-    // Recovers and starts the thread; called once.
+    // Begins to recover and starts the thread; called once.
     Result<void> start();
 
     SpoolId next_id() override;
-    std::vector<SpoolId> take_found() override;
+    std::optional<std::vector<SpoolId>> take_found() override;
     Result<RecoveredMessage> recover(SpoolId id) override;
     Result<Ticket> append_message(SpoolId id, std::string_view envelope,
                                   std::string_view content) override;
@@ -93,7 +93,6 @@ class LogSpool : public Spool {
     FileDescriptor completion_fd_;
 
     // The event loop's alone.
-    std::vector<SpoolId> found_; // at the start, until they are taken
     Ticket last_ticket_ = 0;
     bool closed_ = false;
 
@@ -114,14 +113,14 @@ Result<void> LogSpool::start() {
     completion_fd_ = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!completion_fd_)
         return system_error("eventfd");
-    auto recovered = postern::recover(files_, segment_files_, state_);
+    auto recovery = std::make_unique<Recovery>(files_, segment_files_, state_);
+    auto begun = recovery->begin();
     for (const SpoolEvent& event : std::exchange(state_.events, {}))
         report(event.kind, event.message);
-    if (!recovered)
-        return recovered.error();
-    found_ = std::move(recovered->messages);
-    committer_ = std::make_unique<Committer>(files_, segment_files_, state_, options_,
-                                             std::move(recovered->orphans));
+    if (!begun)
+        return begun.error();
+    committer_ =
+        std::make_unique<Committer>(files_, segment_files_, state_, options_, std::move(recovery));
     if (!options_.threaded)
         return {};
     // Signals are the event loop's.
@@ -152,7 +151,12 @@ SpoolId LogSpool::next_id() {
     return state_.highest_id;
 }
 
-std::vector<SpoolId> LogSpool::take_found() { return std::exchange(found_, {}); }
+std::optional<std::vector<SpoolId>> LogSpool::take_found() {
+    std::lock_guard lock(state_.mutex);
+    if (!state_.found)
+        return std::nullopt;
+    return std::exchange(*state_.found, {});
+}
 
 Result<RecoveredMessage> LogSpool::recover(SpoolId id) {
     auto message = reader_.read_message(id);
@@ -316,6 +320,7 @@ std::vector<AppendResult> LogSpool::collect() {
         std::lock_guard lock(state_.mutex);
         completions.swap(state_.completions);
         events.swap(state_.events);
+        state_.found_untold = false;
     }
     for (const SpoolEvent& event : events)
         report(event.kind, event.message);
@@ -325,7 +330,7 @@ std::vector<AppendResult> LogSpool::collect() {
 void LogSpool::signal() {
     {
         std::lock_guard lock(state_.mutex);
-        if (state_.completions.empty() && state_.events.empty())
+        if (state_.completions.empty() && state_.events.empty() && !state_.found_untold)
             return;
     }
     uint64_t one = 1;
@@ -378,7 +383,7 @@ void LogSpool::run_thread() {
     const auto lazy_delay = std::chrono::milliseconds(options_.lazy_sync_milliseconds);
     Clock::time_point lazy_since{};
     bool lazy = false;
-    bool more = false;
+    bool more = true; // there are indexes to read
     while (true) {
         bool due = false;
         {
@@ -387,7 +392,7 @@ void LogSpool::run_thread() {
             sleeping_ = true;
             if (more)
                 (void)0; // housekeeping goes on
-            else if (committer_->has_requeued())
+            else if (committer_->must_try_again())
                 wake_.wait_for(lock, retry_delay, ready);
             else if (lazy)
                 wake_.wait_until(lock, lazy_since + lazy_delay, ready);

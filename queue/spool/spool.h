@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -136,9 +137,10 @@ struct SpoolStatistics {
 
 class Spool {
   public:
-    // Takes the lock, recovers, starts the sync thread. Reads the segments' indexes, and in full
-    // only the segment that was being written when the process died; that one it also writes once
-    // more, since the disk may not have it yet. Fails with EWOULDBLOCK if another queue has the
+    // Takes the lock, starts the sync thread, and can be appended to then. Reads the segments'
+    // headers, and in full only the segment that was being written when the process died; that one
+    // it also writes once more, since the disk may not have it yet. The indexes of the others are
+    // read by the sync thread, between batches. Fails with EWOULDBLOCK if another queue has the
     // spool, and if a segment was written by a newer version of Postern. `files` must outlive the
     // Spool.
     static Result<std::unique_ptr<Spool>> open(FileSystem& files, SpoolOptions options);
@@ -148,9 +150,10 @@ class Spool {
     virtual SpoolId next_id() = 0;
 
     // -- Recovery. The messages found at start-up, in order of their ids; empty from the second
-    // call on. Each is then read by recover(), piece by piece, so that the queue serves while it
-    // loads.
-    virtual std::vector<SpoolId> take_found() = 0;
+    // time on. None as long as the indexes are being read: completion_fd() tells when they have
+    // been, and no other call knows these messages before. Each is then read by recover(), piece by
+    // piece, so that the queue serves while it loads.
+    virtual std::optional<std::vector<SpoolId>> take_found() = 0;
     // ENOENT: there is no such message any more: it was removed, or found damaged now, reported and
     // set aside. Any other error may pass: the message is there and can be tried again. Reads on
     // the calling thread.
@@ -179,7 +182,8 @@ class Spool {
     virtual size_t max_inline() const = 0;
 
     // -- Completion. The descriptor (an eventfd, not to be read or closed) is readable while
-    // there is something to collect. collect() also delivers the reports.
+    // there is something to collect, or to be taken by take_found(). collect() also delivers the
+    // reports.
     virtual int completion_fd() const = 0;
     virtual std::vector<AppendResult> collect() = 0;
 

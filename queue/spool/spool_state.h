@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -38,6 +39,9 @@ struct SpoolState {
     std::mutex mutex; // guards everything below
     MessageTable table;
     SegmentSet segments;
+    // The messages that were there at the start, by id; none before all indexes have been read.
+    std::optional<std::vector<SpoolId>> found;
+    bool found_untold = false; // completion_fd() is to tell
     uint64_t last_epoch = 0;
     SpoolId highest_id = 0; // handed out or seen on disk
     // The latest progress of messages of which some is not written yet, and how many records are

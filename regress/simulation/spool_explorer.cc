@@ -73,6 +73,8 @@ class Explorer {
     bool sync_step(bool sync_lazy);
     void kill_and_recover();
     void settle();
+    void begin_life();
+    bool find();
     void reopen_in_order();
     void crash_and_recover(uint64_t seed);
     void verify();
@@ -98,11 +100,15 @@ class Explorer {
     uint64_t time_ = 1'000'000;
     uint64_t stamps_ = 0;
     std::unique_ptr<Spool> spool_;
+    std::vector<SpoolId> found_; // at the start, until it is looked at
+    SpoolId first_new_id_ = 0;   // since then
+    SpoolId first_known_id_ = 0; // the same, until the indexes have been read
     std::map<SpoolId, Expectation> expected_;
     std::map<Ticket, uint64_t> tickets_; // -> sequence number of the append
     uint64_t sequence_ = 0;
-    uint64_t durable_ = 0;     // everything appended up to here is on disk
-    bool window_open_ = false; // a refused message may come back: the fence was refused as well
+    uint64_t durable_ = 0;         // everything appended up to here is on disk
+    bool window_open_ = false;     // a refused message may come back: the fence was refused as well
+    bool window_was_open_ = false; // in a life before the last verify()
     bool faults_ = false;
     uint64_t damage_ = 0; // bits that were flipped on the disk, and have cost nothing so far
     bool ever_damaged_ = false;
@@ -136,8 +142,8 @@ SpoolOptions Explorer::options() {
         if (verbose_)
             std::printf("    event: %s\n", event.message.c_str());
         torn_ = torn_ || event.kind == SpoolEvent::Kind::TornTail;
-        if (event.kind == SpoolEvent::Kind::Damaged && !window_open_ && !ever_damaged_ &&
-            files_.garbage() == 0)
+        if (event.kind == SpoolEvent::Kind::Damaged && !window_open_ && !window_was_open_ &&
+            !ever_damaged_ && files_.garbage() == 0)
             fail("reported as damaged: " + event.message);
     };
     return options;
@@ -181,7 +187,7 @@ std::optional<SpoolId> Explorer::any_stored() {
     auto at = expected_.begin();
     std::advance(at, static_cast<ptrdiff_t>(below(expected_.size())));
     for (size_t i = 0; i < expected_.size(); i++) {
-        if (at->second.fate == Expectation::Fate::Stored)
+        if (at->second.fate == Expectation::Fate::Stored && at->first >= first_known_id_)
             return at->first;
         if (++at == expected_.end())
             at = expected_.begin();
@@ -338,6 +344,49 @@ void Explorer::open() {
         fail("open: " + opened.error().message);
     }
     spool_ = std::move(*opened);
+    begin_life();
+}
+
+// What was not durable at the end of the life before may be there or not, for as long as nobody has
+// seen what is there.
+void Explorer::begin_life() {
+    using Fate = Expectation::Fate;
+    for (auto& [id, expected] : expected_) {
+        if (expected.fate == Fate::Removed && expected.removed_at > durable_)
+            expected.removed_at = UINT64_MAX;
+        if (expected.fate == Fate::Refused && window_open_)
+            expected.fate = Fate::Waiting;
+        for (auto& state : expected.progress)
+            if (state.sequence > durable_)
+                state.sequence = UINT64_MAX;
+    }
+    tickets_.clear();
+    window_was_open_ = window_was_open_ || window_open_;
+    window_open_ = false;
+    first_new_id_ = first_known_id_ = spool_->next_id();
+    found_.clear();
+}
+
+// The indexes are read, and mail is taken meanwhile. False if the machine stops.
+bool Explorer::find() {
+    for (int i = 0; i < 1000 && !files_.stopped(); i++) {
+        if (first_known_id_ == 0)
+            return true; // they were already
+        if (auto found = spool_->take_found()) {
+            found_ = std::move(*found);
+            first_known_id_ = 0;
+            return true;
+        }
+        if (i == 100)
+            make_room_for_damage();
+        if (below(4) == 0)
+            append();
+        spool_->commit();
+        sync_step(below(4) == 0);
+    }
+    if (!files_.stopped())
+        fail("the indexes are not read");
+    return false;
 }
 
 void Explorer::reopen_in_order() {
@@ -356,7 +405,7 @@ void Explorer::reopen_in_order() {
     double write_failure = std::exchange(files_.write_failure, 0);
     files_.kill_process();
     open();
-    if (spool_)
+    if (spool_ && find())
         verify();
     files_.sync_failure = sync_failure;
     files_.write_failure = write_failure;
@@ -373,7 +422,10 @@ void Explorer::verify_progress(const Expectation& expected, const RecoveredMessa
     }
     if (message.has_progress && newest == 0)
         fail("progress of " + std::to_string(message.id) + " was never recorded");
-    if (newest < needed)
+    // Where damage has brought a message back it has done so without what was known of it.
+    const bool returned = expected.damaged && (expected.fate == Expectation::Fate::Removed ||
+                                               expected.fate == Expectation::Fate::Gone);
+    if (newest < needed && !returned)
         fail_unless_forgotten("progress of " + std::to_string(message.id) +
                               " is older than what was durable");
 }
@@ -385,13 +437,15 @@ void Explorer::verify_message(const RecoveredMessage& message) {
         fail("message " + name + " was never appended");
     Expectation& expected = found->second;
     using Fate = Expectation::Fate;
-    if (expected.fate == Fate::Refused && !window_open_)
+    if (expected.fate == Fate::Refused)
         fail("message " + name + " was refused and has come back");
-    if (expected.fate == Fate::Gone)
+    if (expected.fate == Fate::Gone) {
         fail_unless_forgotten("message " + name + " was gone and has come back");
+        expected.damaged = true; // its file may have gone, as it should
+    }
     if (expected.fate == Fate::Removed && expected.removed_at <= durable_) {
         fail_unless_forgotten("message " + name + " was removed durably and has come back");
-        expected.damaged = true; // its file may have gone, as it should
+        expected.damaged = true; // the same
     }
     if (message.envelope != expected.envelope)
         fail("envelope of " + name + " differs");
@@ -420,7 +474,7 @@ void Explorer::verify_missing(SpoolId id, Expectation& expected, bool recovered)
 
 void Explorer::verify() {
     std::map<SpoolId, std::optional<std::string>> seen; // -> progress
-    for (SpoolId id : spool_->take_found()) {
+    for (SpoolId id : std::exchange(found_, {})) {
         if (seen.contains(id))
             fail("message " + std::to_string(id) + " was found twice");
         auto message = spool_->recover(id);
@@ -434,7 +488,8 @@ void Explorer::verify() {
         verify_message(*message);
     }
     for (auto& [id, expected] : expected_)
-        verify_missing(id, expected, seen.contains(id));
+        if (id < first_new_id_)
+            verify_missing(id, expected, seen.contains(id));
     std::erase_if(expected_, [&](const auto& item) {
         return item.second.fate == Expectation::Fate::Gone && item.first + 5000 < time_;
     });
@@ -442,15 +497,11 @@ void Explorer::verify() {
     for (const auto& [id, state] : seen) {
         expected_[id].progress.clear();
         if (state)
-            expected_[id].progress.push_back({0, *state});
+            expected_[id].progress.push_back({1, *state});
     }
-    tickets_.clear();
-    durable_ = sequence_;
-    for (const auto& [id, state] : seen)
-        if (state)
-            expected_[id].progress.back().sequence = durable_;
-    window_open_ = torn_ = false;
-    if (spool_->next_id() <= (seen.empty() ? 0 : seen.rbegin()->first))
+    durable_ = std::max<uint64_t>(durable_, 1);
+    window_was_open_ = torn_ = false;
+    if (first_new_id_ <= (seen.empty() ? 0 : seen.rbegin()->first))
         fail("an id is handed out twice");
 }
 
@@ -462,6 +513,8 @@ void Explorer::kill_and_recover() {
     files_.sync_failure = files_.write_failure = 0;
     faults_ = files_.capacity != UINT64_MAX;
     open();
+    if (!find())
+        return;
     verify();
     live(20);
 }
@@ -484,7 +537,7 @@ void Explorer::recover_with_crashes(SimulationRandom& fate) {
     while (fate() % 3 == 0) {
         files_.stop_at_step = files_.steps() + 1 + fate() % 40;
         open();
-        if (!files_.stopped())
+        if (spool_ && find())
             break;
         spool_.reset();
         if (fate() % 3 == 0)
@@ -499,11 +552,15 @@ void Explorer::recover_with_crashes(SimulationRandom& fate) {
 void Explorer::recover_with_faults() {
     const double sync_failure = std::exchange(files_.sync_failure, 0.05);
     const double write_failure = std::exchange(files_.write_failure, 0.03);
+    const bool faults = std::exchange(faults_, true);
     for (int i = 0; i < 3 && !spool_; i++) {
         open();
         if (!spool_)
             files_.kill_process();
     }
+    if (spool_)
+        find();
+    faults_ = faults;
     files_.sync_failure = sync_failure;
     files_.write_failure = write_failure;
 }
@@ -526,6 +583,7 @@ void Explorer::crash_and_recover(uint64_t seed) {
         recover_with_faults();
     if (!spool_)
         open();
+    find();
     verify();
 }
 
@@ -540,7 +598,7 @@ uint64_t Explorer::run(uint64_t step) {
     files_.read_flip = seed_ % 4 == 3 ? 0.1 : 0;
     files_.stop_at_step = step;
     open();
-    if (spool_)
+    if (spool_ && find())
         live(90);
     uint64_t steps = files_.steps();
     // At the end of the workload, or where it stopped.

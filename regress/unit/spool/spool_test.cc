@@ -31,16 +31,30 @@ class SpoolTest : public testing::Test {
         options.report = [this](const SpoolEvent& event) { events_.push_back(event); };
         return options;
     }
-    Result<void> try_open() {
-        auto opened = Spool::open(files_, options());
+    Result<void> try_open() { return try_open(options()); }
+    Result<void> try_open(const SpoolOptions& options) {
+        auto opened = Spool::open(files_, options);
         if (!opened)
             return opened.error();
         spool_ = std::move(*opened);
         return {};
     }
-    void open() {
-        auto opened = try_open();
+    // Until all indexes have been read.
+    void open() { open(options()); }
+    void open(const SpoolOptions& options) {
+        auto opened = try_open(options);
         ASSERT_TRUE(opened) << opened.error().message;
+        found_ = await_found(*spool_);
+    }
+    static std::vector<SpoolId> await_found(Spool& spool) {
+        for (int i = 0; i < 2000; i++) {
+            if (auto found = spool.take_found())
+                return std::move(*found);
+            spool.run_sync_step(false);
+            spool.collect();
+        }
+        ADD_FAILURE() << "the indexes are not read";
+        return {};
     }
     void kill_and_open() {
         spool_.reset();
@@ -81,7 +95,7 @@ class SpoolTest : public testing::Test {
     }
     std::map<SpoolId, RecoveredMessage> load() {
         std::map<SpoolId, RecoveredMessage> messages;
-        for (SpoolId id : spool_->take_found()) {
+        for (SpoolId id : std::exchange(found_, {})) {
             auto message = spool_->recover(id);
             if (message)
                 messages[id] = std::move(*message);
@@ -102,6 +116,7 @@ class SpoolTest : public testing::Test {
 
     SimulatedFileSystem files_{1};
     std::unique_ptr<Spool> spool_;
+    std::vector<SpoolId> found_;
     std::vector<SpoolEvent> events_;
     uint64_t time_ = 1'700'000'000'000'000;
 };
@@ -215,7 +230,7 @@ TEST_F(SpoolTest, OnlyOneQueueAtATime) {
 TEST_F(SpoolTest, LimitsAreSaidAtOnce) {
     SpoolOptions small = options();
     small.max_pending = 100000;
-    spool_ = std::move(*Spool::open(files_, small));
+    open(small);
     std::string largest(spool_->max_inline(), 'x');
     EXPECT_EQ(spool_->append_message(1, "e", largest).error().code, EMSGSIZE);
     EXPECT_TRUE(spool_->append_message(1, "", largest)) << "exactly";
@@ -246,6 +261,77 @@ TEST_F(SpoolTest, AnOrderlyStartReadsIndexes) {
     open();
     EXPECT_EQ(load().size(), 30u);
     EXPECT_TRUE(events_.empty());
+}
+
+// Until they are read, what was there is unknown, and none of its segments goes; and what comes
+// meanwhile is as good as any other, with ids of its own, whatever the clock says.
+TEST_F(SpoolTest, MailIsTakenWhileTheIndexesAreRead) {
+    open();
+    std::map<SpoolId, std::string> kept;
+    for (int i = 0; i < 60; i++) {
+        SpoolId id = store(std::string(6000, static_cast<char>('a' + i % 26)));
+        kept[id] = i % 3 == 0 ? std::to_string(i) : "";
+        ASSERT_TRUE(i % 3 != 0 || spool_->append_progress(id, kept[id], Durability::Lazy));
+        if (i % 5 == 0) {
+            ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+            kept.erase(id);
+        }
+    }
+    settle();
+    const uint64_t segments = spool_->statistics().segments;
+    ASSERT_GE(segments, 6u);
+    time_ -= 3600 * 1'000'000ull;
+    for (int round = 0; round < 3; round++) { // the first two end in a crash before all is read
+        spool_.reset();
+        files_.crash(static_cast<uint64_t>(round));
+        ASSERT_TRUE(try_open());
+        for (int i = 0; i < 3; i++) {
+            EXPECT_FALSE(spool_->take_found());
+            EXPECT_EQ(spool_->recover(kept.begin()->first).error().code, ENOENT);
+            SpoolId id = store("new");
+            EXPECT_FALSE(kept.contains(id)) << "an id is handed out twice";
+            kept[id] = "";
+            EXPECT_EQ(content_of(id), "new");
+            if (i == 0) {
+                ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+                kept.erase(id);
+            }
+        }
+        EXPECT_GE(spool_->statistics().segments, segments) << "none has gone";
+    }
+    std::map<SpoolId, std::string> all;
+    for (SpoolId id : await_found(*spool_))
+        all[id] = spool_->recover(id)->progress;
+    // Those of the last start were not there at it.
+    for (auto last = std::prev(kept.end(), 2); last != kept.end(); last = kept.erase(last))
+        EXPECT_EQ(content_of(last->first), "new");
+    EXPECT_EQ(all, kept);
+    for (const auto& [id, progress] : kept)
+        ASSERT_TRUE(spool_->append_removed(id, Durability::Lazy));
+    spool_->commit();
+    settle();
+    EXPECT_LE(spool_->statistics().segments, 4u) << "with two new messages";
+}
+
+TEST_F(SpoolTest, WhileTheDiskRefusesWhatWasThereNewMailIsTaken) {
+    open();
+    SpoolId old = store("old");
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    files_.kill_process();
+    ASSERT_TRUE(try_open());
+    files_.read_error = EIO;
+    for (int i = 0; i < 5; i++) {
+        spool_->run_sync_step(true);
+        spool_->collect();
+        EXPECT_FALSE(spool_->take_found());
+    }
+    EXPECT_EQ(count(SpoolEvent::Kind::DiskFailed), 1u) << "and it is said once";
+    SpoolId fresh = store("new");
+    files_.read_error = 0;
+    EXPECT_EQ(await_found(*spool_), std::vector<SpoolId>{old});
+    EXPECT_EQ(content_of(old), "old");
+    EXPECT_EQ(content_of(fresh), "new");
 }
 
 TEST_F(SpoolTest, SegmentsAreUsedAgainAndTheirNumberStaysBounded) {
@@ -407,7 +493,7 @@ TEST_F(SpoolTest, ADamagedMessageIsNotCopiedForwardAndNotForgotten) {
     ASSERT_TRUE(spool_->close());
     spool_.reset();
     tight.compaction_slack = 0;
-    spool_ = std::move(*Spool::open(files_, tight));
+    open(tight);
     EXPECT_EQ(load().size(), 1u);
     settle();
     spool_->collect();
@@ -472,9 +558,8 @@ TEST_F(SpoolTest, WhatCannotBeReadNowIsThereLater) {
             spool_->append_message(in_file, "e", content_file(large), large.size(), crc32c(large));
         expect_completion(*ticket, 0);
         kill_and_open();
-        std::vector<SpoolId> found = spool_->take_found();
-        ASSERT_EQ(found, (std::vector<SpoolId>{with_progress, in_file}));
-        EXPECT_TRUE(spool_->take_found().empty());
+        ASSERT_EQ(found_, (std::vector<SpoolId>{with_progress, in_file}));
+        EXPECT_TRUE(spool_->take_found()->empty());
         for (int reads = 0; reads < 3; ++reads) { // the message can be read and its progress not
             files_.good_reads = reads;
             files_.read_error = code;
@@ -551,7 +636,7 @@ TEST_F(SpoolTest, ABitThatIsFlippedOnTheWayCostsNothing) {
 TEST_F(SpoolTest, APartIsNotReadFromASegmentThatIsUsedAgain) {
     SpoolOptions tight = options();
     tight.compaction_slack = 0;
-    spool_ = std::move(*Spool::open(files_, tight));
+    open(tight);
     SpoolId id = spool_->next_id();
     expect_completion(*spool_->append_message(id, std::string(10000, 'e'), std::string(30000, 'c')),
                       0);
@@ -712,7 +797,7 @@ TEST_F(SpoolTest, ProgressAndRemovalOutliveAFailedSync) {
 TEST_F(SpoolTest, WhatADiskThatRefusesKeepsWaitingIsBounded) {
     SpoolOptions small = options();
     small.max_pending = 16 << 10;
-    spool_ = std::move(*Spool::open(files_, small));
+    open(small);
     SpoolId a = store("a"), b = store("b");
     files_.sync_failure = 1;
     int taken = 0, code = 0;
@@ -789,7 +874,7 @@ TEST_F(SpoolTest, AReserveIsKeptForTheRecordsOfOldMail) {
     files_.capacity = 300 << 10;
     SpoolOptions reserving = options();
     reserving.min_free = 150 << 10;
-    spool_ = std::move(*Spool::open(files_, reserving));
+    open(reserving);
     std::vector<SpoolId> stored;
     int refused = 0;
     for (int i = 0; i < 60; i++) {
@@ -903,7 +988,7 @@ TEST_F(SpoolTest, FlippedBitsCostNoMoreThanTheirRecord) {
         auto opened = Spool::open(disk, options());
         ASSERT_TRUE(opened);
         size_t found = 0;
-        for (SpoolId id : (*opened)->take_found()) {
+        for (SpoolId id : await_found(**opened)) {
             if (!(*opened)->recover(id))
                 continue;
             ASSERT_TRUE(stored.contains(id));
