@@ -619,7 +619,7 @@ uint64_t Explorer::run(uint64_t step) {
 } // namespace postern
 
 int main(int argc, char** argv) {
-    return postern::explore(argc, argv, 80000, [](uint64_t seed, uint64_t step, bool verbose) {
+    return postern::explore(argc, argv, 100000, [](uint64_t seed, uint64_t step, bool verbose) {
         return postern::Explorer(seed, verbose).run(step);
     });
 }
