@@ -83,6 +83,11 @@ struct SegmentContents {
     std::string bytes;                 // else: the segment from its beginning, as it was read
 };
 
+// A sealed segment was to have one, and its records had to be read instead.
+inline bool index_is_damaged(const SegmentHeader& header, const SegmentContents& contents) {
+    return is_sealed(header.state) && header.index_offset != 0 && !contents.indexed;
+}
+
 // The records of a segment that is Active or Sealed: from its index if there is a good one, else by
 // reading all of it. A record that cannot be read is stepped over if a later one can. Whatever does
 // not end as a log should is read again, until two readings agree.

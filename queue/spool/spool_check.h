@@ -16,7 +16,7 @@ struct SpoolCheckResult {
     uint64_t spares = 0;   // segment files waiting to be used again
     uint64_t records = 0;  // good ones
     uint64_t messages = 0; // live; those whose record and content are good
-    uint64_t damaged = 0;  // messages, and stretches of the log, whose checksum is wrong
+    uint64_t damaged = 0;  // messages, stretches of the log, and indexes, whose checksum is wrong
     uint64_t orphans = 0; // content files that belong to no live message; removed at the next start
     uint64_t set_aside = 0; // files in corrupt/
 };

@@ -956,6 +956,14 @@ TEST_F(SpoolTest, ACheckVerifiesEveryRecordAndWritesNothing) {
         EXPECT_EQ(files_.steps(), steps) << "nothing is written";
     }
     const std::string path = segment_path(0);
+    SegmentHeader header;
+    ASSERT_TRUE(decode_segment_header(files_.contents(path).substr(0, 4096), header));
+    ASSERT_NE(header.index_offset, 0u);
+    ASSERT_TRUE(files_.flip_bit(path, (header.index_offset + 40) * 8));
+    EXPECT_EQ(check()->damaged, 1u);
+    EXPECT_EQ(check()->records, 5u) << "they are found all the same";
+    EXPECT_NE(said[0].find("the index is damaged"), std::string::npos) << said[0];
+    ASSERT_TRUE(files_.flip_bit(path, (header.index_offset + 40) * 8));
     const size_t at = files_.contents(path).find("small");
     ASSERT_TRUE(files_.flip_bit(path, at * 8));
     EXPECT_EQ(check()->damaged, 1u);
@@ -969,6 +977,19 @@ TEST_F(SpoolTest, ACheckVerifiesEveryRecordAndWritesNothing) {
         EXPECT_TRUE(std::any_of(said.begin(), said.end(), [&](const std::string& line) {
             return line.find(part) != std::string::npos;
         })) << part;
+}
+
+TEST_F(SpoolTest, ACheckNeedsNoDirectoryOfWhatWasSetAside) {
+    open();
+    store("a");
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    files_.kill_process();
+    ASSERT_TRUE(files_.unlink("corrupt"));
+    auto checked = check_spool(files_, [](const std::string&) {});
+    ASSERT_TRUE(checked) << checked.error().message;
+    EXPECT_EQ(checked->messages, 1u);
+    EXPECT_EQ(checked->set_aside, 0u);
 }
 
 TEST_F(SpoolTest, FlippedBitsCostNoMoreThanTheirRecord) {
