@@ -50,6 +50,10 @@ struct Expectation {
     std::vector<State> progress;
 };
 
+// In place of the sequence number of a progress; those of what is appended come after them.
+constexpr uint64_t superseded = 1; // something else was recovered; only damage brings it back
+constexpr uint64_t as_recovered = 2;
+
 class Explorer {
   public:
     Explorer(uint64_t seed, bool verbose)
@@ -105,8 +109,8 @@ class Explorer {
     SpoolId first_known_id_ = 0; // the same, until the indexes have been read
     std::map<SpoolId, Expectation> expected_;
     std::map<Ticket, uint64_t> tickets_; // -> sequence number of the append
-    uint64_t sequence_ = 0;
-    uint64_t durable_ = 0;         // everything appended up to here is on disk
+    uint64_t sequence_ = as_recovered;
+    uint64_t durable_ = as_recovered; // everything appended up to here is on disk
     bool window_open_ = false;     // a refused message may come back: the fence was refused as well
     bool window_was_open_ = false; // in a life before the last verify()
     bool faults_ = false;
@@ -417,7 +421,7 @@ void Explorer::verify_progress(const Expectation& expected, const RecoveredMessa
     for (const auto& state : expected.progress) {
         if (message.has_progress && state.bytes == message.progress)
             newest = state.sequence;
-        if (state.sequence <= durable_)
+        if (state.sequence != superseded && state.sequence <= durable_)
             needed = state.sequence;
     }
     if (message.has_progress && newest == 0)
@@ -425,7 +429,7 @@ void Explorer::verify_progress(const Expectation& expected, const RecoveredMessa
     // Where damage has brought a message back it has done so without what was known of it.
     const bool returned = expected.damaged && (expected.fate == Expectation::Fate::Removed ||
                                                expected.fate == Expectation::Fate::Gone);
-    if (newest < needed && !returned)
+    if ((newest < needed || newest == superseded) && !returned)
         fail_unless_forgotten("progress of " + std::to_string(message.id) +
                               " is older than what was durable");
 }
@@ -495,11 +499,11 @@ void Explorer::verify() {
     });
     // From here on what was recovered is what is on disk.
     for (const auto& [id, state] : seen) {
-        expected_[id].progress.clear();
+        for (auto& old : expected_[id].progress)
+            old.sequence = superseded;
         if (state)
-            expected_[id].progress.push_back({1, *state});
+            expected_[id].progress.push_back({as_recovered, *state});
     }
-    durable_ = std::max<uint64_t>(durable_, 1);
     window_was_open_ = torn_ = false;
     if (first_new_id_ <= (seen.empty() ? 0 : seen.rbegin()->first))
         fail("an id is handed out twice");
