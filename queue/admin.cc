@@ -49,6 +49,7 @@ std::optional<ipc::Answer> Admin::ask(ipc::Question& question) {
             [&](ipc::EndOrder& query) -> Reply { return end_order(query); },
             [&](ipc::OrderQuery& query) -> Reply { return list_orders(query); },
             [&](ipc::DestinationQuery& query) -> Reply { return list_destinations(query); },
+            [&](ipc::SpoolCheck& query) -> Reply { return check_spool(query); },
             // The operator port answers these itself.
             [&](ipc::StatsQuery& query) -> Reply {
                 return failed(query.request, "not a question for the queue");
@@ -512,6 +513,30 @@ ipc::Answer Admin::pause(const ipc::Pause& query) {
     ipc::Done done;
     done.request = query.request;
     return done;
+}
+
+std::optional<ipc::Answer> Admin::check_spool(const ipc::SpoolCheck& question) {
+    const bool anew = question.check == 0;
+    if (!anew && question.check != check_)
+        return failed(question.request, "another check of the spool has been begun");
+    if (Result<void> begun = queue_.spool().check(anew); !begun)
+        return failed(question.request, begun.error().message);
+    check_ += anew;
+    check_request_ = question.request;
+    return std::nullopt;
+}
+
+void Admin::collect() {
+    std::optional<SpoolCheckPiece> piece = queue_.spool().take_checked();
+    if (!piece || !check_request_)
+        return;
+    ipc::SpoolChecked answer;
+    answer.request = *std::exchange(check_request_, std::nullopt);
+    answer.check = check_;
+    answer.last = piece->last;
+    answer.damaged = piece->totals.damaged;
+    answer.lines = std::move(piece->lines);
+    answer_(std::move(answer));
 }
 
 } // namespace postern

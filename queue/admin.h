@@ -23,6 +23,8 @@ class Admin {
 
     // The answer, or nothing if it comes later.
     std::optional<ipc::Answer> ask(ipc::Question& question);
+    // To be called when the spool's completion_fd() is readable, after Queue::collect().
+    void collect();
 
   private:
     // A message as it is in the queue's table, or, if it is parked, in another that it is read
@@ -58,6 +60,7 @@ class Admin {
     ipc::Answer list_orders(const ipc::OrderQuery& query);
     ipc::Answer list_destinations(const ipc::DestinationQuery& query);
     ipc::Answer pause(const ipc::Pause& pause);
+    std::optional<ipc::Answer> check_spool(const ipc::SpoolCheck& question);
     // Of one that is in the queue; its removal, or its end in a report, is recorded durably, and
     // `removal` knows when.
     uint32_t apply(const ipc::Change& change, QueuedMessage& message,
@@ -85,6 +88,8 @@ class Admin {
     Queue& queue_;
     Answer answer_;
     Changes changes_{queue_};
+    uint64_t check_ = 0;                    // of the spool: the number of the latest
+    std::optional<uint32_t> check_request_; // while a piece of it is being read
 };
 
 } // namespace postern

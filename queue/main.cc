@@ -72,7 +72,10 @@ int main() {
         [&admin](ipc::Question& question) { return admin.ask(question); });
     port = &operators;
     Peers peers(process.loop(), queue, operators);
-    Watch commits(process.loop(), spool->completion_fd(), [&queue](short) { queue.collect(); });
+    Watch commits(process.loop(), spool->completion_fd(), [&](short) {
+        queue.collect();
+        admin.collect();
+    });
     commits.want(Watch::readable);
     queue.scheduler().pause_relays(first.orders.mta_paused);
     queue.scheduler().pause_local(first.orders.mda_paused);

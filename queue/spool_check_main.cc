@@ -20,8 +20,6 @@ int failed(const Error& error) {
     return error.code == EWOULDBLOCK ? EX_UNAVAILABLE : EX_IOERR;
 }
 
-unsigned long long number(uint64_t value) { return value; }
-
 } // namespace
 
 int main(int argc, char** argv) {
@@ -36,11 +34,7 @@ int main(int argc, char** argv) {
         check_spool(**files, [](const std::string& line) { std::printf("%s\n", line.c_str()); });
     if (!result)
         return failed(result.error());
-    std::printf("%llu segments, %llu spare, %llu records and %llu messages verified, %llu damaged, "
-                "%llu orphans, %llu set aside earlier\n",
-                number(result->segments), number(result->spares), number(result->records),
-                number(result->messages), number(result->damaged), number(result->orphans),
-                number(result->set_aside));
+    std::printf("%s\n", summary(*result).c_str());
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
         std::fputs("smtpctl: the output cannot be written\n", stderr);
         return EX_IOERR;

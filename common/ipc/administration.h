@@ -267,9 +267,27 @@ struct Done {
     static constexpr auto fields(auto& m) { return std::tie(m.request, m.ok, m.affected, m.error); }
 };
 
+// The queue's spool is verified as it is on the disk, a piece at a time: each answer is the next
+// piece of the check that it names. One check at a time; a new one ends what is left of another.
+struct SpoolCheck {
+    uint32_t request = 0;
+    uint64_t check = 0; // 0: a new one
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.check); }
+};
+struct SpoolChecked {
+    uint32_t request = 0;
+    uint64_t check = 0;
+    bool last = true;
+    uint64_t damaged = 0;           // so far
+    std::vector<std::string> lines; // for the operator; the last one of the last piece sums up
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.request, m.check, m.last, m.damaged, m.lines);
+    }
+};
+
 using Question = std::variant<StatsQuery, QueueQuery, MessageQuery, Change, Pause, LogLevel,
-                              GiveOrder, EndOrder, OrderQuery, DestinationQuery>;
-using Answer =
-    std::variant<Stats, QueuePage, MessagePart, Changed, Done, OrderList, DestinationPage>;
+                              GiveOrder, EndOrder, OrderQuery, DestinationQuery, SpoolCheck>;
+using Answer = std::variant<Stats, QueuePage, MessagePart, Changed, Done, OrderList,
+                            DestinationPage, SpoolChecked>;
 
 } // namespace postern::ipc

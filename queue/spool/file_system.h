@@ -40,6 +40,10 @@ class File {
 
     virtual Result<uint64_t> size() = 0;
 
+    // What the page cache has of this stretch (bytes) and has written is let go of, so that the
+    // next read is one of the disk. Advice: nothing depends on it.
+    virtual void drop_cached(uint64_t /*offset*/, uint64_t /*length*/) {}
+
     // A duplicate for another process, with the access this file was opened with.
     virtual Result<FileDescriptor> descriptor() = 0;
 };

@@ -34,6 +34,10 @@ class PosixFile : public File {
                           bool durable) override;
     Result<void> sync() override;
     Result<uint64_t> size() override;
+    void drop_cached(uint64_t offset, uint64_t length) override {
+        (void)::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(length),
+                              POSIX_FADV_DONTNEED);
+    }
     Result<FileDescriptor> descriptor() override;
 
     int fd() const { return fd_.get(); }

@@ -63,6 +63,11 @@ class SegmentSet {
     // Does nothing if no other segment of that epoch is in use.
     void pin(uint16_t slot, uint64_t epoch, uint32_t records = 1);
     void copied(uint16_t slot, uint64_t from_epoch, uint32_t records = 1);
+    // The one in use with the lowest epoch above this one.
+    std::optional<uint16_t> next_in_use(uint64_t epoch) const {
+        auto next = by_epoch_.upper_bound(epoch);
+        return next == by_epoch_.end() ? std::nullopt : std::optional(next->second);
+    }
     bool epoch_in_use(uint64_t epoch) const { return by_epoch_.contains(epoch); }
     // The Removed records in the slot pin nothing any more: they have been copied forward.
     void clear_pins(uint16_t slot);

@@ -2,6 +2,7 @@
 // of it. The other side is queue/spool/committer.cc.
 #include "queue/spool/spool.h"
 
+#include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <chrono>
@@ -18,6 +19,7 @@
 #include "queue/spool/batch.h"
 #include "queue/spool/committer.h"
 #include "queue/spool/message_reader.h"
+#include "queue/spool/online_check.h"
 #include "queue/spool/recovery.h"
 
 namespace postern {
@@ -64,6 +66,8 @@ class LogSpool : public Spool {
     Result<std::string> set_content_aside(SpoolId id) override {
         return reader_.set_message_aside(id);
     }
+    Result<void> check(bool anew) override;
+    std::optional<SpoolCheckPiece> take_checked() override;
     SpoolStatistics statistics() override;
     FileSystem& files() override { return files_; }
     Result<void> close() override;
@@ -78,8 +82,10 @@ class LogSpool : public Spool {
     Ticket ticket_for(Durability durability) {
         return durability == Durability::Durable ? ++last_ticket_ : 0;
     }
+    Result<void> start_thread(std::thread& thread, void (LogSpool::*run)());
     void run_thread();
-    void stop_thread();
+    void run_check();
+    void stop_threads();
     void take_pending(Batch& batch);
     void signal();
 
@@ -95,6 +101,10 @@ class LogSpool : public Spool {
     // The event loop's alone.
     Ticket last_ticket_ = 0;
     bool closed_ = false;
+    std::unique_ptr<OnlineCheck> check_; // of check_thread_ while checking_
+    bool checking_ = false;
+    std::atomic<bool> stop_check_ = false;
+    std::thread check_thread_;
 
     std::mutex pending_mutex_; // guards the following
     std::condition_variable wake_;
@@ -107,7 +117,7 @@ class LogSpool : public Spool {
     std::thread thread_;
 };
 
-LogSpool::~LogSpool() { stop_thread(); }
+LogSpool::~LogSpool() { stop_threads(); }
 
 Result<void> LogSpool::start() {
     completion_fd_ = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -121,20 +131,22 @@ Result<void> LogSpool::start() {
         return begun.error();
     committer_ =
         std::make_unique<Committer>(files_, segment_files_, state_, options_, std::move(recovery));
-    if (!options_.threaded)
-        return {};
+    return options_.threaded ? start_thread(thread_, &LogSpool::run_thread) : Result<void>();
+}
+
+Result<void> LogSpool::start_thread(std::thread& thread, void (LogSpool::*run)()) {
     // Signals are the event loop's.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    Result<void> started;
     try {
-        thread_ = std::thread([this] { run_thread(); });
+        thread = std::thread(run, this);
     } catch (const std::system_error& error) {
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        return Error{std::string("sync thread: ") + error.what(), error.code().value()};
+        started = Error{std::string("thread: ") + error.what(), error.code().value()};
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return {};
+    return started;
 }
 
 void LogSpool::report(SpoolEvent::Kind kind, const std::string& message) {
@@ -330,7 +342,8 @@ std::vector<AppendResult> LogSpool::collect() {
 void LogSpool::signal() {
     {
         std::lock_guard lock(state_.mutex);
-        if (state_.completions.empty() && state_.events.empty() && !state_.found_untold)
+        if (state_.completions.empty() && state_.events.empty() && !state_.found_untold &&
+            !state_.checked)
             return;
     }
     uint64_t one = 1;
@@ -342,6 +355,52 @@ Result<ContentFile> LogSpool::create_content_file() {
     if (!file)
         return file.error();
     return ContentFile(std::move(*file));
+}
+
+Result<void> LogSpool::check(bool anew) {
+    if (closed_)
+        return Error{"the spool is closed", ESHUTDOWN};
+    if (checking_)
+        return Error{"a check of the spool is under way", EBUSY};
+    {
+        std::lock_guard lock(state_.mutex);
+        if (!state_.found)
+            return Error{"the spool is still being read", EAGAIN};
+    }
+    if (!anew && !check_)
+        return Error{"there is no check to go on with", ESRCH};
+    if (anew)
+        check_ = std::make_unique<OnlineCheck>(files_, state_, reader_);
+    checking_ = true;
+    auto started =
+        options_.threaded ? start_thread(check_thread_, &LogSpool::run_check) : Result<void>();
+    checking_ = checking_ && started;
+    return started;
+}
+
+void LogSpool::run_check() {
+    SpoolCheckPiece piece = check_->step(stop_check_);
+    {
+        std::lock_guard lock(state_.mutex);
+        state_.checked = std::move(piece);
+    }
+    signal();
+}
+
+std::optional<SpoolCheckPiece> LogSpool::take_checked() {
+    std::optional<SpoolCheckPiece> piece;
+    {
+        std::lock_guard lock(state_.mutex);
+        piece = std::exchange(state_.checked, std::nullopt);
+    }
+    if (!piece)
+        return piece;
+    if (check_thread_.joinable())
+        check_thread_.join(); // it is at its end
+    checking_ = false;
+    if (piece->last)
+        check_.reset();
+    return piece;
 }
 
 SpoolStatistics LogSpool::statistics() {
@@ -373,6 +432,8 @@ bool LogSpool::run_sync_step(bool sync_lazy) {
     assert(!options_.threaded);
     take_pending(writing_);
     bool more = committer_->step(writing_, sync_lazy);
+    if (checking_)
+        run_check();
     signal();
     return more;
 }
@@ -414,7 +475,10 @@ void LogSpool::run_thread() {
     }
 }
 
-void LogSpool::stop_thread() {
+void LogSpool::stop_threads() {
+    stop_check_ = true;
+    if (check_thread_.joinable())
+        check_thread_.join();
     if (!thread_.joinable())
         return;
     {
@@ -429,7 +493,7 @@ Result<void> LogSpool::close() {
     if (closed_)
         return {};
     closed_ = true;
-    stop_thread(); // what it has begun is finished
+    stop_threads(); // what it has begun is finished
     take_pending(writing_);
     auto result = committer_->close(writing_);
     signal();

@@ -35,6 +35,7 @@
 
 #include "common/base/result.h"
 #include "queue/spool/file_system.h"
+#include "queue/spool/spool_check.h"
 
 namespace postern {
 
@@ -198,6 +199,13 @@ class Spool {
     // The content was found damaged: a copy of the message's record, and the file
     // of the content, go to corrupt/. The message stays until it is removed. The result says where.
     virtual Result<std::string> set_content_aside(SpoolId id) = 0;
+
+    // -- Verification (queue/spool/online_check.h). The next piece is read on a thread of its own;
+    // `anew`: the first one. EBUSY if one is being read, EAGAIN while the indexes are, ESRCH if
+    // there is nothing to go on with.
+    virtual Result<void> check(bool anew) = 0;
+    // The piece, once; completion_fd() tells when it is there.
+    virtual std::optional<SpoolCheckPiece> take_checked() = 0;
 
     virtual SpoolStatistics statistics() = 0;
 

@@ -201,6 +201,18 @@ Result<SpoolCheckResult> SpoolCheck::run() {
 
 } // namespace
 
+std::string summary(const SpoolCheckResult& result) {
+    const std::pair<uint64_t, const char*> counts[] = {
+        {result.segments, " segments, "},        {result.spares, " spare, "},
+        {result.records, " records and "},       {result.messages, " messages verified, "},
+        {result.damaged, " damaged, "},          {result.orphans, " orphans, "},
+        {result.set_aside, " set aside earlier"}};
+    std::string line;
+    for (const auto& [count, what] : counts)
+        line += std::to_string(count) + what;
+    return line;
+}
+
 Result<SpoolCheckResult> check_spool(FileSystem& files,
                                      const std::function<void(const std::string&)>& line) {
     if (auto segments = files.list("segments"); !segments)

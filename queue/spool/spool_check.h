@@ -1,10 +1,11 @@
 // Looks through a spool that no queue uses: the checksum of every record in its log, and of the
-// content of every live message. Reads only.
+// content of every live message. Reads only. For one that is in use: queue/spool/online_check.h.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "common/base/result.h"
 #include "queue/spool/file_system.h"
@@ -19,6 +20,16 @@ struct SpoolCheckResult {
     uint64_t damaged = 0;  // messages, stretches of the log, and indexes, whose checksum is wrong
     uint64_t orphans = 0; // content files that belong to no live message; removed at the next start
     uint64_t set_aside = 0; // files in corrupt/
+};
+
+// One line that says it all.
+std::string summary(const SpoolCheckResult& result);
+
+// Of a check that is made while the spool is used.
+struct SpoolCheckPiece {
+    bool last = false;
+    std::vector<std::string> lines; // what there is to say; one line, or at most 64 KiB of them
+    SpoolCheckResult totals;        // so far
 };
 
 // `line`: called with what there is to say of each segment, and of each damage; without a line end.

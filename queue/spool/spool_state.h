@@ -41,7 +41,8 @@ struct SpoolState {
     SegmentSet segments;
     // The messages that were there at the start, by id; none before all indexes have been read.
     std::optional<std::vector<SpoolId>> found;
-    bool found_untold = false; // completion_fd() is to tell
+    std::optional<SpoolCheckPiece> checked; // until it is taken
+    bool found_untold = false;              // completion_fd() is to tell
     uint64_t last_epoch = 0;
     SpoolId highest_id = 0; // handed out or seen on disk
     // The latest progress of messages of which some is not written yet, and how many records are

@@ -154,6 +154,7 @@ bool QueueWorld::sync(bool lazy) {
     if (poll(&descriptor, 1, 0) <= 0)
         return false;
     queue_->collect();
+    admin_->collect();
     // What the disk has refused is written again at another time.
     return spool_->statistics().write_failures == failures;
 }

@@ -43,6 +43,7 @@ constexpr const char* usage =
     "  log verbose|brief       log more, or as usual\n"
     "  encrypt [PASSWORD]      its hash, for a table of users; from standard input without one\n"
     "  encrypt --scram [...]   the same, of the kind that SCRAM-SHA-256 needs\n"
+    "  spool check             verifies the spool of the server on its disk, while it is used\n"
     "  spool check DIRECTORY   verifies a spool, while no server uses it\n"
     "\n"
     "MAIL is the ID of a message, or one or more of: from PATTERN, to PATTERN, via PATTERN.\n"
@@ -133,6 +134,22 @@ int show_stats(ControlClient& client) {
     for (const ipc::Counter& counter : stats.answer->counters)
         print(format_counter(counter));
     return 0;
+}
+
+// The exit status is that of the check of a directory.
+int check_spool(ControlClient& client) {
+    ipc::SpoolCheck question;
+    while (true) {
+        Asked<ipc::SpoolChecked> piece = ask<ipc::SpoolChecked>(client, question);
+        if (!piece.answer)
+            return EX_UNAVAILABLE;
+        for (const std::string& line : piece.answer->lines)
+            print(line + "\n");
+        std::fflush(stdout);
+        if (piece.answer->last)
+            return piece.answer->damaged == 0 ? 0 : nothing_done;
+        question.check = piece.answer->check;
+    }
 }
 
 struct Target {
@@ -263,6 +280,8 @@ int run(ControlClient& client, const Words& words) {
         return pause(client, words[1], verb == "pause");
     if (verb == "log")
         return set_log(client, words[1]);
+    if (verb == "spool" && words[1] == "check")
+        return check_spool(client);
     return wrong_usage();
 }
 

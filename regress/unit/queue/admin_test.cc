@@ -286,5 +286,31 @@ TEST(Admin, ManyDestinationsComeInPages) {
     EXPECT_GT(pages, 2u);
 }
 
+// The answers come when the pieces have been read; delivery goes on meanwhile.
+TEST(Admin, TheSpoolIsVerifiedPieceByPiece) {
+    QueueLab lab;
+    lab.relay = [](const Handed&) { return temporary(); };
+    for (int i = 0; i < 30; ++i)
+        lab.accept("a@from.example", {"r" + std::to_string(i) + "@d.example"},
+                   std::string(1000, 'c'));
+    std::vector<std::string> lines;
+    ipc::SpoolCheck question;
+    ipc::SpoolChecked piece;
+    do {
+        piece = lab.ask<ipc::SpoolChecked>(question);
+        EXPECT_EQ(piece.damaged, 0u);
+        lines.insert(lines.end(), piece.lines.begin(), piece.lines.end());
+        question.check = piece.check;
+    } while (!piece.last && lines.size() < 1000);
+    EXPECT_NE(lines.back().find(" 30 messages verified, 0 damaged"), std::string::npos)
+        << lines.back();
+    EXPECT_FALSE(lab.ask<ipc::Done>(question).ok) << "it has ended";
+    question.check = 0;
+    const auto first = lab.ask<ipc::SpoolChecked>(question);
+    EXPECT_NE(first.check, piece.check);
+    question.check = piece.check;
+    EXPECT_FALSE(lab.ask<ipc::Done>(question).ok) << "another has been begun";
+}
+
 } // namespace
 } // namespace postern::test

@@ -185,6 +185,7 @@ bool QueueLab::collect() {
     if (poll(&descriptor, 1, 0) <= 0)
         return false;
     queue->collect();
+    admin->collect();
     return true;
 }
 

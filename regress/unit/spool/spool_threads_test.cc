@@ -119,6 +119,30 @@ TEST_F(SpoolThreadsTest, LargeContentByDescriptor) {
     EXPECT_EQ(out, bytes);
 }
 
+// A thread reads what another one writes, and segments come and go.
+TEST_F(SpoolThreadsTest, ACheckFindsNothingWhileMailComesAndGoes) {
+    int checks = 0;
+    bool anew = true;
+    std::vector<SpoolId> stored;
+    ASSERT_TRUE(spool_->check(true));
+    for (int appended = 0; appended < 2000 || checks == 0; appended++) {
+        ASSERT_LT(appended, 20000) << "a check comes to its end";
+        SpoolId id = spool_->next_id();
+        ASSERT_TRUE(spool_->append_message(id, "e", std::string(3000, 'x')));
+        spool_->commit();
+        for (const AppendResult& completion : wait())
+            stored.push_back(completion.id);
+        for (; stored.size() > 50; stored.erase(stored.begin()))
+            ASSERT_TRUE(spool_->append_removed(stored.front(), Durability::Lazy));
+        if (auto piece = spool_->take_checked()) {
+            ASSERT_EQ(piece->totals.damaged, 0u) << piece->lines[0];
+            anew = piece->last;
+            checks += anew;
+            ASSERT_TRUE(spool_->check(anew));
+        }
+    }
+}
+
 TEST_F(SpoolThreadsTest, WhatIsPendingAtTheEndIsWritten) {
     SpoolId id = spool_->next_id();
     ASSERT_TRUE(spool_->append_message(id, "e", "c"));
