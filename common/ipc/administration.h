@@ -173,7 +173,7 @@ struct DestinationQuery {
 };
 enum class DestinationState : uint8_t {
     open,
-    limited, // its rate, or that of the address that its mail leaves from, is used up
+    limited, // by its rate, or by the limits of the address that its mail leaves from
     held,    // it could not be reached, and nothing goes out until a time
     probing, // that is over, and one goes out to see
 };

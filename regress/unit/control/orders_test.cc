@@ -44,7 +44,7 @@ TEST(Orders, WhatIsWrong) {
         "suspend",           "suspend all",
         "suspend to",        "suspend to ",
         "suspend to a to b", "suspend to a older 2h",
-        "suspend for 2h",    "suspend to a for soon",
+        "suspend for 2h",    "suspend to a for soon", "suspend to a for 0s",
         "suspend 1a2b",      "suspend 0000000000001a2b.0",
         "reroute to a",      "reroute host b.example",
         "reroute to a host",

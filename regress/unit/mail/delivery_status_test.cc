@@ -459,8 +459,9 @@ TEST(DeliveryStatus, AnOriginalRecipientIsWholeOrNotThere) {
                 take_apart(write_delivery_status(report), "text/rfc822-headers", global);
             const std::string written =
                 field(groups_of(message.parts[1].body).at(1), "Original-Recipient");
-            if (written != "(none)")
+            if (written != "(none)") {
                 EXPECT_EQ(parse_utf8_addr(written.substr(7)), address) << written;
+            }
             EXPECT_EQ(written == "(none)", !global && letters > 136) << letters;
         }
 }

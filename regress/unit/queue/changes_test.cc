@@ -179,12 +179,14 @@ TEST(Changes, AHoldEndsWithTheReportAndNotBefore) {
     lab.run();
     EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 1u);
     lab.run();
-    lab.files.capacity = 0; // nothing more; but records of progress have their room
+    lab.files.sync_failure = 1;
     change.kind = ChangeKind::bounce;
     EXPECT_FALSE(lab.ask<ipc::Done>(change).ok);
     change.kind = ChangeKind::release;
     EXPECT_EQ(lab.ask<ipc::Changed>(change).affected, 0u) << "it is given up";
-    lab.files.capacity = UINT64_MAX;
+    lab.files.sync_failure = 0; // what is known of the recipient is written, the report is not yet
+    lab.collect();
+    lab.collect();
     lab.lose_power(3);
     lab.start();
     ASSERT_EQ(lab.show_queue().size(), 1u);
