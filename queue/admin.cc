@@ -218,6 +218,7 @@ ipc::Answer Admin::list(const ipc::QueueQuery& query) {
     answer.last = id == UINT64_MAX;
     answer.after_message = page.message;
     answer.after_index = page.index;
+    answer.loading = !queue_.loaded();
     answer.entries = std::move(page.entries);
     return answer;
 }

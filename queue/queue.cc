@@ -447,6 +447,7 @@ void Queue::refresh_counters() {
     counters_["queue.inflight"] = table_.recipients(Stage::in_flight);
     counters_["queue.deliveries"] = dispatch_.open();
     counters_["queue.destinations"] = scheduler_.destinations();
+    counters_["queue.loading"] = !loaded();
     counters_["queue.orders"] = orders_.standing(executor_.wall_seconds()).size();
     counters_["queue.refused"] = intake_.refused();
     counters_["queue.bounces"] = bouncer_.bounces();

@@ -98,9 +98,10 @@ struct QueuePage {
     bool last = true;           // nothing comes after these
     uint64_t after_message = 0; // where the next page goes on
     uint32_t after_index = 0;
+    bool loading = false; // the queue still reads its spool: there may be more than it knows of
     std::vector<EnvelopeEntry> entries;
     static constexpr auto fields(auto& m) {
-        return std::tie(m.request, m.last, m.after_message, m.after_index, m.entries);
+        return std::tie(m.request, m.last, m.after_message, m.after_index, m.loading, m.entries);
     }
 };
 

@@ -70,8 +70,11 @@ int show_queue(ControlClient& client, const ipc::QueueFilter& filter) {
         int64_t now = std::time(nullptr);
         for (const ipc::EnvelopeEntry& entry : page.answer->entries)
             print(format_line(entry, now));
-        if (page.answer->last)
+        if (page.answer->last) {
+            if (page.answer->loading)
+                std::fputs("smtpctl: the queue is still being read, there may be more\n", stderr);
             return 0;
+        }
         query.after_message = page.answer->after_message;
         query.after_index = page.answer->after_index;
     }

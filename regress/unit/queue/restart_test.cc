@@ -296,5 +296,24 @@ TEST(Restart, ACauseWhoseBounceIsThereIsNotTriedAgain) {
     EXPECT_EQ(tried, (std::vector<std::string>{"good@b.example", "sender@from.example"}));
 }
 
+// An operator is not told that the queue is empty before it has been read; orders stay until what
+// they hold can be released.
+TEST(Restart, WhatIsNotReadYetIsNotCalledMissing) {
+    QueueLab lab;
+    lab.accept("a@from.example", {"b@dest.example"});
+    const uint32_t number = lab.ask<ipc::OrderList>(ipc::GiveOrder{}).orders.at(0).number;
+    EXPECT_FALSE(lab.ask<ipc::QueuePage>(ipc::QueueQuery{}).loading);
+    lab.stop();
+    lab.open();
+    EXPECT_TRUE(lab.ask<ipc::QueuePage>(ipc::QueueQuery{}).loading);
+    ipc::EndOrder end;
+    end.number = number;
+    EXPECT_FALSE(lab.ask<ipc::Done>(end).ok);
+    lab.queue->load();
+    lab.run();
+    EXPECT_FALSE(lab.ask<ipc::QueuePage>(ipc::QueueQuery{}).loading);
+    EXPECT_TRUE(lab.ask<ipc::Done>(end).ok);
+}
+
 } // namespace
 } // namespace postern::test
