@@ -270,9 +270,11 @@ void QueueWorld::lie(uint16_t deliverer) {
 // -- Operators.
 
 void QueueWorld::operate() {
-    const size_t kind = random.below(7);
+    const size_t kind = random.below(9);
     if (kind < 2)
         return remove_something();
+    if (kind >= 7)
+        return kind == 7 ? give_order() : end_order();
     ipc::Question question;
     if (kind < 5) {
         ipc::Change change;
@@ -311,6 +313,44 @@ void QueueWorld::remove_something() {
         if (const StoredMessage stored = message->read(); stored.cause)
             ledger_.report_removed(*stored.cause);
     ledger_.removed(*remove.message, remove.index, false);
+}
+
+void QueueWorld::give_order() {
+    ipc::GiveOrder give;
+    give.request = next_request_++;
+    ipc::StandingOrder& order = give.order;
+    order.recipient = "*@" + domain(random.below(4));
+    if (chance(0.5))
+        order.until = time_.wall_seconds() + static_cast<int64_t>(random.below(1000));
+    if (chance(0.5)) {
+        order.kind = ipc::OrderKind::reroute;
+        order.host.emplace().host = "elsewhere.example";
+    }
+    ipc::Question question = give;
+    const std::optional<ipc::Answer> answer = admin_->ask(question);
+    if (const auto* given = std::get_if<ipc::OrderList>(&*answer))
+        orders_[given->orders.at(0).number] = given->orders.at(0).until;
+}
+
+// Whoever cannot end it may have ended it nevertheless: nothing is known of it then.
+void QueueWorld::end_order() {
+    if (orders_.empty())
+        return;
+    const auto order = orders_.begin();
+    ipc::EndOrder end;
+    end.request = next_request_++;
+    end.number = order->first;
+    ipc::Question question = end;
+    const std::optional<ipc::Answer> answer = admin_->ask(question);
+    if (std::get<ipc::Done>(*answer).ok)
+        ended_orders_.insert(order->first);
+    ipc::Change release;
+    release.request = next_request_++;
+    release.kind = ipc::ChangeKind::release;
+    release.filter.order = order->first;
+    orders_.erase(order);
+    question = release;
+    admin_->ask(question);
 }
 
 void QueueWorld::take_answer(const ipc::Answer& answer) {

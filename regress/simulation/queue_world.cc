@@ -193,6 +193,11 @@ void QueueWorld::come_to_rest() {
     ipc::Question resume_local = ipc::Pause{2, ipc::Subsystem::mda, false};
     admin_->ask(resume_relays);
     admin_->ask(resume_local);
+    for (const ipc::StandingOrder& order : queue_->orders().standing(time_.wall_seconds()))
+        if (!queue_->orders().end(order.number, time_.wall_seconds()))
+            ledger_.fail("an order cannot be ended on a good disk");
+    orders_.clear();
+    queue_->orders_changed();
     ipc::Change release;
     release.kind = ipc::ChangeKind::release;
     ipc::Question release_all = release;
@@ -238,7 +243,21 @@ void QueueWorld::compare() {
     else
         ledger_.compare(queue_->table(), expired_by());
     compare_counters();
+    compare_orders();
     throw_violation();
+}
+
+// What was given and not ended stands, whatever has happened since.
+void QueueWorld::compare_orders() {
+    std::set<uint32_t> standing;
+    for (const ipc::StandingOrder& order : queue_->orders().standing(time_.wall_seconds()))
+        standing.insert(order.number);
+    for (const auto& [number, until] : orders_)
+        if (!standing.contains(number) && (!until || until > time_.wall_seconds()))
+            ledger_.fail("order " + std::to_string(number) + " is lost");
+    for (const uint32_t number : ended_orders_)
+        if (standing.contains(number))
+            ledger_.fail("order " + std::to_string(number) + " is back");
 }
 
 void QueueWorld::compare_counters() {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,9 @@ class QueueWorld {
     void lose_deliverer(uint16_t deliverer);
     void operate();
     void remove_something();
+    void give_order();
+    void end_order();
+    void compare_orders();
     void reload();
     void let_time_pass(Duration duration);
     bool sync(bool lazy);
@@ -99,6 +103,8 @@ class QueueWorld {
     std::vector<Open> open_;
     std::map<uint32_t, Upload> uploads_; // by request
     std::map<uint32_t, ipc::Change> removals_;
+    std::map<uint32_t, int64_t> orders_; // that stand: until when
+    std::set<uint32_t> ended_orders_;
     uint32_t next_request_ = 1;
     uint64_t next_recipient_ = 1;
     bool lookup_connected_ = false;
