@@ -31,7 +31,7 @@ uint32_t Admin::apply(const ipc::Change& change, QueuedMessage& message,
     };
     ++removal.waiting;
     queue_.recorder().changed_durably(message, done);
-    if (bounced && queue_.bouncer().is_reporting(message.id)) {
+    if (bounced && queue_.bouncer().is_writing(message.id)) {
         ++removal.waiting;
         queue_.bouncer().await(message.id, done);
     }

@@ -276,13 +276,17 @@ bool Bouncer::is_reporting(uint64_t message) const {
     return pending_.contains(message) || refused_.contains(message) || in_flight_.contains(message);
 }
 
+bool Bouncer::is_writing(uint64_t message) const {
+    return pending_.contains(message) || in_flight_.contains(message);
+}
+
 void Bouncer::await(uint64_t message, Recorder::Done done) {
     waiting_[message].push_back(std::move(done));
 }
 
 void Bouncer::tell_waiting(uint64_t cause, const Result<void>& result) {
     // Who waits for those that the disk refused was told so.
-    if (result && (pending_.contains(cause) || in_flight_.contains(cause)))
+    if (result && is_writing(cause))
         return;
     if (const auto waiting = waiting_.extract(cause))
         for (const Recorder::Done& done : waiting.mapped())

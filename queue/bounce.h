@@ -74,10 +74,13 @@ class Bouncer {
 
     // Reports of the message that are not on disk yet.
     bool is_reporting(uint64_t message) const;
-    // Calls `done` when there are none any more, those apart that the disk has refused before, or
+    // Of these, those that the disk has not refused before: they are under way.
+    bool is_writing(uint64_t message) const;
+    // Calls `done` when there are none under way any more, or
     // the disk has refused one. There are some now.
     void await(uint64_t message, Recorder::Done done);
 
+    bool has_pending() const { return !pending_.empty(); }
     uint64_t bounces() const { return bounces_; } // reports of failure
     uint64_t notices() const { return notices_; } // others
 

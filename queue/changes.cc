@@ -9,6 +9,10 @@ namespace postern {
 
 namespace {
 
+bool by_an_order(const AttemptError& error) {
+    return error.diagnostic.starts_with("suspended by the postmaster (order ");
+}
+
 bool any_of(const Job& job, const std::vector<uint32_t>& recipients) {
     bool found = false;
     for_each_recipient(job, [&](uint32_t index) {
@@ -143,13 +147,15 @@ uint32_t Changes::release(QueuedMessage& message, const Recipients& recipients, 
             continue;
         recipient.held = false;
         recipient.next_attempt = recipient.attempts ? 0 : to_seconds(release_at);
-        recipient.released = named;
+        // Only where it matters: such a message is not parked.
+        recipient.released = named && by_an_order(queue_.table().errors.get(recipient.error));
         recipient.urgent = named && recipient.next_attempt <= now;
         queue_.table().clear_error(recipient);
         ++affected;
     }
     if (affected) {
-        message.notice_at = Notices::soon(now); // nothing was said while it was held
+        // Nothing was said while it was held.
+        message.notice_at = std::min(message.notice_at, Notices::soon(now));
         queue_.recorder().changed(message);
     }
     queue_.reschedule(message);

@@ -100,6 +100,8 @@ QueuedMessage* Loader::find(uint64_t id) {
     if (!read(id, From::parked) && loaded_ && !reading_.armed())
         finish_pass();
     QueuedMessage* message = table_.find(id);
+    if (message)
+        message->content_returned = parked->content_returned;
     if (message && parked->at_once) {
         // But one that was not tried yet waits for its release, and an operator may hold it.
         for (uint32_t index = 0; index < message->count; ++index)

@@ -17,10 +17,11 @@ namespace postern {
 
 struct ParkedMessage {
     uint64_t id = 0;
-    uint32_t due = 0;         // seconds since the epoch
-    uint32_t recipients = 0;  // that are not finished
-    uint32_t destination = 0; // the scheduler's number, if it was left behind there
-    bool at_once = false;     // when it is due, no recipient waits for its next attempt
+    uint32_t due = 0;              // seconds since the epoch
+    uint32_t recipients = 0;       // that are not finished
+    uint32_t destination = 0;      // the scheduler's number, if it was left behind there
+    bool content_returned = false; // as QueuedMessage's
+    bool at_once = false;          // when it is due, no recipient waits for its next attempt
 };
 
 class ParkedMessages {

@@ -19,8 +19,7 @@ constexpr size_t parked_per_hold = 2 * usual_crowd; // messages
 
 // All that is known of it is on disk, and nobody has its recipients but jobs that wait.
 bool may_be_parked(const QueuedMessage& message) {
-    if (message.changed || message.report_pending || message.notice_missed ||
-        message.content_returned || !message.unfinished)
+    if (message.changed || message.report_pending || message.notice_missed || !message.unfinished)
         return false;
     for (const Job* job = message.jobs; job; job = job->sibling)
         if (!job->listed || job->losses || job->urgent || job->rank == 0)
@@ -65,6 +64,7 @@ void Parking::consider_new(QueuedMessage& message) {
 // `oldest`: of those that wait at its destination.
 void Parking::park(QueuedMessage& message, bool oldest) {
     ParkedMessage parked{message.id, next_time(message), message.unfinished};
+    parked.content_returned = message.content_returned;
     while (Job* job = message.jobs) {
         parked.due = std::min(parked.due, job->expires_at);
         parked.destination = job->destination;

@@ -174,11 +174,17 @@ void Queue::follow_clock(WallTime now) {
 }
 
 void Queue::hand_out() {
-    for (uint16_t deliverer = 0; deliverer < scheduler_.deliverers(); ++deliverer) {
-        if (!dispatch_.connected(deliverer))
-            continue;
-        while (Job* job = scheduler_.next(deliverer, executor_.now()))
-            hand_over(*job);
+    // One after the other: what a source may send is not all of the first one's.
+    for (bool any = true; any;) {
+        any = false;
+        for (uint16_t deliverer = 0; deliverer < scheduler_.deliverers(); ++deliverer) {
+            if (!dispatch_.connected(deliverer))
+                continue;
+            Job* job = scheduler_.next(deliverer, executor_.now());
+            if (job)
+                hand_over(*job);
+            any |= job != nullptr;
+        }
     }
 }
 
@@ -241,7 +247,7 @@ void Queue::drain(Duration limit, std::function<void()> drained) {
 }
 
 void Queue::check_drained() {
-    if (draining_ && dispatch_.open() == 0 && recorder_.waiting() == 0)
+    if (draining_ && dispatch_.open() == 0 && recorder_.waiting() == 0 && !bouncer_.has_pending())
         finish_drain();
 }
 

@@ -129,7 +129,7 @@ class Queue {
     void fail(Job& job, const AttemptError& error);
     void job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes);
     void job_lost(Job& job);
-    void put_back(Job& job);
+    void put_back(Job& job, bool tried);
     void expire_held(uint32_t destination, WallTime now);
     void arm_alarm(WallTime now);
     void check_drained();

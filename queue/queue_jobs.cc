@@ -57,7 +57,7 @@ void Queue::content_checked(Job& job, const Result<void>& result) {
     if (!result)
         content_unreadable(job, result.error());
     else if (draining_ || !dispatch_.connected(job.deliverer))
-        put_back(job);
+        put_back(job, false);
     else
         hand_over(job);
     wake();
@@ -179,18 +179,18 @@ void Queue::job_lost(Job& job) {
         return defer(job,
                      own_error("4.3.0", "the process that delivered it ended before it was done"));
     }
-    put_back(job);
+    put_back(job, true);
 }
 
-// The job was not tried: it is the next of its destination.
-void Queue::put_back(Job& job) {
+// The job is the next of its destination.
+void Queue::put_back(Job& job, bool tried) {
     MailTable::prune(job);
     for_each_recipient(job, [&](uint32_t index) {
         table_.set_stage(job.message->recipients[index], Stage::ready);
     });
     job.message->attempt_over();
     scheduler_.update(*job.message);
-    scheduler_.put_back(job);
+    scheduler_.put_back(job, tried);
 }
 
 } // namespace postern

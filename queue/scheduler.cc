@@ -22,7 +22,7 @@ Scheduler::~Scheduler() = default;
 
 void Scheduler::configure(SchedulerSettings settings) {
     settings.relays = std::max<uint32_t>(settings.relays, 1);
-    forget_who_waits();
+    clear_lanes();
     for (auto& destination : destinations_)
         if (destination)
             leave_ring(*destination);
@@ -110,43 +110,40 @@ bool Scheduler::has_work(const Destination& destination) const {
     return !destination.empty() && destination.slots < limit && !destination.used_up;
 }
 
-void Scheduler::leave_ring(Destination& destination) {
-    if (!destination.ring_next)
+void Scheduler::leave_ring(RingMember& member) {
+    if (!member.ring_next)
         return;
-    Destination*& turn = deliverers_[destination.deliverer].turn;
-    if (turn == &destination)
-        turn = destination.ring_next == &destination ? nullptr : destination.ring_next;
-    destination.ring_next->ring_previous = destination.ring_previous;
-    destination.ring_previous->ring_next = destination.ring_next;
-    destination.ring_next = destination.ring_previous = nullptr;
-    if (!destination.source)
+    RingMember*& turn = deliverers_[member.deliverer].turn;
+    if (turn == &member)
+        turn = member.ring_next == &member ? nullptr : member.ring_next;
+    member.ring_next->ring_previous = member.ring_previous;
+    member.ring_previous->ring_next = member.ring_next;
+    member.ring_next = member.ring_previous = nullptr;
+}
+
+void Scheduler::join_ring(RingMember& member) {
+    if (member.ring_next)
         return;
-    --destination.source->in_rings;
-    serve_source(*destination.source);
+    // Behind all others: just before the one whose turn it is.
+    RingMember*& turn = deliverers_[member.deliverer].turn;
+    if (!turn) {
+        turn = member.ring_next = member.ring_previous = &member;
+        return;
+    }
+    member.ring_next = turn;
+    member.ring_previous = turn->ring_previous;
+    member.ring_previous->ring_next = &member;
+    turn->ring_previous = &member;
 }
 
 void Scheduler::update_ring(Destination& destination) {
     update_wish(destination);
     if (!has_work(destination))
-        return leave_ring(destination);
-    if (destination.ring_next)
-        return;
-    if (destination.source)
-        return wait_for_source(destination);
-    join_ring(destination);
-}
-
-void Scheduler::join_ring(Destination& destination) {
-    // Behind all others: just before the one whose turn it is.
-    Destination*& turn = deliverers_[destination.deliverer].turn;
-    if (!turn) {
-        turn = destination.ring_next = destination.ring_previous = &destination;
-        return;
-    }
-    destination.ring_next = turn;
-    destination.ring_previous = turn->ring_previous;
-    destination.ring_previous->ring_next = &destination;
-    turn->ring_previous = &destination;
+        leave_ring(destination);
+    else if (destination.source)
+        wait_in_lane(destination);
+    else
+        join_ring(destination);
 }
 
 // -- Jobs.
@@ -177,10 +174,17 @@ bool Scheduler::paused(const Job& job) const {
 
 Job* Scheduler::next(uint16_t index, TimePoint now) {
     Deliverer& deliverer = deliverers_[index];
-    if (paused(index == local_deliverer) || deliverer.open >= deliverer.capacity || !deliverer.turn)
+    if (paused(index == local_deliverer) || deliverer.open >= deliverer.capacity)
         return nullptr;
-    Destination& destination = *deliverer.turn;
-    deliverer.turn = destination.ring_next;
+    Destination* found = nullptr;
+    while (deliverer.turn && !found) {
+        RingMember& member = *deliverer.turn;
+        deliverer.turn = member.ring_next;
+        found = member.lane ? first_in(*member.lane) : static_cast<Destination*>(&member);
+    }
+    if (!found)
+        return nullptr;
+    Destination& destination = *found;
     Job& job = destination.jobs.take_next();
     unlinked(destination, job);
     ++destination.slots;
@@ -192,10 +196,7 @@ Job* Scheduler::next(uint16_t index, TimePoint now) {
         set_refill(destination, destination.meter.next(rate));
         look_at_rate(destination, now);
     }
-    if (destination.source) {
-        take_from_source(*destination.source, now);
-        leave_ring(destination); // others have their turn before the next
-    }
+    take_from_source(destination, now);
     update_ring(destination);
     return &job;
 }
@@ -206,13 +207,15 @@ void Scheduler::return_credit(Job& job) {
     job.has_credit = false;
 }
 
-void Scheduler::put_back(Job& job) {
+void Scheduler::put_back(Job& job, bool tried) {
     return_credit(job);
     Destination& destination = at(job.destination);
     link(destination, job, true);
     job.has_slot = false;
     --destination.slots;
-    give_back_to_source(destination, Attempt::none);
+    give_back_to_source(destination, tried, true);
+    if (!tried)
+        give_back_rate(destination);
     update_ring(destination);
 }
 
@@ -225,7 +228,8 @@ bool Scheduler::settle(Job& job, Attempt attempt, std::string_view reason, WallT
     Destination& destination = at(job.destination);
     const uint32_t most = destination.allowance.max_deliveries;
     const uint32_t out = destination.slots--;
-    give_back_to_source(destination, attempt);
+    give_back_to_source(destination, attempt != Attempt::none && attempt != Attempt::down,
+                        attempt == Attempt::none);
     bool held = false;
     if (attempt == Attempt::answered) {
         destination.failures = 0;
@@ -329,7 +333,8 @@ std::optional<ipc::DestinationEntry> Scheduler::after(uint32_t& number) const {
             entry.waiting += destination->left_behind->size();
         entry.out = destination->slots;
         entry.most = destination->window.size(destination->allowance.max_deliveries);
-        if (destination->used_up || destination->ticket)
+        const Source* source = destination->source;
+        if (destination->used_up || (source && destination->ticket && !allows_another(*source)))
             entry.state = State::limited;
         if (destination->state != Destination::State::open) {
             const bool held = destination->state == Destination::State::held;
@@ -385,7 +390,6 @@ void Scheduler::set_capacity(uint16_t deliverer, uint32_t deliveries) {
     if (deliverers_.size() <= deliverer)
         deliverers_.resize(deliverer + 1u);
     deliverers_[deliverer].capacity = deliveries;
-    serve_sources();
 }
 
 uint32_t Scheduler::open(uint16_t deliverer) const { return deliverers_[deliverer].open; }

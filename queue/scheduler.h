@@ -94,8 +94,8 @@ class Scheduler {
     Job* next(uint16_t deliverer, TimePoint now);
     // The job is not given to the deliverer yet: it is routed anew. It keeps the slot.
     void return_credit(Job& job);
-    // The job was not tried, for no fault of its own: it waits again, and is the next.
-    void put_back(Job& job);
+    // For no fault of its own the job waits again, and is the next; `tried`: it may have been sent.
+    void put_back(Job& job, bool tried);
     // The job is back; it holds no slot and no credit after it. True: its destination is held
     // from now on (and was not before), until held_until().
     bool settle(Job& job, Attempt attempt, std::string_view reason, WallTime now, uint64_t random);
@@ -143,12 +143,14 @@ class Scheduler {
     size_t destinations() const { return numbers_.size(); }
 
   private:
+    struct RingMember;
+    struct Lane;
     struct Destination;
     struct Source;
     struct Deliverer {
         uint32_t capacity = 0;
         uint32_t open = 0;
-        Destination* turn = nullptr; // of the ring of those with work
+        RingMember* turn = nullptr; // of the ring of those with work
     };
 
     Destination& at(uint32_t number) { return *destinations_[number - 1]; }
@@ -158,8 +160,8 @@ class Scheduler {
     bool has_work(const Destination& destination) const;
     void update_ring(Destination& destination);
     void update_wish(Destination& destination);
-    void join_ring(Destination& destination);
-    void leave_ring(Destination& destination);
+    void join_ring(RingMember& member);
+    void leave_ring(RingMember& member);
     uint16_t deliverer_of(const Destination& destination) const;
     void end_hold(Destination& destination);
     bool failed(Destination& destination, Attempt attempt, uint32_t out);
@@ -172,15 +174,13 @@ class Scheduler {
     void look_at_rate(Destination& destination, TimePoint now);
     Source* find_source(const std::optional<IpAddress>& address) const;
     void follow_sources();
-    void forget_who_waits();
+    void clear_lanes();
     static bool allows_another(const Source& source);
-    void wait_for_source(Destination& destination, bool first = false);
-    bool waits_there(const Source& source, uint32_t number, uint64_t ticket) const;
-    bool has_room(uint16_t deliverer) const;
-    void serve_sources();
-    static void take_from_source(Source& source, TimePoint now);
-    void give_back_to_source(Destination& destination, Attempt attempt);
-    void serve_source(Source& source);
+    void wait_in_lane(Destination& destination, bool first = false);
+    Destination* first_in(Lane& lane);
+    void update_lanes(Source& source);
+    void take_from_source(Destination& destination, TimePoint now);
+    void give_back_to_source(Destination& destination, bool counts, bool first);
     void refill_sources(TimePoint now);
     TimePoint next_source_refill() const;
     void set_wake(Destination& destination, WallTime when);

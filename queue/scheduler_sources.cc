@@ -1,8 +1,5 @@
 // How the mail that leaves from one of our addresses is kept to its limit (`mta limit src`), over
-// all its destinations.
-//
-// A destination that has one and has work waits there, and comes into its ring, in turn, when the
-// source may have another delivery; after that it waits again.
+// all its destinations and deliverers.
 #include <algorithm>
 #include <utility>
 
@@ -13,7 +10,6 @@ namespace postern {
 namespace {
 
 constexpr TimePoint at_once = TimePoint::min();
-constexpr int passed_over = 16; // destinations, at most, whenever one is looked for
 
 } // namespace
 
@@ -24,10 +20,13 @@ Scheduler::Source* Scheduler::find_source(const std::optional<IpAddress>& addres
     return found == sources_.end() ? nullptr : found->get();
 }
 
-// Before all rings are left.
-void Scheduler::forget_who_waits() {
+// Nobody waits any more, before it is settled anew who does.
+void Scheduler::clear_lanes() {
     for (const auto& source : sources_)
-        source->waiting.clear();
+        for (const auto& lane : source->lanes) {
+            lane->waiting.clear();
+            leave_ring(*lane);
+        }
     for (const auto& destination : destinations_)
         if (destination)
             destination->ticket = 0;
@@ -42,7 +41,7 @@ void Scheduler::follow_sources() {
             source->meter = {};
             source->refill = at_once;
         }
-        source->out = source->in_rings = 0;
+        source->out = 0;
     }
     for (const SourceAllowance& allowance : settings_.allowances.sources())
         if (!find_source(allowance.address))
@@ -58,116 +57,108 @@ void Scheduler::follow_sources() {
 
 bool Scheduler::allows_another(const Source& source) {
     const uint32_t most = source.allowance.max_deliveries;
-    if (most && source.out + source.in_rings >= most)
-        return false;
-    // What is in a ring has not been counted yet.
-    return !source.allowance.rate.messages || (source.refill == at_once && !source.in_rings);
+    return source.refill == at_once && (!most || source.out < most);
 }
 
 // `first`: it had its turn already.
-void Scheduler::wait_for_source(Destination& destination, bool first) {
+void Scheduler::wait_in_lane(Destination& destination, bool first) {
+    if (destination.ticket && !first)
+        return;
     Source& source = *destination.source;
-    if (!destination.ticket || first) {
-        destination.ticket = ++last_ticket_;
-        const Source::Place place{destination.number, destination.ticket};
-        if (first)
-            source.waiting.push_front(place);
+    for (auto number = static_cast<uint16_t>(source.lanes.size()); number <= destination.deliverer;
+         ++number) {
+        Lane& lane = *source.lanes.emplace_back(std::make_unique<Lane>());
+        lane.lane = &lane;
+        lane.deliverer = number;
+    }
+    Lane& lane = *source.lanes[destination.deliverer];
+    destination.ticket = ++last_ticket_;
+    const Lane::Place place{destination.number, destination.ticket};
+    if (first)
+        lane.waiting.push_front(place);
+    else
+        lane.waiting.push_back(place);
+    if (lane.waiting.size() > 2 * destinations_.size() + 64) // places that were given up
+        std::erase_if(lane.waiting, [this](const Lane::Place& one) {
+            const Destination* holder = destinations_[one.number - 1].get();
+            return !holder || holder->ticket != one.ticket;
+        });
+    if (allows_another(source))
+        join_ring(lane);
+}
+
+// The one that has waited longest, and has work; it gives up its place. Nothing: there is none, and
+// the lane leaves its ring.
+Scheduler::Destination* Scheduler::first_in(Lane& lane) {
+    while (!lane.waiting.empty()) {
+        const Lane::Place place = lane.waiting.front();
+        lane.waiting.pop_front();
+        Destination* destination = destinations_[place.number - 1].get();
+        if (!destination || destination->ticket != place.ticket)
+            continue;
+        destination->ticket = 0;
+        if (has_work(*destination))
+            return destination;
+    }
+    leave_ring(lane);
+    return nullptr;
+}
+
+// What the source may have has changed.
+void Scheduler::update_lanes(Source& source) {
+    const bool allowed = allows_another(source);
+    for (const auto& lane : source.lanes) {
+        if (allowed && !lane->waiting.empty())
+            join_ring(*lane);
         else
-            source.waiting.push_back(place);
-        if (source.waiting.size() > 2 * destinations_.size() + 64)
-            std::erase_if(source.waiting, [&](const Source::Place& one) {
-                return !waits_there(source, one.number, one.ticket);
-            });
-    }
-    serve_source(source);
-}
-
-// False: that place is given up.
-bool Scheduler::waits_there(const Source& source, uint32_t number, uint64_t ticket) const {
-    const Destination* destination = destinations_[number - 1].get();
-    return destination && destination->source == &source && destination->ticket == ticket;
-}
-
-void Scheduler::take_from_source(Source& source, TimePoint now) {
-    ++source.out;
-    if (const RateLimit& rate = source.allowance.rate; rate.messages) {
-        source.meter.count(rate, now);
-        if (const TimePoint next = source.meter.next(rate); next > now)
-            source.refill = next;
+            leave_ring(*lane);
     }
 }
 
-// A job is back. What was not sent does not count; and if it was not even tried, it is the next.
-void Scheduler::give_back_to_source(Destination& destination, Attempt attempt) {
+void Scheduler::take_from_source(Destination& destination, TimePoint now) {
+    Source* source = destination.source;
+    if (!source)
+        return;
+    ++source->out;
+    if (const RateLimit& rate = source->allowance.rate; rate.messages) {
+        source->meter.count(rate, now);
+        if (const TimePoint next = source->meter.next(rate); next > now)
+            source->refill = next;
+    }
+    update_lanes(*source);
+}
+
+// A job is back. `counts`: against the rate, because it was sent. `first`: its destination is the
+// next, because it was not tried.
+void Scheduler::give_back_to_source(Destination& destination, bool counts, bool first) {
     Source* source = destination.source;
     if (!source)
         return;
     --source->out;
-    const RateLimit& rate = source->allowance.rate;
-    if (rate.messages && (attempt == Attempt::none || attempt == Attempt::down)) {
+    if (const RateLimit& rate = source->allowance.rate; !counts && rate.messages) {
         source->meter.take_back(rate);
         if (source->refill != at_once)
             source->refill = source->meter.next(rate);
     }
-    if (attempt == Attempt::none && !destination.ring_next && has_work(destination))
-        return wait_for_source(destination, true);
-    serve_source(*source);
-}
-
-// Those that have waited longest come into their rings. Those whose deliverer can take no more are
-// passed over: they would keep the others waiting for it.
-void Scheduler::serve_source(Source& source) {
-    for (int passes = passed_over; !source.waiting.empty() && allows_another(source);) {
-        const Source::Place place = source.waiting.front();
-        source.waiting.pop_front();
-        if (!waits_there(source, place.number, place.ticket))
-            continue;
-        Destination& destination = at(place.number);
-        if (has_work(destination) && !has_room(destination.deliverer)) {
-            source.waiting.push_back(place);
-            if (--passes == 0)
-                return;
-            continue;
-        }
-        destination.ticket = 0;
-        if (!has_work(destination))
-            continue;
-        ++source.in_rings;
-        join_ring(destination);
-    }
-}
-
-bool Scheduler::has_room(uint16_t deliverer) const {
-    return deliverers_[deliverer].open < deliverers_[deliverer].capacity;
-}
-
-// A deliverer has got or lost its capacity.
-void Scheduler::serve_sources() {
-    if (sources_.empty())
-        return;
-    for (const auto& destination : destinations_)
-        if (destination && destination->source && destination->ring_next &&
-            !has_room(destination->deliverer)) {
-            leave_ring(*destination);
-            wait_for_source(*destination, true);
-        }
-    for (const auto& source : sources_)
-        serve_source(*source);
+    if (first && has_work(destination))
+        wait_in_lane(destination, true);
+    update_lanes(*source);
 }
 
 void Scheduler::refill_sources(TimePoint now) {
     for (const auto& source : sources_)
         if (source->refill != at_once && source->refill <= now) {
             source->refill = at_once;
-            serve_source(*source);
+            update_lanes(*source);
         }
 }
 
 TimePoint Scheduler::next_source_refill() const {
     TimePoint next = TimePoint::max();
     for (const auto& source : sources_)
-        if (source->refill != at_once && !source->waiting.empty())
-            next = std::min(next, source->refill);
+        for (const auto& lane : source->lanes)
+            if (source->refill != at_once && !lane->waiting.empty())
+                next = std::min(next, source->refill);
     return next;
 }
 

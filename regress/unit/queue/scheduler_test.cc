@@ -107,7 +107,7 @@ class Script {
         else if (verb == "hindered")
             scheduler.settle(job(words[0]), Attempt::hindered, "421", now, 0);
         else if (verb == "none")
-            scheduler.put_back(job(words[0]));
+            scheduler.put_back(job(words[0]), false);
         else if (verb == "withdraw")
             scheduler.withdraw(job(words[0]));
         else if (verb == "lift_all")
