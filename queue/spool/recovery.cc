@@ -38,26 +38,6 @@ Result<void> Recovery::make_directories() {
     return {};
 }
 
-Result<void> Recovery::set_segment_aside(uint16_t slot) {
-    damaged_ = true;
-    std::string path = segment_path(slot);
-    std::string target = "corrupt/segment-" + path.substr(path.find('/') + 1);
-    // A name that is not taken: what was set aside before is not overwritten.
-    auto names = files_.list("corrupt");
-    if (!names)
-        return names.error();
-    std::string base = target;
-    for (int i = 2; std::find(names->begin(), names->end(), target.substr(8)) != names->end(); i++)
-        target = base + "." + std::to_string(i);
-    state_.report(SpoolEvent::Kind::Damaged,
-                  path + ": unreadable header; the segment is set aside as " + target);
-    if (auto renamed = files_.rename(path, target); !renamed)
-        return renamed;
-    if (auto synced = files_.sync_directory("corrupt"); !synced)
-        return synced;
-    return files_.sync_directory("segments");
-}
-
 Result<void> Recovery::read_header(uint16_t slot) {
     auto file = segment_files_.get(slot);
     if (!file)
@@ -71,7 +51,7 @@ Result<void> Recovery::read_header(uint16_t slot) {
         return in_segment(slot, condition.error());
     if (*condition == HeaderCondition::Damaged) {
         segment_files_.forget(slot);
-        return set_segment_aside(slot);
+        return quarantine_.take_segment(slot);
     }
     SegmentUse& segment = state_.segments.add_file(slot, *size);
     if (*condition == HeaderCondition::Blank)
@@ -117,6 +97,8 @@ Result<void> Recovery::find_contents() {
 Result<void> Recovery::begin() {
     if (auto made = make_directories(); !made)
         return made;
+    if (auto recalled = quarantine_.recall(); !recalled)
+        return recalled;
     if (auto found = find_segments(); !found)
         return found;
     if (auto found = find_contents(); !found)
@@ -130,22 +112,15 @@ Result<void> Recovery::begin() {
 
 Result<void> Recovery::handle_damage(const Segment& segment, const SegmentContents& contents) {
     for (const DamagedRange& range : contents.damaged) {
-        const std::string where = segment_path(segment.slot) + ": bytes " +
-                                  std::to_string(range.begin) + " to " + std::to_string(range.end);
-        if (!range.was_durable) {
+        if (!range.was_durable)
             state_.report(SpoolEvent::Kind::TornTail,
-                          where + ": cut off by a crash before it was answered for");
-            continue;
-        }
-        damaged_ = true;
-        const std::string name =
-            "epoch-" + std::to_string(segment.header.epoch) + "-" + std::to_string(range.begin);
-        if (auto saved = set_aside(
-                files_, name,
-                std::string_view(contents.bytes).substr(range.begin, range.end - range.begin));
-            !saved)
-            return saved;
-        state_.report(SpoolEvent::Kind::Damaged, where + ": damaged; set aside as corrupt/" + name);
+                          segment_path(segment.slot) + ": bytes " + std::to_string(range.begin) +
+                              " to " + std::to_string(range.end) +
+                              ": cut off by a crash before it was answered for");
+        else if (auto taken =
+                     quarantine_.take_range(segment.slot, segment.header, range, contents.bytes);
+                 !taken)
+            return taken;
     }
     return {};
 }
@@ -342,14 +317,12 @@ Result<void> Recovery::find_orphans() {
         TableEntry entry;
         if (id != 0 && table_.find(id, &entry) && entry.content_in_file)
             continue;
-        std::string path = "content/" + name;
-        if (!damaged_ || id == 0)
-            orphans_.push_back(path);
-        else if (auto renamed = files_.rename(path, "corrupt/" + name + ".content");
-                 !renamed && renamed.error().code != ENOENT) // moved by an earlier attempt
-            return renamed;
+        if (!quarantine_.damage_found() || id == 0)
+            orphans_.push_back("content/" + name);
+        else if (auto taken = quarantine_.take_content(id); !taken)
+            return taken;
     }
-    return {};
+    return quarantine_.finish();
 }
 
 void Recovery::hand_over() {

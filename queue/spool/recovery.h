@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "queue/spool/quarantine.h"
 #include "queue/spool/spool_state.h"
 
 namespace postern {
@@ -30,7 +31,7 @@ class Recovery {
   public:
     // `state` is empty. Events are left in it.
     Recovery(FileSystem& files, SegmentFiles& segment_files, SpoolState& state)
-        : files_(files), segment_files_(segment_files), state_(state) {}
+        : files_(files), segment_files_(segment_files), state_(state), quarantine_(files, state) {}
 
     // Nobody else uses the state yet.
     Result<void> begin();
@@ -56,7 +57,6 @@ class Recovery {
     Result<void> make_directories();
     Result<void> find_segments();
     Result<void> read_header(uint16_t slot);
-    Result<void> set_segment_aside(uint16_t slot);
     Result<void> find_contents();
     Result<SegmentContents> read_contents(const Segment& segment);
     Result<void> close_active(Segment& segment);
@@ -78,6 +78,7 @@ class Recovery {
     FileSystem& files_;
     SegmentFiles& segment_files_;
     SpoolState& state_;
+    Quarantine quarantine_;
     std::vector<Segment> segments_;     // in use, by epoch
     size_t segment_ = 0;                // in `segments_`: being read
     size_t entry_ = 0;                  // in its entries: to be applied next
@@ -93,7 +94,6 @@ class Recovery {
     std::vector<Live> live_; // by slot
     Counts pins_;
     Counts copies_; // with the epoch copied from
-    bool damaged_ = false;
     std::vector<std::string> orphans_;
 };
 

@@ -544,6 +544,53 @@ TEST_F(SpoolTest, ADamagedRecordInAnUnsealedSegmentIsSetAside) {
     EXPECT_EQ(files_.names("corrupt").size(), 2u) << "the record and the orphan";
 }
 
+// What sets a record or a segment aside is done when mail is first taken, what becomes of the
+// content files without an owner is known when all has been read: between the two it may end.
+TEST_F(SpoolTest, ContentOfDamagedMailIsKeptWheneverTheStartIsCutShort) {
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        SCOPED_TRACE(seed);
+        files_ = SimulatedFileSystem(seed);
+        open();
+        store("aaaa");
+        SpoolId large = spool_->next_id();
+        expect_completion(*spool_->append_message(large, "large", content_file("12345"), 5, 0), 0);
+        store("cccc");
+        const std::string path = "segments/00000000";
+        if (seed % 2 == 0) {
+            ASSERT_TRUE(spool_->close());
+            ASSERT_TRUE(files_.flip_bit(path, 100));
+            ASSERT_TRUE(files_.flip_bit(path, 2048 * 8 + 100));
+        } else {
+            ASSERT_TRUE(files_.flip_bit(path, files_.contents(path).find("large") * 8));
+        }
+        spool_.reset();
+        files_.crash(seed);
+        for (int starts = 0; starts < 2; starts++) {
+            ASSERT_TRUE(try_open());
+            if (seed % 3 == 0) {
+                ASSERT_TRUE(spool_->close());
+            }
+            spool_.reset();
+            files_.crash(seed);
+        }
+        open();
+        EXPECT_TRUE(files_.names("content").empty());
+        for (int starts = 0; starts < 2; starts++) {
+            const std::string aside = "corrupt" + content_path(large).substr(7) + ".content";
+            EXPECT_EQ(files_.contents(aside), "12345");
+            crash_and_open();
+            settle();
+        }
+        files_.set_contents("content/00000000000000ff", "whose message never was");
+        kill_and_open();
+        settle();
+        EXPECT_TRUE(files_.names("content").empty());
+        EXPECT_TRUE(files_.contents("corrupt/00000000000000ff.content").empty())
+            << "the damage is over";
+        spool_.reset();
+    }
+}
+
 TEST_F(SpoolTest, WhatCannotBeReadNowIsThereLater) {
     for (int code : {EIO, EMFILE}) {
         SCOPED_TRACE(code);
@@ -602,8 +649,8 @@ TEST_F(SpoolTest, ABitThatIsFlippedOnTheWayCostsNothing) {
         SpoolId a = store("small"), b = store(std::string(20000, 'b'));
         std::string large(200000, 'c');
         SpoolId c = spool_->next_id();
-        auto ticket = spool_->append_message(c, "large", content_file(large), large.size(),
-                                             crc32c(large));
+        auto ticket =
+            spool_->append_message(c, "large", content_file(large), large.size(), crc32c(large));
         expect_completion(*ticket, 0);
         ASSERT_TRUE(spool_->append_progress(a, "delivered", Durability::Lazy));
         spool_->commit();
