@@ -9,6 +9,7 @@ namespace postern {
 
 namespace {
 
+constexpr std::chrono::microseconds retry_delay = std::chrono::milliseconds(200);
 constexpr size_t unlinks_per_step = 8; // unlinking in bulk makes everybody's syncs slow
 
 std::function<uint64_t()> stamps(const SpoolOptions& options) {
@@ -30,7 +31,8 @@ Committer::Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState&
                      const SpoolOptions& options, std::unique_ptr<Recovery> recovery)
     : files_(files), segment_files_(segment_files), state_(state), options_(options),
       writer_(files, segment_files, state, options, stamps(options)),
-      compaction_(files, segment_files, state, options), recovery_(std::move(recovery)) {}
+      compaction_(files, segment_files, state, options),
+      recovery_(std::move(recovery), state, options.uptime) {}
 
 bool Committer::step(Batch& batch, bool sync) {
     if (!batch.empty() || has_requeued())
@@ -313,14 +315,17 @@ Result<void> Committer::close(Batch& batch) {
     return result ? sealed : result;
 }
 
-bool Committer::must_try_again() const {
-    return has_requeued() || (recovery_ && !recovery_failure_.empty());
+std::optional<std::chrono::microseconds> Committer::retry_after() const {
+    return has_requeued() ? retry_delay : recovery_.retry_after();
 }
 
 bool Committer::keep_house() {
-    if (recovery_) { // nothing may go or be copied before it is known what lives
-        read_on();
-        return !must_try_again();
+    if (!recovery_.ended()) { // nothing may go or be copied before it is known what lives
+        bool more = recovery_.step();
+        if (recovery_.ended())
+            end_recovery();
+        more = unlink_some() || more;
+        return more && !has_requeued();
     }
     if (blocked_ || has_requeued())
         return has_requeued() && !blocked_;
@@ -330,22 +335,9 @@ bool Committer::keep_house() {
     return more && !blocked_;
 }
 
-void Committer::read_on() {
-    auto more = recovery_->step();
-    if (!more) {
-        if (recovery_failure_ != more.error().message)
-            state_.report(SpoolEvent::Kind::DiskFailed,
-                          more.error().message +
-                              "; the mail that was there at the start waits until it can be read");
-        recovery_failure_ = more.error().message;
-        return;
-    }
-    recovery_failure_.clear();
-    if (*more)
-        return;
-    std::vector<std::string> orphans = recovery_->take_orphans();
+void Committer::end_recovery() {
+    std::vector<std::string> orphans = recovery_.take_orphans();
     unlinks_.insert(unlinks_.end(), orphans.begin(), orphans.end());
-    recovery_.reset();
 }
 
 // The header says durably that the segment is free before anything that it pins may go.

@@ -3,15 +3,17 @@
 // time. A test calls step() itself.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "queue/spool/background_recovery.h"
 #include "queue/spool/batch.h"
 #include "queue/spool/compaction.h"
-#include "queue/spool/recovery.h"
 #include "queue/spool/segment_writer.h"
 #include "queue/spool/spool_state.h"
 
@@ -31,9 +33,9 @@ class Committer {
     Result<void> close(Batch& batch);
 
     bool has_unsynced() const { return writer_.has_unsynced(); }
-    // The disk refused, and the next step() asks it again: for records to be written, or for what
-    // was there at the start.
-    bool must_try_again() const;
+    // The disk refused, records to be written or what was there at the start, and is to be asked
+    // again by a step() after so long.
+    std::optional<std::chrono::microseconds> retry_after() const;
 
   private:
     // Records whose write failed: they are written with the next step().
@@ -58,7 +60,7 @@ class Committer {
     void all_is_durable();
 
     bool keep_house();
-    void read_on();
+    void end_recovery();
     bool retire_one();
     bool compact_step();
     bool unlink_some();
@@ -73,8 +75,7 @@ class Committer {
     // Progress that was written when its message had been removed already, but nothing on disk says
     // so: it keeps its place until then, as do the other records of the message.
     std::unordered_map<SpoolId, std::vector<RecordLocation>> late_progress_;
-    std::unique_ptr<Recovery> recovery_; // until it has ended
-    std::string recovery_failure_;       // its last
+    BackgroundRecovery recovery_;
     bool blocked_ = false; // housekeeping failed; not tried again before a batch was written
     std::deque<std::string> unlinks_;             // may be unlinked
     std::vector<std::string> unlinks_after_sync_; // once their Removed record is on disk

@@ -12,6 +12,9 @@ namespace {
 
 // What is done at a time, in a millisecond or so: whoever submits mail meanwhile waits for it.
 constexpr size_t entries_per_step = 8192;
+// So often a segment may be refused with EIO, over half a minute, before what is in the way of the
+// rest is given up.
+constexpr unsigned refusals_borne = 5;
 
 // The slot in a segment file's name; no_slot if it is none.
 uint16_t slot_of(const std::string& name) {
@@ -65,7 +68,9 @@ Result<void> Recovery::read_header(uint16_t slot) {
         return confirm_free(slot, header);
     state_.segments.begin_use(slot, header);
     epochs_[slot] = header.epoch;
-    segments_.push_back({slot, header, {}, false});
+    segments_.emplace_back();
+    segments_.back().slot = slot;
+    segments_.back().header = header;
     return {};
 }
 
@@ -217,14 +222,51 @@ Result<void> Recovery::confirm_free(uint16_t slot, SegmentHeader header) {
 
 // -- What is done while mail is taken.
 
-Result<void> Recovery::read_sealed(Segment& segment) {
+Result<void> Recovery::confirm_sealed(Segment& segment) {
+    if (segment.confirmed)
+        return {};
     if (auto written = write_header(segment.slot, segment.header); !written)
         return in_segment(segment.slot, written.error());
+    segment.confirmed = true;
+    return {};
+}
+
+Result<void> Recovery::read_sealed(Segment& segment) {
+    if (auto confirmed = confirm_sealed(segment); !confirmed)
+        return confirmed;
+    if (segment.refusals >= refusals_borne)
+        return salvage(segment);
     auto contents = read_contents(segment);
-    if (!contents)
+    if (!contents) {
+        segment.refusals += contents.error().code == EIO;
         return contents.error();
+    }
     segment.entries = std::move(contents->entries);
     segment.read = true;
+    return {};
+}
+
+Result<void> Recovery::salvage(Segment& segment) {
+    if (!salvage_) {
+        auto file = segment_files_.get(segment.slot);
+        if (!file)
+            return file.error();
+        salvage_.emplace(*file, segment.header);
+    }
+    auto complete = salvage_->step();
+    if (!complete)
+        return in_segment(segment.slot, complete.error());
+    if (!*complete)
+        return {};
+    if (auto handled = handle_damage(segment, salvage_->contents()); !handled)
+        return handled;
+    if (salvage_->unreadable() > 0)
+        state_.report(SpoolEvent::Kind::DiskFailed,
+                      segment_path(segment.slot) + ": " + std::to_string(salvage_->unreadable()) +
+                          " bytes cannot be read, the rest is served");
+    segment.entries = salvage_->contents().entries;
+    segment.read = true;
+    salvage_.reset();
     return {};
 }
 
@@ -347,7 +389,8 @@ Result<bool> Recovery::step() {
         if (!segment.read)
             if (auto read = read_sealed(segment); !read)
                 return read.error();
-        apply_some(segment);
+        if (segment.read)
+            apply_some(segment);
         return true;
     }
     if (!in_order_)

@@ -17,12 +17,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "queue/spool/quarantine.h"
+#include "queue/spool/segment_salvage.h"
 #include "queue/spool/spool_state.h"
 
 namespace postern {
@@ -36,7 +38,8 @@ class Recovery {
     // Nobody else uses the state yet.
     Result<void> begin();
     // On the sync thread. True if there is more to do; if not, the state has all, state.found the
-    // messages. After a failure it can be tried again.
+    // messages. After a failure it can be tried again; if the disk has refused to read a segment
+    // several times, what it does not refuse is made do with.
     Result<bool> step();
     // Paths to unlink, after the last step.
     std::vector<std::string> take_orphans() { return std::move(orphans_); }
@@ -46,6 +49,8 @@ class Recovery {
         uint16_t slot = no_slot;
         SegmentHeader header;            // as it was found
         std::vector<IndexEntry> entries; // once they have been read
+        bool confirmed = false;          // the header is on disk
+        unsigned refusals = 0;           // of reads
         bool read = false;
     };
     struct Live { // in one slot
@@ -61,7 +66,9 @@ class Recovery {
     Result<SegmentContents> read_contents(const Segment& segment);
     Result<void> close_active(Segment& segment);
     Result<void> write_index(const Segment& segment, const SegmentContents& contents);
+    Result<void> confirm_sealed(Segment& segment);
     Result<void> read_sealed(Segment& segment);
+    Result<void> salvage(Segment& segment);
     Result<void> confirm_free(uint16_t slot, SegmentHeader header);
     Result<void> write_header(uint16_t slot, const SegmentHeader& header);
     Result<void> handle_damage(const Segment& segment, const SegmentContents& contents);
@@ -79,10 +86,11 @@ class Recovery {
     SegmentFiles& segment_files_;
     SpoolState& state_;
     Quarantine quarantine_;
-    std::vector<Segment> segments_;     // in use, by epoch
-    size_t segment_ = 0;                // in `segments_`: being read
-    size_t entry_ = 0;                  // in its entries: to be applied next
-    std::vector<std::string> contents_; // names in content/ before anything was added
+    std::vector<Segment> segments_;         // in use, by epoch
+    size_t segment_ = 0;                    // in `segments_`: being read
+    size_t entry_ = 0;                      // in its entries: to be applied next
+    std::optional<SegmentSalvage> salvage_; // of it
+    std::vector<std::string> contents_;     // names in content/ before anything was added
     MessageTable table_;
     // Of messages that are not in the table: they may have been copied to a later segment.
     std::unordered_map<SpoolId, RecordLocation> early_progress_;

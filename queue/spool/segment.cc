@@ -136,12 +136,19 @@ uint64_t durable_end_behind(std::string_view data, uint64_t from, uint64_t stamp
     return highest;
 }
 
+bool overlaps(const std::vector<DamagedRange>& ranges, uint64_t begin, uint64_t end) {
+    return std::any_of(ranges.begin(), ranges.end(), [&](const DamagedRange& range) {
+        return range.begin < end && begin < range.end;
+    });
+}
+
 // `doubtful`: there is something that is neither a record of this life nor the end of its log.
 //
 // Of what was written and not yet synced the disk may have the later and not the earlier. A Removed
 // or Progress is left out then: it may rest on an earlier one, as the end of a report does on the
-// mark that its cause is reported.
-SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& doubtful) {
+// mark that its cause is reported. What is unreadable is no such gap.
+SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& doubtful,
+                     const std::vector<DamagedRange>& unreadable = {}) {
     SegmentContents contents;
     doubtful = false;
     const bool sealed = is_sealed(header.state);
@@ -171,12 +178,19 @@ SegmentContents scan(std::string_view data, const SegmentHeader& header, bool& d
         doubtful = true;
         // What was sealed in order had been written whole.
         const bool was_durable = header.state == SegmentState::Sealed ||
+                                 overlaps(unreadable, at, next) ||
                                  durable_end_behind(data, next, header.stamp) > at;
         contents.damaged.push_back({at, next, was_durable});
         behind_gap = behind_gap || !was_durable;
         at = next;
     }
     return contents;
+}
+
+// The file was.
+void note_cut_off(SegmentContents& contents, uint64_t size, uint64_t end) {
+    if (size < end)
+        contents.damaged.push_back({size, end, true});
 }
 
 } // namespace
@@ -250,7 +264,7 @@ Result<SegmentContents> read_segment(File& file, const SegmentHeader& header) {
         return size.error();
     uint64_t end = *size;
     if (is_sealed(header.state))
-        end = header.index_offset != 0 ? header.index_offset : header.data_end;
+        end = sealed_end(header);
     bool doubtful = false;
     std::string bytes;
     std::vector<uint32_t> seen; // checksums of earlier readings
@@ -265,8 +279,16 @@ Result<SegmentContents> read_segment(File& file, const SegmentHeader& header) {
             break;
         seen.push_back(checksum);
     }
-    if (bytes.size() < end)
-        contents.damaged.push_back({bytes.size(), end, true}); // the file was cut off
+    note_cut_off(contents, bytes.size(), end);
+    contents.bytes = std::move(bytes);
+    return contents;
+}
+
+SegmentContents read_records(std::string bytes, const SegmentHeader& header,
+                             const std::vector<DamagedRange>& unreadable) {
+    bool doubtful = false;
+    SegmentContents contents = scan(bytes, header, doubtful, unreadable);
+    note_cut_off(contents, bytes.size(), sealed_end(header));
     contents.bytes = std::move(bytes);
     return contents;
 }

@@ -93,4 +93,14 @@ inline bool index_is_damaged(const SegmentHeader& header, const SegmentContents&
 // not end as a log should is read again, until two readings agree.
 Result<SegmentContents> read_segment(File& file, const SegmentHeader& header);
 
+// Where the records of a sealed segment end; bytes from its beginning.
+inline uint64_t sealed_end(const SegmentHeader& header) {
+    return header.index_offset != 0 ? header.index_offset : header.data_end;
+}
+
+// The records in `bytes`, which is a sealed segment from its beginning, where it could be read;
+// `unreadable`, in order: where it could not.
+SegmentContents read_records(std::string bytes, const SegmentHeader& header,
+                             const std::vector<DamagedRange>& unreadable);
+
 } // namespace postern

@@ -26,18 +26,24 @@ namespace postern {
 
 namespace {
 
-constexpr auto retry_delay = std::chrono::milliseconds(200); // after the disk refused a write
+template <typename Clock> uint64_t microseconds_by() {
+    return static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch())
+            .count());
+}
 
-uint64_t system_clock_microseconds() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
-                                     std::chrono::system_clock::now().time_since_epoch())
-                                     .count());
+SpoolOptions with_defaults(SpoolOptions options) {
+    if (!options.clock)
+        options.clock = microseconds_by<std::chrono::system_clock>;
+    if (!options.uptime)
+        options.uptime = microseconds_by<std::chrono::steady_clock>;
+    return options;
 }
 
 class LogSpool : public Spool {
   public:
     LogSpool(FileSystem& files, SpoolOptions options, std::unique_ptr<FileLock> lock)
-        : files_(files), options_(std::move(options)), lock_(std::move(lock)),
+        : files_(files), options_(with_defaults(std::move(options))), lock_(std::move(lock)),
           segment_files_(files), reader_(files, segment_files_, state_) {}
     ~LogSpool() override;
 
@@ -157,7 +163,7 @@ void LogSpool::report(SpoolEvent::Kind kind, const std::string& message) {
 SpoolId LogSpool::next_id() {
     // From the time, so that an id is not used again even if its every trace has been recycled; but
     // never below one that was seen, should the clock have been set back.
-    uint64_t now = options_.clock ? options_.clock() : system_clock_microseconds();
+    const uint64_t now = options_.clock();
     std::lock_guard lock(state_.mutex);
     state_.highest_id = std::max(state_.highest_id + 1, now);
     return state_.highest_id;
@@ -451,12 +457,15 @@ void LogSpool::run_thread() {
             std::unique_lock lock(pending_mutex_);
             auto ready = [this] { return stopping_ || committed_; };
             sleeping_ = true;
+            auto until = Clock::time_point::max();
+            if (lazy)
+                until = lazy_since + lazy_delay;
+            if (auto delay = committer_->retry_after())
+                until = std::min(until, Clock::now() + *delay);
             if (more)
                 (void)0; // housekeeping goes on
-            else if (committer_->must_try_again())
-                wake_.wait_for(lock, retry_delay, ready);
-            else if (lazy)
-                wake_.wait_until(lock, lazy_since + lazy_delay, ready);
+            else if (until != Clock::time_point::max())
+                wake_.wait_until(lock, until, ready);
             else
                 wake_.wait(lock, ready);
             sleeping_ = false;

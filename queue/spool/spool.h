@@ -69,6 +69,7 @@ struct SpoolOptions {
     unsigned lazy_sync_milliseconds = 500; // at most this old is an unsynced Progress
     bool threaded = true;                  // false: nothing is written but in run_sync_step()
     std::function<uint64_t()> clock;       // microseconds since 1970; by default the system's
+    std::function<uint64_t()> uptime;      // microseconds, never set back; by default the system's
     std::function<uint64_t()> random;      // unpredictable; by default the system's
     std::function<void(const SpoolEvent&)>
         report; // called in open() and collect(), on their thread

@@ -48,6 +48,7 @@ bool QueueWorld::start() {
             std::chrono::duration_cast<std::chrono::microseconds>(time_.elapsed()).count() +
             test::SimulatedTime::default_start * 1'000'000);
     };
+    options.uptime = options.clock;
     options.report = [this](const SpoolEvent& event) {
         if (verbose_)
             std::printf("    event: %s\n", event.message.c_str());

@@ -34,8 +34,13 @@ class SimulatedFile : public File {
             return simulated("read", EIO);
         if (auto hook = system_.before_read) // a copy: it may take itself away
             hook();
+        ++system_.reads_;
         if (system_.read_fails())
             return simulated("read", system_.read_error);
+        auto unreadable = node_->unreadable.lower_bound(offset / sector_size);
+        if (unreadable != node_->unreadable.end() &&
+            *unreadable * sector_size < offset + out.size())
+            return simulated("read", EIO);
         const std::string& bytes = node_->cached;
         if (offset >= bytes.size())
             return size_t{0};
@@ -168,6 +173,8 @@ void SimulatedFileSystem::overwrite(Node& node, uint64_t offset, const std::stri
     for (uint64_t sector = offset / sector_size;
          sector <= (offset + bytes.size() - 1) / sector_size; sector++)
         node.dirty.insert(sector);
+    node.unreadable.erase(node.unreadable.lower_bound(offset / sector_size),
+                          node.unreadable.upper_bound((offset + bytes.size() - 1) / sector_size));
 }
 
 Result<void> SimulatedFileSystem::write(Node& node, uint64_t offset,
@@ -277,7 +284,9 @@ void SimulatedFileSystem::crash_node(Node& node, SimulationRandom& fate) {
 void SimulatedFileSystem::crash(uint64_t seed) {
     SimulationRandom fate(seed);
     const uint64_t mood = fate() % 4; // all, none, those up to some point, any
-    uint64_t kept = mood == 0 ? UINT64_MAX : mood == 1 ? 0 : fate() % (unsynced_changes_.size() + 1);
+    uint64_t kept = mood == 0   ? UINT64_MAX
+                    : mood == 1 ? 0
+                                : fate() % (unsynced_changes_.size() + 1);
     persist_names([&](const Change&) {
         if (mood == 3)
             return fate() % 2 == 0;
@@ -309,6 +318,11 @@ bool SimulatedFileSystem::flip_bit(const std::string& path, uint64_t bit) {
         if (bytes->size() > bit / 8)
             (*bytes)[bit / 8] = static_cast<char>((*bytes)[bit / 8] ^ (1 << (bit % 8)));
     return true;
+}
+
+void SimulatedFileSystem::make_unreadable(const std::string& path, uint64_t begin, uint64_t end) {
+    for (uint64_t sector = begin / sector_size; sector * sector_size < end; sector++)
+        cached_names_.at(path)->unreadable.insert(sector);
 }
 
 std::string SimulatedFileSystem::contents(const std::string& path) const {

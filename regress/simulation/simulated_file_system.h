@@ -52,6 +52,7 @@ class SimulatedFileSystem : public FileSystem {
     std::function<void()> before_read;
 
     uint64_t steps() const { return steps_; }
+    uint64_t reads() const { return reads_; }
     uint64_t flips() const { return flips_; } // reads that returned a flipped bit
     bool stopped() const { return stopped_; }
     // Crashes after which a file had somebody else's old data where its own had not arrived.
@@ -60,6 +61,8 @@ class SimulatedFileSystem : public FileSystem {
     void crash(uint64_t seed);
     // The process dies, but not the machine: nothing is lost but the open Files.
     void kill_process();
+    // Reads of these bytes fail with EIO, until they are written.
+    void make_unreadable(const std::string& path, uint64_t begin, uint64_t end);
     // A bit on the disk changes. False if there is no such file or it is shorter.
     bool flip_bit(const std::string& path, uint64_t bit);
     // The file's bytes as they are read; empty if there is none.
@@ -83,9 +86,10 @@ class SimulatedFileSystem : public FileSystem {
     friend class SimulatedLock;
 
     struct Node {
-        std::string cached;       // what a read sees
-        std::string durable;      // what is on the disk
-        std::set<uint64_t> dirty; // sectors in which they may differ
+        std::string cached;            // what a read sees
+        std::string durable;           // what is on the disk
+        std::set<uint64_t> dirty;      // sectors in which they may differ
+        std::set<uint64_t> unreadable; // sectors
         bool directory = false;
     };
     using Names = std::map<std::string, std::shared_ptr<Node>>;
@@ -117,6 +121,7 @@ class SimulatedFileSystem : public FileSystem {
 
     SimulationRandom random_;
     uint64_t steps_ = 0;
+    uint64_t reads_ = 0;
     uint64_t flips_ = 0;
     uint64_t garbage_ = 0;
     int good_to_come_ = 0;

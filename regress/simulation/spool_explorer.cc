@@ -102,6 +102,7 @@ class Explorer {
     uint64_t seed_;
     bool verbose_;
     uint64_t time_ = 1'000'000;
+    uint64_t uptime_ = 0;
     uint64_t stamps_ = 0;
     std::unique_ptr<Spool> spool_;
     std::vector<SpoolId> found_; // at the start, until it is looked at
@@ -141,6 +142,7 @@ SpoolOptions Explorer::options() {
     options.min_free = 0;
     options.threaded = false;
     options.clock = [this] { return time_ += 10; };
+    options.uptime = [this] { return uptime_; };
     options.random = [this] { return (++stamps_ * 0x9E3779B97F4A7C15u) ^ seed_; };
     options.report = [this](const SpoolEvent& event) {
         if (verbose_)
@@ -386,6 +388,7 @@ bool Explorer::find() {
         if (below(4) == 0)
             append();
         spool_->commit();
+        uptime_ += 10'000'000; // a minute at most between attempts
         sync_step(below(4) == 0);
     }
     if (!files_.stopped())

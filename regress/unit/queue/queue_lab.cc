@@ -112,6 +112,7 @@ void QueueLab::open() {
             std::chrono::duration_cast<std::chrono::microseconds>(time.elapsed()).count() +
             SimulatedTime::default_start * 1'000'000);
     };
+    spool_options.uptime = spool_options.clock;
     auto opened = Spool::open(options_.disk ? *options_.disk : files, spool_options);
     ASSERT_TRUE(opened) << opened.error().message;
     spool = std::move(*opened);

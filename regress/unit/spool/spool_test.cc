@@ -17,6 +17,7 @@ namespace postern {
 namespace {
 
 constexpr uint64_t segment_size = 64 << 10;
+constexpr uint64_t second = 1'000'000; // microseconds
 
 class SpoolTest : public testing::Test {
   protected:
@@ -28,6 +29,7 @@ class SpoolTest : public testing::Test {
         options.min_free = 0;
         options.threaded = false;
         options.clock = [this] { return time_; };
+        options.uptime = [this] { return uptime_; };
         options.report = [this](const SpoolEvent& event) { events_.push_back(event); };
         return options;
     }
@@ -46,10 +48,11 @@ class SpoolTest : public testing::Test {
         ASSERT_TRUE(opened) << opened.error().message;
         found_ = await_found(*spool_);
     }
-    static std::vector<SpoolId> await_found(Spool& spool) {
+    std::vector<SpoolId> await_found(Spool& spool) {
         for (int i = 0; i < 2000; i++) {
             if (auto found = spool.take_found())
                 return std::move(*found);
+            uptime_ += second;
             spool.run_sync_step(false);
             spool.collect();
         }
@@ -119,6 +122,7 @@ class SpoolTest : public testing::Test {
     std::vector<SpoolId> found_;
     std::vector<SpoolEvent> events_;
     uint64_t time_ = 1'700'000'000'000'000;
+    uint64_t uptime_ = 0;
 };
 
 TEST_F(SpoolTest, StoresReadsAndRecovers) {
@@ -332,6 +336,106 @@ TEST_F(SpoolTest, WhileTheDiskRefusesWhatWasThereNewMailIsTaken) {
     EXPECT_EQ(await_found(*spool_), std::vector<SpoolId>{old});
     EXPECT_EQ(content_of(old), "old");
     EXPECT_EQ(content_of(fresh), "new");
+}
+
+// It is not asked with every batch, and the house is kept as far as it can be.
+TEST_F(SpoolTest, ADiskThatRefusesOldMailIsAskedAgainLaterAndLater) {
+    open();
+    SpoolId old = store("old");
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    files_.kill_process();
+    ASSERT_TRUE(try_open());
+    files_.read_error = EMFILE;
+    const auto batches = [&](int count) {
+        const uint64_t reads = files_.reads();
+        for (int i = 0; i < count; i++) {
+            SpoolId id = spool_->next_id();
+            expect_completion(*spool_->append_message(id, "large", content_file("12345"), 5, 0), 0);
+            EXPECT_TRUE(spool_->append_removed(id, Durability::Lazy));
+        }
+        settle();
+        spool_->collect();
+        EXPECT_LE(files_.names("content").size(), 1u) << "what was delivered meanwhile goes";
+        return files_.reads() - reads;
+    };
+    EXPECT_GT(batches(100), 0u);
+    EXPECT_EQ(batches(100), 0u);
+    for (uint64_t delay : {1, 2, 4, 8, 16, 32, 60, 60}) {
+        uptime_ += delay * second - 1;
+        EXPECT_EQ(batches(2), 0u) << delay;
+        uptime_ += 1;
+        EXPECT_GT(batches(2), 0u) << delay;
+    }
+    EXPECT_EQ(count(SpoolEvent::Kind::DiskFailed), 1u);
+    for (int minute = 0; minute < 30; minute++) {
+        uptime_ += 60 * second;
+        spool_->run_sync_step(false);
+        spool_->collect();
+    }
+    EXPECT_EQ(count(SpoolEvent::Kind::DiskFailed), 4u) << "it is said every ten minutes";
+    EXPECT_FALSE(spool_->take_found());
+    files_.read_error = 0;
+    uptime_ += 60 * second;
+    EXPECT_EQ(await_found(*spool_), std::vector<SpoolId>{old});
+}
+
+TEST_F(SpoolTest, AStretchThatStaysUnreadableCostsWhatIsInIt) {
+    for (bool torn_before : {false, true}) {
+        SCOPED_TRACE(torn_before);
+        files_ = SimulatedFileSystem(1);
+        open();
+        if (torn_before) { // and the segment was closed by a start
+            store("x");
+            kill_and_open();
+        }
+        std::vector<SpoolId> ids;
+        for (char c = 'a'; c <= 'h'; c++)
+            ids.push_back(store(std::string(6000, c)));
+        SpoolId removed = store("removed");
+        ASSERT_TRUE(spool_->append_removed(removed, Durability::Lazy));
+        ASSERT_TRUE(spool_->append_progress(ids[0], "delivered", Durability::Lazy));
+        SpoolId elsewhere = 0;
+        for (int i = 0; i < 4; i++)
+            elsewhere = store(std::string(6000, 'y')); // the last ones in another segment
+        if (!torn_before) {
+            ASSERT_TRUE(spool_->close());
+        } else {
+            kill_and_open();
+        }
+        spool_.reset();
+        files_.kill_process();
+        const std::string path = segment_path(torn_before ? 1 : 0);
+        SegmentHeader header;
+        ASSERT_TRUE(decode_segment_header(files_.contents(path).substr(0, 4096), header));
+        ASSERT_NE(header.index_offset, 0u);
+        ASSERT_TRUE(files_.flip_bit(path, (header.index_offset + 40) * 8));
+        const uint64_t at = files_.contents(path).find("dddd");
+        files_.make_unreadable(path, at + 1000, at + 2000);
+        ASSERT_TRUE(try_open());
+        SpoolId fresh = store("new");
+        for (int i = 0; i < 10; i++) {
+            spool_->run_sync_step(true);
+            EXPECT_FALSE(spool_->take_found()) << "it may pass";
+        }
+        found_ = await_found(*spool_);
+        EXPECT_LE(uptime_, 60 * second);
+        auto messages = load();
+        EXPECT_FALSE(messages.contains(ids[3]));
+        EXPECT_FALSE(messages.contains(removed));
+        EXPECT_EQ(messages[ids[0]].progress, "delivered");
+        EXPECT_EQ(content_of(ids[7]), std::string(6000, 'h'));
+        EXPECT_EQ(content_of(elsewhere), std::string(6000, 'y'));
+        EXPECT_EQ(content_of(fresh), "new");
+        EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 1u);
+        EXPECT_EQ(count(SpoolEvent::Kind::TornTail), 0u);
+        ASSERT_EQ(files_.names("corrupt").size(), 1u);
+        EXPECT_NE(files_.contents("corrupt/" + files_.names("corrupt")[0]).find("dddddddd"),
+                  std::string::npos);
+        spool_.reset();
+        events_.clear();
+        uptime_ = 0;
+    }
 }
 
 TEST_F(SpoolTest, SegmentsAreUsedAgainAndTheirNumberStaysBounded) {
