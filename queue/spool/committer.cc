@@ -252,7 +252,8 @@ void Committer::settle_copy(const Operation& operation, const RecordLocation& to
     state_.segments.add_live(to.slot, to.length);
 }
 
-// It was written, and is to be written again: unless something newer waits it is the latest.
+// It was written, and is to be written again. Of those of a message the newest comes first: unless
+// something newer waits it is the latest.
 void Committer::note_unwritten(SpoolId id, std::string_view progress) {
     std::lock_guard lock(state_.mutex);
     if (!state_.table.find(id, nullptr))
@@ -263,15 +264,22 @@ void Committer::note_unwritten(SpoolId id, std::string_view progress) {
 }
 
 void Committer::requeue_lost() {
-    std::string lost = writer_.take_lost();
+    const std::string lost = writer_.take_lost();
+    std::vector<size_t> places;
     for (size_t at = 0; at + record_header_size <= lost.size();) {
         auto header = peek_header(std::string_view(lost).substr(at));
         std::string_view payload(lost.data() + at + record_header_size, header->length);
-        if (header->type == RecordType::Progress)
-            note_unwritten(header->id, payload);
         Operation& again = requeued_.add(header->type, header->flags, header->id, {payload});
         again.target_epoch = decode_removed(payload).value_or(0);
+        places.push_back(at);
         at += record_size(header->length);
+    }
+    // The last one of a message is its latest.
+    for (size_t i = places.size(); i-- > 0;) {
+        auto header = peek_header(std::string_view(lost).substr(places[i]));
+        if (header->type == RecordType::Progress)
+            note_unwritten(header->id,
+                           {lost.data() + places[i] + record_header_size, header->length});
     }
 }
 

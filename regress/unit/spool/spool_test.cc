@@ -980,16 +980,31 @@ TEST_F(SpoolTest, WhatADiskThatRefusesKeepsWaitingIsBounded) {
 }
 
 TEST_F(SpoolTest, LazyRecordsLostToAFailedSyncAreWrittenAgain) {
-    open();
-    SpoolId a = store("a");
-    ASSERT_TRUE(spool_->append_progress(a, "lazy", Durability::Lazy));
-    spool_->run_sync_step(false);
-    files_.sync_failure = 1;
-    store("refused", EIO);
-    files_.sync_failure = 0;
-    store("accepted");
-    crash_and_open();
-    EXPECT_EQ(load()[a].progress, "lazy");
+    for (bool newer_waits : {false, true}) {
+        SCOPED_TRACE(newer_waits);
+        files_ = SimulatedFileSystem(1);
+        open();
+        SpoolId a = store("a");
+        std::string latest = "second";
+        ASSERT_TRUE(spool_->append_progress(a, "first", Durability::Lazy));
+        ASSERT_TRUE(spool_->append_progress(a, latest, Durability::Lazy));
+        spool_->run_sync_step(false);
+        files_.sync_failure = 1;
+        SpoolId refused = spool_->next_id();
+        auto ticket = spool_->append_message(refused, "e", "refused");
+        if (newer_waits) {
+            latest = "third";
+            ASSERT_TRUE(spool_->append_progress(a, latest, Durability::Lazy));
+        }
+        expect_completion(*ticket, EIO);
+        EXPECT_EQ(spool_->recover(a)->progress, latest) << "whatever the disk says";
+        files_.sync_failure = 0;
+        store("accepted");
+        EXPECT_EQ(spool_->recover(a)->progress, latest);
+        crash_and_open();
+        EXPECT_EQ(load()[a].progress, latest);
+        spool_.reset();
+    }
 }
 
 TEST_F(SpoolTest, AFullDiskRefusesMessagesAndLosesNothing) {
