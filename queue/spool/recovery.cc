@@ -41,48 +41,70 @@ Result<void> Recovery::make_directories() {
     return {};
 }
 
-Result<void> Recovery::read_header(uint16_t slot) {
+Result<Recovery::Header> Recovery::read_header(uint16_t slot) {
     auto file = segment_files_.get(slot);
     if (!file)
         return file.error();
     auto size = (*file)->size();
     if (!size)
         return size.error();
-    SegmentHeader header;
-    auto condition = read_segment_header(**file, header);
+    Header found;
+    found.slot = slot;
+    found.file_size = *size;
+    auto condition = read_segment_header(**file, found.header);
     if (!condition)
         return in_segment(slot, condition.error());
-    if (*condition == HeaderCondition::Damaged) {
-        segment_files_.forget(slot);
-        return quarantine_.take_segment(slot);
+    found.condition = *condition;
+    return found;
+}
+
+// If it was the process that died and not the machine, the header may be in the page cache only,
+// and the disk may have another one. It is made durable before anything is built on it. For the
+// segments that have an index this can wait until it is read.
+Result<void> Recovery::take_up(const Header& found) {
+    if (found.condition == HeaderCondition::Damaged) {
+        segment_files_.forget(found.slot);
+        return quarantine_.take_segment(found.slot);
     }
-    SegmentUse& segment = state_.segments.add_file(slot, *size);
-    if (*condition == HeaderCondition::Blank)
+    SegmentUse& use = state_.segments.add_file(found.slot, found.file_size);
+    if (found.condition == HeaderCondition::Blank)
         return {};
-    segment.header.epoch = header.epoch;
+    const SegmentHeader& header = found.header;
+    use.header.epoch = header.epoch;
     state_.last_epoch = std::max(state_.last_epoch, header.epoch);
     state_.highest_id = std::max(state_.highest_id, header.highest_id);
-    // If it was the process that died and not the machine, the header may be in the page cache
-    // only, and the disk may have another one. It is made durable before anything is built on it.
     if (header.state == SegmentState::Free)
-        return confirm_free(slot, header);
-    state_.segments.begin_use(slot, header);
-    epochs_[slot] = header.epoch;
-    segments_.emplace_back();
-    segments_.back().slot = slot;
-    segments_.back().header = header;
+        return confirm_free(found.slot, header);
+    state_.segments.begin_use(found.slot, header);
+    epochs_[found.slot] = header.epoch;
+    Segment& segment = segments_.emplace_back();
+    segment.slot = found.slot;
+    segment.header = header;
+    // A failed write was cut off there, which somebody was told of.
+    if (is_sealed(header.state) && header.index_offset == 0)
+        return confirm_sealed(segment);
     return {};
 }
 
+// Nothing is written before all headers have been understood.
 Result<void> Recovery::find_segments() {
     auto names = files_.list("segments");
     if (!names)
         return names.error();
     std::sort(names->begin(), names->end());
-    for (const std::string& name : *names)
-        if (uint16_t slot = slot_of(name); slot != no_slot)
-            if (auto read = read_header(slot); !read)
-                return read;
+    std::vector<Header> headers;
+    for (const std::string& name : *names) {
+        const uint16_t slot = slot_of(name);
+        if (slot == no_slot)
+            continue;
+        auto header = read_header(slot);
+        if (!header)
+            return header.error();
+        headers.push_back(*header);
+    }
+    for (const Header& header : headers)
+        if (auto taken = take_up(header); !taken)
+            return taken;
     std::sort(segments_.begin(), segments_.end(),
               [](const Segment& a, const Segment& b) { return a.header.epoch < b.header.epoch; });
     return {};

@@ -45,6 +45,12 @@ class Recovery {
     std::vector<std::string> take_orphans() { return std::move(orphans_); }
 
   private:
+    struct Header { // of a file
+        uint16_t slot = no_slot;
+        uint64_t file_size = 0;
+        HeaderCondition condition = HeaderCondition::Blank;
+        SegmentHeader header; // if it is good
+    };
     struct Segment {
         uint16_t slot = no_slot;
         SegmentHeader header;            // as it was found
@@ -61,7 +67,8 @@ class Recovery {
 
     Result<void> make_directories();
     Result<void> find_segments();
-    Result<void> read_header(uint16_t slot);
+    Result<Header> read_header(uint16_t slot);
+    Result<void> take_up(const Header& found);
     Result<void> find_contents();
     Result<SegmentContents> read_contents(const Segment& segment);
     Result<void> close_active(Segment& segment);

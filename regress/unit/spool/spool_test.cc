@@ -925,6 +925,31 @@ TEST_F(SpoolTest, NothingIsAcceptedUntilTheFailureIsFenced) {
     EXPECT_EQ(load().size(), 2u);
 }
 
+// The disk has refused the fence, too, but the process that died had it in the page cache. What is
+// answered for at the next start rests on it.
+TEST_F(SpoolTest, AFenceIsOnDiskBeforeMailIsTaken) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        SCOPED_TRACE(seed);
+        files_ = SimulatedFileSystem(seed);
+        open();
+        SpoolId before = store("before");
+        files_.sync_failure = 1;
+        SpoolId refused = store("refused", EIO);
+        ASSERT_TRUE(spool_->statistics().unfenced);
+        spool_.reset();
+        files_.kill_process();
+        files_.sync_failure = 0;
+        ASSERT_TRUE(try_open());
+        spool_.reset();
+        files_.crash(seed);
+        open();
+        auto messages = load();
+        EXPECT_TRUE(messages.contains(before));
+        EXPECT_FALSE(messages.contains(refused));
+        spool_.reset();
+    }
+}
+
 TEST_F(SpoolTest, ProgressAndRemovalOutliveAFailedSync) {
     open();
     SpoolId a = store("a"), b = store("b");
@@ -1070,16 +1095,28 @@ TEST_F(SpoolTest, ANewerFormatIsRefused) {
     store("x");
     ASSERT_TRUE(spool_->close());
     spool_.reset();
+    files_.kill_process();
     std::string bytes = files_.contents("segments/00000000");
     bytes[8] = 2;
     uint32_t crc = crc32c(std::string_view(bytes).substr(0, 60));
     for (int i = 0; i < 4; i++)
         bytes[60 + static_cast<size_t>(i)] = static_cast<char>(crc >> (8 * i));
-    files_.set_contents("segments/00000000", bytes);
+    // Others, which come before it, would be given free, closed or set aside.
+    const std::string others[] = {encode_segment_header({SegmentState::Free, 1, 2, 0, 0, 0}),
+                                  encode_segment_header({SegmentState::Active, 2, 3, 0, 0, 0}),
+                                  encode_segment_header({SegmentState::Sealed, 3, 4, 0, 4096, 0}),
+                                  std::string(5000, 'x')};
+    uint16_t slot = 0;
+    for (const std::string& other : others)
+        files_.set_contents(segment_path(slot++), other);
+    files_.set_contents(segment_path(slot), bytes);
     auto opened = try_open();
     ASSERT_FALSE(opened);
     EXPECT_NE(opened.error().message.find("newer version"), std::string::npos);
-    EXPECT_EQ(files_.contents("segments/00000000"), bytes) << "and left as it is";
+    EXPECT_EQ(files_.contents(segment_path(slot)), bytes) << "and left as it is";
+    for (slot = 0; slot < std::size(others); slot++)
+        EXPECT_TRUE(files_.contents(segment_path(slot)) == others[slot]) << slot;
+    EXPECT_TRUE(files_.names("corrupt").empty());
 }
 
 // Any single flipped bit costs at most the messages whose records it is in, and never an invented
