@@ -34,14 +34,12 @@ Committer::Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState&
       compaction_(files, segment_files, state, options),
       recovery_(std::move(recovery), state, options.uptime) {}
 
-bool Committer::step(Batch& batch, bool sync) {
+void Committer::write(Batch& batch, bool sync) {
     if (!batch.empty() || has_requeued())
         commit(batch);
     if (sync && writer_.has_unsynced())
         sync_lazy();
-    const bool more = keep_house();
     count_requeued();
-    return more;
 }
 
 // What waits in memory for the disk is bounded by the event loop (LogSpool::may_append).
@@ -328,6 +326,12 @@ std::optional<std::chrono::microseconds> Committer::retry_after() const {
 }
 
 bool Committer::keep_house() {
+    const bool more = keep_some_house();
+    count_requeued();
+    return more;
+}
+
+bool Committer::keep_some_house() {
     if (!recovery_.ended()) { // nothing may go or be copied before it is known what lives
         bool more = recovery_.step();
         if (recovery_.ended())

@@ -1,6 +1,6 @@
 // The sync thread's work, without the thread: writes batches, tells what became of them, and keeps
 // house between them (gives segments free, copies forward, unlinks content files), a little at a
-// time. A test calls step() itself.
+// time.
 #pragma once
 
 #include <chrono>
@@ -25,16 +25,17 @@ class Committer {
     Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState& state,
               const SpoolOptions& options, std::unique_ptr<Recovery> recovery);
 
-    // Writes the batch (which is empty thereafter) and does one step of housekeeping. `sync_lazy`:
-    // sync what was written lazily. True if there is more to do at once.
-    bool step(Batch& batch, bool sync_lazy);
+    // Writes the batch, which is empty thereafter. `sync_lazy`: and syncs what was written lazily.
+    void write(Batch& batch, bool sync_lazy);
+    // One step of housekeeping. True if there is more to do at once.
+    bool keep_house();
 
     // Writes the batch and ends the active segment in order. Completes whatever still waits.
     Result<void> close(Batch& batch);
 
     bool has_unsynced() const { return writer_.has_unsynced(); }
     // The disk refused, records to be written or what was there at the start, and is to be asked
-    // again by a step() after so long.
+    // again after so long.
     std::optional<std::chrono::microseconds> retry_after() const;
 
   private:
@@ -59,7 +60,7 @@ class Committer {
     void sync_lazy();
     void all_is_durable();
 
-    bool keep_house();
+    bool keep_some_house();
     void end_recovery();
     bool retire_one();
     bool compact_step();

@@ -59,6 +59,12 @@ bool MessageTable::find(uint64_t id, TableEntry* entry) const {
     return true;
 }
 
+void MessageTable::reserve(size_t messages) {
+    const size_t cells = std::max(smallest, messages * 20 / 17 + 1);
+    if (cells > cells_.size())
+        resize(cells);
+}
+
 void MessageTable::put(const TableEntry& entry) {
     if ((size_ + 1) * 20 > cells_.size() * 17) // 85 %
         resize(cells_.size() < smallest ? smallest : cells_.size() + cells_.size() * 2 / 5);

@@ -37,6 +37,9 @@ class MessageTable {
     void put(const TableEntry& entry);
     bool erase(uint64_t id);
 
+    // No put() makes it grow as long as there are at most so many messages.
+    void reserve(size_t messages);
+
     size_t size() const { return size_; }
     size_t memory() const { return cells_.capacity() * sizeof(Cell); } // bytes
 

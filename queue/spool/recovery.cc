@@ -1,5 +1,5 @@
 // Recovery: read all headers, then apply the segments' records in the order in which the segments
-// were put to use. Later records win: a message copied forward lies in two segments for a while.
+// were put to use.
 #include "queue/spool/recovery.h"
 
 #include <algorithm>
@@ -12,6 +12,7 @@ namespace {
 
 // What is done at a time, in a millisecond or so: whoever submits mail meanwhile waits for it.
 constexpr size_t entries_per_step = 8192;
+constexpr size_t moves_per_step = 64; // of content files
 // So often a segment may be refused with EIO, over half a minute, before what is in the way of the
 // rest is given up.
 constexpr unsigned refusals_borne = 5;
@@ -76,7 +77,7 @@ Result<void> Recovery::take_up(const Header& found) {
     if (header.state == SegmentState::Free)
         return confirm_free(found.slot, header);
     state_.segments.begin_use(found.slot, header);
-    epochs_[found.slot] = header.epoch;
+    replay_.add_segment(found.slot, header.epoch);
     Segment& segment = segments_.emplace_back();
     segment.slot = found.slot;
     segment.header = header;
@@ -115,9 +116,14 @@ Result<void> Recovery::find_contents() {
     auto names = files_.list("content");
     if (!names)
         return names.error();
-    contents_ = std::move(*names);
-    for (const std::string& name : contents_)
-        state_.highest_id = std::max(state_.highest_id, content_id(name));
+    for (const std::string& name : *names) {
+        const SpoolId id = content_id(name);
+        if (id == 0)
+            orphans_.push_back("content/" + name);
+        else
+            contents_.push_back(id);
+        state_.highest_id = std::max(state_.highest_id, id);
+    }
     return {};
 }
 
@@ -173,7 +179,7 @@ Result<void> Recovery::close_active(Segment& segment) {
         state_.highest_id = std::max(state_.highest_id, entry.id);
     if (contents->entries.empty()) {
         state_.segments.end_use(segment.slot);
-        epochs_.erase(segment.slot);
+        replay_.remove_segment(segment.slot);
         segment.read = true;
         return confirm_free(segment.slot, segment.header);
     }
@@ -292,54 +298,10 @@ Result<void> Recovery::salvage(Segment& segment) {
     return {};
 }
 
-void Recovery::apply_message(const Segment& segment, const IndexEntry& entry) {
-    TableEntry known;
-    if (table_.find(entry.id, &known)) {
-        ++copies_[{segment.slot, epochs_.at(known.message.slot)}];
-    } else if (auto early = early_progress_.find(entry.id); early != early_progress_.end()) {
-        known.progress = early->second;
-        early_progress_.erase(early);
-    }
-    known.id = entry.id;
-    known.message = {segment.slot, entry.offset, entry.length};
-    known.content_in_file = (entry.flags & record_flag_content_file) != 0;
-    table_.put(known);
-    found_.push_back(entry.id);
-}
-
-void Recovery::apply_progress(const Segment& segment, const IndexEntry& entry) {
-    const RecordLocation place{segment.slot, entry.offset, entry.length};
-    TableEntry known;
-    if (!table_.find(entry.id, &known)) {
-        early_progress_[entry.id] = place;
-        return;
-    }
-    known.progress = place;
-    table_.put(known);
-}
-
-void Recovery::apply(const Segment& segment, const IndexEntry& entry) {
-    if (entry.id == 0)
-        return;
-    switch (entry.type) {
-    case RecordType::Message:
-        return apply_message(segment, entry);
-    case RecordType::Progress:
-        return apply_progress(segment, entry);
-    case RecordType::Removed:
-        table_.erase(entry.id);
-        early_progress_.erase(entry.id);
-        ++pins_[{segment.slot, entry.target_epoch}];
-        break;
-    case RecordType::Index:
-        break;
-    }
-}
-
 void Recovery::apply_some(Segment& segment) {
     const size_t end = std::min(entry_ + entries_per_step, segment.entries.size());
     while (entry_ < end)
-        apply(segment, segment.entries[entry_++]);
+        replay_.apply(segment.slot, segment.entries[entry_++]);
     if (entry_ < segment.entries.size())
         return;
     segment.entries = {};
@@ -347,62 +309,23 @@ void Recovery::apply_some(Segment& segment) {
     ++segment_;
 }
 
-// Ids count up, but copies lie behind newer messages.
-void Recovery::put_in_order() {
-    early_progress_ = {}; // of messages long gone
-    if (!std::is_sorted(found_.begin(), found_.end()))
-        std::sort(found_.begin(), found_.end());
-    found_.erase(std::unique(found_.begin(), found_.end()), found_.end());
-    live_.resize(state_.segments.slots());
-    in_order_ = true;
-}
-
-void Recovery::add_live(const RecordLocation& place) {
-    ++live_[place.slot].records;
-    live_[place.slot].bytes += record_size(place.length);
-}
-
-void Recovery::count_some() {
-    const size_t end = std::min(counted_ + entries_per_step, found_.size());
-    for (TableEntry entry; counted_ < end; ++counted_) {
-        if (!table_.find(found_[counted_], &entry))
+// False when all have been looked at.
+Result<bool> Recovery::find_orphans() {
+    size_t moved = 0;
+    for (size_t i = 0; i < entries_per_step && content_ < contents_.size(); i++, content_++) {
+        const SpoolId id = contents_[content_];
+        if (replay_.has_content_file(id))
             continue;
-        add_live(entry.message);
-        if (entry.progress.exists())
-            add_live(entry.progress);
-        found_[kept_++] = entry.id;
-    }
-}
-
-Result<void> Recovery::find_orphans() {
-    orphans_.clear();
-    for (const std::string& name : contents_) {
-        SpoolId id = content_id(name);
-        TableEntry entry;
-        if (id != 0 && table_.find(id, &entry) && entry.content_in_file)
+        if (!quarantine_.damage_found()) {
+            orphans_.push_back(content_path(id));
             continue;
-        if (!quarantine_.damage_found() || id == 0)
-            orphans_.push_back("content/" + name);
-        else if (auto taken = quarantine_.take_content(id); !taken)
-            return taken;
+        }
+        if (moved++ == moves_per_step)
+            return true;
+        if (auto taken = quarantine_.take_content(id); !taken)
+            return taken.error();
     }
-    return quarantine_.finish();
-}
-
-void Recovery::hand_over() {
-    found_.resize(kept_);
-    std::lock_guard lock(state_.mutex);
-    for (uint16_t slot = 0; slot < live_.size(); ++slot)
-        state_.segments.add_live(slot, live_[slot].records, live_[slot].bytes);
-    for (const auto& [where, count] : pins_)
-        state_.segments.pin(where.first, where.second, count);
-    for (const auto& [where, count] : copies_)
-        state_.segments.copied(where.first, where.second, count);
-    // What came meanwhile is little.
-    state_.table.for_each([this](const TableEntry& entry) { table_.put(entry); });
-    std::swap(state_.table, table_);
-    state_.found = std::move(found_);
-    state_.found_untold = true;
+    return content_ < contents_.size();
 }
 
 Result<bool> Recovery::step() {
@@ -415,15 +338,18 @@ Result<bool> Recovery::step() {
             apply_some(segment);
         return true;
     }
-    if (!in_order_)
-        put_in_order();
-    if (counted_ < found_.size()) {
-        count_some();
+    if (!summed_up_) {
+        summed_up_ = !replay_.sum_up(state_.segments.slots());
         return true;
     }
-    if (auto found = find_orphans(); !found)
-        return found.error();
-    hand_over();
+    auto more = find_orphans();
+    if (!more)
+        return more.error();
+    if (*more)
+        return true;
+    if (auto finished = quarantine_.finish(); !finished)
+        return finished.error();
+    replay_.hand_over(state_);
     return false;
 }
 

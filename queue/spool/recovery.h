@@ -12,18 +12,17 @@
 // removal; but if anything was damaged they may be what is left of a message, and are moved to
 // corrupt/.
 //
-// RAM, until it has ended: beside the table of messages 8 bytes for each, and the index of one
-// segment.
+// RAM, until it has ended: beside the table of messages 8 bytes for each of them and for each file
+// in content/, and of one segment the index or, where that is damaged, all of it.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "queue/spool/quarantine.h"
+#include "queue/spool/replay.h"
 #include "queue/spool/segment_salvage.h"
 #include "queue/spool/spool_state.h"
 
@@ -59,12 +58,6 @@ class Recovery {
         unsigned refusals = 0;           // of reads
         bool read = false;
     };
-    struct Live { // in one slot
-        uint64_t records = 0;
-        uint64_t bytes = 0;
-    };
-    using Counts = std::map<std::pair<uint16_t, uint64_t>, uint32_t>; // of a slot and an epoch
-
     Result<void> make_directories();
     Result<void> find_segments();
     Result<Header> read_header(uint16_t slot);
@@ -80,14 +73,7 @@ class Recovery {
     Result<void> write_header(uint16_t slot, const SegmentHeader& header);
     Result<void> handle_damage(const Segment& segment, const SegmentContents& contents);
     void apply_some(Segment& segment);
-    void apply(const Segment& segment, const IndexEntry& entry);
-    void apply_message(const Segment& segment, const IndexEntry& entry);
-    void apply_progress(const Segment& segment, const IndexEntry& entry);
-    void put_in_order();
-    void count_some();
-    void add_live(const RecordLocation& place);
-    Result<void> find_orphans();
-    void hand_over();
+    Result<bool> find_orphans();
 
     FileSystem& files_;
     SegmentFiles& segment_files_;
@@ -97,18 +83,10 @@ class Recovery {
     size_t segment_ = 0;                    // in `segments_`: being read
     size_t entry_ = 0;                      // in its entries: to be applied next
     std::optional<SegmentSalvage> salvage_; // of it
-    std::vector<std::string> contents_;     // names in content/ before anything was added
-    MessageTable table_;
-    // Of messages that are not in the table: they may have been copied to a later segment.
-    std::unordered_map<SpoolId, RecordLocation> early_progress_;
-    std::unordered_map<uint16_t, uint64_t> epochs_; // by slot
-    std::vector<SpoolId> found_;                    // of Message records; of live ones up to kept_
-    bool in_order_ = false;
-    size_t counted_ = 0; // in `found_`
-    size_t kept_ = 0;
-    std::vector<Live> live_; // by slot
-    Counts pins_;
-    Counts copies_; // with the epoch copied from
+    Replay replay_;
+    bool summed_up_ = false;
+    std::vector<SpoolId> contents_; // with a file in content/ before anything was added
+    size_t content_ = 0;            // in `contents_`: to be looked at next
     std::vector<std::string> orphans_;
 };
 

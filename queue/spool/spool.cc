@@ -93,6 +93,7 @@ class LogSpool : public Spool {
     void run_check();
     void stop_threads();
     void take_pending(Batch& batch);
+    bool write_and_tell(bool sync_lazy);
     void signal();
 
     FileSystem& files_;
@@ -339,6 +340,7 @@ std::vector<AppendResult> LogSpool::collect() {
         completions.swap(state_.completions);
         events.swap(state_.events);
         state_.found_untold = false;
+        state_.told = 0;
     }
     for (const SpoolEvent& event : events)
         report(event.kind, event.message);
@@ -348,9 +350,10 @@ std::vector<AppendResult> LogSpool::collect() {
 void LogSpool::signal() {
     {
         std::lock_guard lock(state_.mutex);
-        if (state_.completions.empty() && state_.events.empty() && !state_.found_untold &&
-            !state_.checked)
-            return;
+        const size_t waiting = state_.completions.size() + state_.events.size() +
+                               (state_.found_untold ? 1 : 0) + (state_.checked ? 1 : 0);
+        if (std::exchange(state_.told, waiting) == waiting)
+            return; // nothing, or nothing new
     }
     uint64_t one = 1;
     (void)!::write(completion_fd_.get(), &one, sizeof one);
@@ -398,6 +401,7 @@ std::optional<SpoolCheckPiece> LogSpool::take_checked() {
     {
         std::lock_guard lock(state_.mutex);
         piece = std::exchange(state_.checked, std::nullopt);
+        state_.told = 0;
     }
     if (!piece)
         return piece;
@@ -434,10 +438,17 @@ void LogSpool::take_pending(Batch& batch) {
     committed_ = false;
 }
 
+// Who waits for the batch does not wait for the housekeeping as well.
+bool LogSpool::write_and_tell(bool sync_lazy) {
+    committer_->write(writing_, sync_lazy);
+    signal();
+    return committer_->keep_house();
+}
+
 bool LogSpool::run_sync_step(bool sync_lazy) {
     assert(!options_.threaded);
     take_pending(writing_);
-    bool more = committer_->step(writing_, sync_lazy);
+    const bool more = write_and_tell(sync_lazy);
     if (checking_)
         run_check();
     signal();
@@ -475,7 +486,7 @@ void LogSpool::run_thread() {
             committed_ = false;
         }
         due = lazy && Clock::now() >= lazy_since + lazy_delay;
-        more = committer_->step(writing_, due);
+        more = write_and_tell(due);
         signal();
         bool was_lazy = lazy;
         lazy = committer_->has_unsynced();

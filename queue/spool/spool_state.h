@@ -43,6 +43,7 @@ struct SpoolState {
     std::optional<std::vector<SpoolId>> found;
     std::optional<SpoolCheckPiece> checked; // until it is taken
     bool found_untold = false;              // completion_fd() is to tell
+    size_t told = 0; // it has told of so many things, none of which was taken yet
     uint64_t last_epoch = 0;
     SpoolId highest_id = 0; // handed out or seen on disk
     // The latest progress of messages of which some is not written yet, and how many records are

@@ -62,6 +62,19 @@ TEST(MessageTable, AtMost48BytesAMessage) {
     EXPECT_LT(table.memory(), 300000u) << "it shrinks again";
 }
 
+TEST(MessageTable, WhatIsReservedIsNotExceeded) {
+    for (uint32_t messages : {1u, 54u, 55u, 1000u, 12345u}) {
+        MessageTable table;
+        table.reserve(messages);
+        const size_t reserved = table.memory();
+        for (uint32_t i = 1; i <= messages; i++)
+            table.put(entry(i, i));
+        EXPECT_EQ(table.memory(), reserved) << messages;
+        table.reserve(1);
+        EXPECT_EQ(table.memory(), reserved) << "and is no less afterwards";
+    }
+}
+
 TEST(MessageTable, EmptyAnswersNo) {
     MessageTable table;
     EXPECT_FALSE(table.find(1, nullptr));

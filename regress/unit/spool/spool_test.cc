@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <gtest/gtest.h>
 #include <map>
+#include <poll.h>
 #include <utility>
 
 #include "common/base/crc32c.h"
@@ -336,6 +337,33 @@ TEST_F(SpoolTest, WhileTheDiskRefusesWhatWasThereNewMailIsTaken) {
     EXPECT_EQ(await_found(*spool_), std::vector<SpoolId>{old});
     EXPECT_EQ(content_of(old), "old");
     EXPECT_EQ(content_of(fresh), "new");
+}
+
+TEST_F(SpoolTest, WhoIsAnsweredDoesNotWaitForThePieceOfRecoveryThatFollows) {
+    open();
+    store("old");
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    files_.kill_process();
+    ASSERT_TRUE(try_open());
+    const auto readable = [&] {
+        pollfd descriptor{spool_->completion_fd(), POLLIN, 0};
+        return poll(&descriptor, 1, 0) == 1;
+    };
+    int reads = 0;
+    files_.before_read = [&] {
+        EXPECT_TRUE(readable());
+        if (reads++ == 0) {
+            EXPECT_EQ(spool_->collect().size(), 1u);
+        }
+    };
+    ASSERT_TRUE(spool_->append_message(spool_->next_id(), "e", "new"));
+    spool_->commit();
+    spool_->run_sync_step(false);
+    files_.before_read = nullptr;
+    EXPECT_EQ(reads, 1) << "the index";
+    EXPECT_FALSE(readable()) << "there is nothing new";
+    EXPECT_EQ(await_found(*spool_).size(), 1u);
 }
 
 // It is not asked with every batch, and the house is kept as far as it can be.
