@@ -35,7 +35,7 @@ Committer::Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState&
       recovery_(std::move(recovery), state, options.uptime) {}
 
 void Committer::write(Batch& batch, bool sync) {
-    if (!batch.empty() || has_requeued())
+    if (!batch.empty() || requeued_is_due())
         commit(batch);
     if (sync && writer_.has_unsynced())
         sync_lazy();
@@ -281,9 +281,14 @@ void Committer::requeue_lost() {
     }
 }
 
-void Committer::fail(Batch& batch, std::span<const size_t> unwritten, const Error& error) {
+void Committer::refused() {
     blocked_ = true;
+    refused_until_ = options_.uptime() + static_cast<uint64_t>(retry_delay.count());
     requeue_lost();
+}
+
+void Committer::fail(Batch& batch, std::span<const size_t> unwritten, const Error& error) {
+    refused();
     for (size_t i : unwritten) {
         Operation& operation = batch.operations[i];
         if (operation.is_new_message())
@@ -303,8 +308,7 @@ void Committer::sync_lazy() {
         all_is_durable();
         return;
     }
-    blocked_ = true;
-    requeue_lost();
+    refused();
 }
 
 Result<void> Committer::close(Batch& batch) {
@@ -319,6 +323,11 @@ Result<void> Committer::close(Batch& batch) {
     requeued_.clear();
     auto sealed = writer_.seal();
     return result ? sealed : result;
+}
+
+// What goes on at once meanwhile does not ask the disk again each time.
+bool Committer::requeued_is_due() const {
+    return has_requeued() && (recovery_.ended() || options_.uptime() >= refused_until_);
 }
 
 std::optional<std::chrono::microseconds> Committer::retry_after() const {
@@ -336,8 +345,7 @@ bool Committer::keep_some_house() {
         bool more = recovery_.step();
         if (recovery_.ended())
             end_recovery();
-        more = unlink_some() || more;
-        return more && !has_requeued();
+        return unlink_some() || more;
     }
     if (blocked_ || has_requeued())
         return has_requeued() && !blocked_;

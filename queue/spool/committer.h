@@ -41,6 +41,7 @@ class Committer {
   private:
     // Records whose write failed: they are written with the next step().
     bool has_requeued() const { return !requeued_.empty(); }
+    bool requeued_is_due() const;
     void commit(Batch& batch);
     void count_requeued();
     void store_contents(Batch& batch);
@@ -56,6 +57,7 @@ class Committer {
     void settle_new(const Operation& operation, const RecordLocation& to);
     void note_unwritten(SpoolId id, std::string_view progress);
     void fail(Batch& batch, std::span<const size_t> unwritten, const Error& error);
+    void refused();
     void requeue_lost();
     void sync_lazy();
     void all_is_durable();
@@ -73,6 +75,7 @@ class Committer {
     SegmentWriter writer_;
     Compaction compaction_;
     Batch requeued_;
+    uint64_t refused_until_ = 0; // by options_.uptime; as long as recovery goes on
     // Progress that was written when its message had been removed already, but nothing on disk says
     // so: it keeps its place until then, as do the other records of the message.
     std::unordered_map<SpoolId, std::vector<RecordLocation>> late_progress_;

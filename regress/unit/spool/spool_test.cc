@@ -366,6 +366,32 @@ TEST_F(SpoolTest, WhoIsAnsweredDoesNotWaitForThePieceOfRecoveryThatFollows) {
     EXPECT_EQ(await_found(*spool_).size(), 1u);
 }
 
+// The one does not make the other wait, and goes on at once without asking it again each time.
+TEST_F(SpoolTest, RecoveryGoesOnWhileTheDiskTakesNoRecords) {
+    open();
+    for (int i = 0; i < 60; i++)
+        store(std::string(6000, 'x'));
+    ASSERT_TRUE(spool_->close());
+    spool_.reset();
+    files_.kill_process();
+    ASSERT_TRUE(try_open());
+    SpoolId fresh = store("new");
+    files_.capacity = 0;
+    ASSERT_TRUE(spool_->append_progress(fresh, std::string(9000, 'p'), Durability::Lazy));
+    spool_->commit();
+    int steps = 0;
+    for (; !spool_->take_found(); steps++) {
+        EXPECT_TRUE(spool_->run_sync_step(false)) << steps;
+        ASSERT_LE(steps, 100);
+    }
+    EXPECT_GT(steps, 6);
+    EXPECT_EQ(spool_->statistics().write_failures, 1u);
+    EXPECT_GT(spool_->statistics().pending_bytes, 9000u);
+    files_.capacity = UINT64_MAX;
+    spool_->run_sync_step(true);
+    EXPECT_EQ(spool_->statistics().pending_bytes, 0u);
+}
+
 // It is not asked with every batch, and the house is kept as far as it can be.
 TEST_F(SpoolTest, ADiskThatRefusesOldMailIsAskedAgainLaterAndLater) {
     open();
