@@ -9,6 +9,9 @@ namespace postern {
 namespace {
 
 const std::string marker = "damaged";
+constexpr unsigned refusals_borne = 5; // of one range
+
+bool is_full(const Error& error) { return error.code == ENOSPC || error.code == EDQUOT; }
 
 } // namespace
 
@@ -55,18 +58,29 @@ Result<void> Quarantine::take_segment(uint16_t slot) {
 
 Result<void> Quarantine::take_range(uint16_t slot, const SegmentHeader& header,
                                     const DamagedRange& range, std::string_view segment) {
-    // A sealed segment keeps its damage, which is found again at the next start.
-    if (auto noted = note_damage(); !noted && header.state == SegmentState::Active)
-        return noted;
-    damage_found_ = true;
     const std::string where = segment_path(slot) + ": bytes " + std::to_string(range.begin) +
                               " to " + std::to_string(range.end);
     const std::string name =
         "epoch-" + std::to_string(header.epoch) + "-" + std::to_string(range.begin);
-    if (auto saved = set_aside(files_, name, segment.substr(range.begin, range.end - range.begin));
-        !saved)
+    if (done_.contains(name))
+        return {};
+    if (!range.was_durable) {
+        state_.report(SpoolEvent::Kind::TornTail,
+                      where + ": cut off by a crash before it was answered for");
+        done_.insert(name);
+        return {};
+    }
+    // A sealed segment keeps its damage, which is found again at the next start.
+    if (auto noted = note_damage(); !noted && header.state == SegmentState::Active)
+        return noted;
+    damage_found_ = true;
+    auto saved = set_aside(files_, name, segment.substr(range.begin, range.end - range.begin));
+    if (!saved && !is_full(saved.error()) && ++refusals_[name] < refusals_borne)
         return saved;
-    state_.report(SpoolEvent::Kind::Damaged, where + ": damaged; set aside as corrupt/" + name);
+    state_.report(SpoolEvent::Kind::Damaged,
+                  where + (saved ? ": damaged; set aside as corrupt/" + name
+                                 : ": damaged, and cannot be set aside: " + saved.error().message));
+    done_.insert(name);
     return {};
 }
 

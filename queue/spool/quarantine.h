@@ -6,6 +6,8 @@
 // directory, `damaged`, says so.
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -25,6 +27,8 @@ class Quarantine {
     // Moves the segment, whose header is unreadable.
     Result<void> take_segment(uint16_t slot);
     // Copies a stretch of a segment: the bytes of `range` in `segment`, which begins with its file.
+    // What was never durable is reported and not copied. After a failure it can be tried again; if
+    // the disk is full, or refuses several times, it goes on without a copy.
     Result<void> take_range(uint16_t slot, const SegmentHeader& header, const DamagedRange& range,
                             std::string_view segment);
     // Moves the content file, if it is still there.
@@ -38,6 +42,8 @@ class Quarantine {
     FileSystem& files_;
     SpoolState& state_;
     bool damage_found_ = false;
+    std::set<std::string> done_; // names of ranges that were reported
+    std::map<std::string, unsigned> refusals_;
 };
 
 } // namespace postern

@@ -144,17 +144,11 @@ Result<void> Recovery::begin() {
 }
 
 Result<void> Recovery::handle_damage(const Segment& segment, const SegmentContents& contents) {
-    for (const DamagedRange& range : contents.damaged) {
-        if (!range.was_durable)
-            state_.report(SpoolEvent::Kind::TornTail,
-                          segment_path(segment.slot) + ": bytes " + std::to_string(range.begin) +
-                              " to " + std::to_string(range.end) +
-                              ": cut off by a crash before it was answered for");
-        else if (auto taken =
-                     quarantine_.take_range(segment.slot, segment.header, range, contents.bytes);
-                 !taken)
+    for (const DamagedRange& range : contents.damaged)
+        if (auto taken =
+                quarantine_.take_range(segment.slot, segment.header, range, contents.bytes);
+            !taken)
             return taken;
-    }
     return {};
 }
 

@@ -749,6 +749,60 @@ TEST_F(SpoolTest, ContentOfDamagedMailIsKeptWheneverTheStartIsCutShort) {
     }
 }
 
+// Each is said once, however often it is tried again; and what cannot be saved keeps nobody
+// waiting.
+TEST_F(SpoolTest, DamageThatCannotBeSetAsideIsSaidAndTheRestServed) {
+    struct Case {
+        const char* name;
+        int bad_writes; // after the first one into corrupt/
+        uint64_t capacity;
+        size_t saved;
+        uint64_t seconds; // at most
+    };
+    for (const Case& c : {Case{"once", 1, UINT64_MAX, 2, 6}, Case{"full", 0, 0, 0, 4},
+                          Case{"always", 1000, UINT64_MAX, 1, 60}}) {
+        SCOPED_TRACE(c.name);
+        files_ = SimulatedFileSystem(1);
+        events_.clear();
+        open();
+        SpoolId first = store("aaaa");
+        store("bbbb");
+        SpoolId between = store("cccc");
+        store("dddd");
+        SpoolId last = store("eeee");
+        ASSERT_TRUE(spool_->close());
+        spool_.reset();
+        files_.kill_process();
+        const std::string path = segment_path(0), bytes = files_.contents(path);
+        SegmentHeader header;
+        ASSERT_TRUE(decode_segment_header(bytes.substr(0, 4096), header));
+        for (uint64_t at : {header.index_offset + 40, bytes.find("bbbb"), bytes.find("dddd")})
+            ASSERT_TRUE(files_.flip_bit(path, at * 8));
+        int writes = 0; // that of the header comes first
+        files_.meanwhile = [&] {
+            ++writes;
+            files_.write_failure = writes > 2 && writes <= 2 + c.bad_writes ? 1 : 0;
+        };
+        files_.capacity = c.capacity;
+        ASSERT_TRUE(try_open());
+        const uint64_t begun = uptime_;
+        EXPECT_EQ(await_found(*spool_), (std::vector<SpoolId>{first, between, last}));
+        EXPECT_LE(uptime_ - begun, c.seconds * second);
+        files_.meanwhile = nullptr;
+        files_.write_failure = 0;
+        files_.capacity = UINT64_MAX;
+        EXPECT_EQ(count(SpoolEvent::Kind::Damaged), 2u);
+        EXPECT_EQ(files_.names("corrupt").size(), c.saved);
+        EXPECT_EQ(std::count_if(events_.begin(), events_.end(),
+                                [](const SpoolEvent& event) {
+                                    return event.message.find("cannot be set aside") !=
+                                           std::string::npos;
+                                }),
+                  static_cast<std::ptrdiff_t>(2 - c.saved));
+        spool_.reset();
+    }
+}
+
 TEST_F(SpoolTest, WhatCannotBeReadNowIsThereLater) {
     for (int code : {EIO, EMFILE}) {
         SCOPED_TRACE(code);
