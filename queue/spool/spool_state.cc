@@ -8,29 +8,42 @@
 namespace postern {
 
 Result<std::shared_ptr<File>> SegmentFiles::get(uint16_t slot) {
-    {
+    while (true) {
+        uint64_t changes = 0;
+        {
+            std::lock_guard lock(mutex_);
+            auto found = open_.find(slot);
+            if (found != open_.end())
+                return found->second;
+            changes = changes_;
+        }
+        auto opened = files_.open(segment_path(slot), OpenMode::ReadWrite);
         std::lock_guard lock(mutex_);
-        auto found = open_.find(slot);
-        if (found != open_.end())
-            return found->second;
+        if (changes != changes_)
+            continue; // it may have been one that is gone by now
+        if (!opened)  // ENOENT would say that there is no such message
+            return opened.error().code == ENOENT ? Error{opened.error().message, EIO}
+                                                 : opened.error();
+        make_room();
+        return open_.try_emplace(slot, std::move(*opened)).first->second;
     }
-    auto opened = files_.open(segment_path(slot), OpenMode::ReadWrite);
-    if (!opened) // ENOENT would say that there is no such message
-        return opened.error().code == ENOENT ? Error{opened.error().message, EIO} : opened.error();
-    std::shared_ptr<File> file = std::move(*opened);
-    put(slot, file);
-    return file;
 }
 
 void SegmentFiles::put(uint16_t slot, std::shared_ptr<File> file) {
     std::lock_guard lock(mutex_);
+    ++changes_;
+    make_room();
+    open_[slot] = std::move(file);
+}
+
+void SegmentFiles::make_room() {
     while (open_.size() >= limit_)
         open_.erase(open_.begin());
-    open_[slot] = std::move(file);
 }
 
 void SegmentFiles::forget(uint16_t slot) {
     std::lock_guard lock(mutex_);
+    ++changes_;
     open_.erase(slot);
 }
 

@@ -24,15 +24,19 @@ class SegmentFiles {
     explicit SegmentFiles(FileSystem& files) : files_(files) {}
 
     Result<std::shared_ptr<File>> get(uint16_t slot);
+    // A file that was made, in place of any other.
     void put(uint16_t slot, std::shared_ptr<File> file);
     void forget(uint16_t slot);
 
   private:
     static constexpr size_t limit_ = 64;
 
+    void make_room();
+
     FileSystem& files_;
     std::mutex mutex_;
     std::unordered_map<uint16_t, std::shared_ptr<File>> open_;
+    uint64_t changes_ = 0; // files made or gone
 };
 
 struct SpoolState {
