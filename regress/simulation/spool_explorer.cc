@@ -8,7 +8,8 @@
 // - progress is never older than what was durable;
 // - nothing comes back at a later start that was not there at an earlier one;
 // - a bit that is flipped on the way from the disk costs nothing; one that is flipped on the disk
-//   costs one record, and never are wrong bytes given out as good;
+//   costs one record, and never are wrong bytes given out as good; of a message whose record is
+//   damaged the content file is kept;
 // - nobody else gets the spool meanwhile.
 //
 // Recovery is stopped as well, again and again, and so is what is done after it. What a workload
@@ -22,6 +23,7 @@
 
 #include "common/base/crc32c.h"
 #include "queue/spool/spool.h"
+#include "queue/spool/spool_state.h"
 #include "regress/simulation/exploration.h"
 #include "regress/simulation/simulated_file_system.h"
 
@@ -87,8 +89,10 @@ class Explorer {
     void verify_missing(SpoolId id, Expectation& expected, bool recovered);
     std::optional<SpoolId> any_stored();
     void try_to_share();
+    bool is_content_aside(SpoolId id) const;
     bool make_room_for_damage();
     void flip_on_disk(SimulationRandom& fate);
+    void cut_starts_short(SimulationRandom& fate);
     void recover_with_crashes(SimulationRandom& fate);
     void recover_with_faults();
     size_t below(size_t limit) { return random_.below(limit); }
@@ -474,8 +478,12 @@ void Explorer::verify_message(const RecoveredMessage& message) {
 }
 
 void Explorer::verify_missing(SpoolId id, Expectation& expected, bool recovered) {
-    if (!recovered && expected.fate == Expectation::Fate::Stored && !expected.damaged)
+    if (!recovered && expected.fate == Expectation::Fate::Stored && !expected.damaged) {
         fail_unless_damaged("message " + std::to_string(id) + " is lost");
+        // Damage to what was written last looks like a write that was cut off.
+        if (expected.in_file && !torn_ && !is_content_aside(id))
+            fail("of the damaged message " + std::to_string(id) + " the content is lost as well");
+    }
     expected.fate = recovered ? Expectation::Fate::Stored : Expectation::Fate::Gone;
 }
 
@@ -526,7 +534,25 @@ void Explorer::kill_and_recover() {
     live(20);
 }
 
+bool Explorer::is_content_aside(SpoolId id) const {
+    const std::string name = content_path(id).substr(8);
+    for (const std::string& aside : files_.names("corrupt"))
+        if (aside.starts_with(name) && aside.ends_with(".content"))
+            return true;
+    return false;
+}
+
+// Both copies of a segment's header, or any bit.
 void Explorer::flip_on_disk(SimulationRandom& fate) {
+    const auto segments = files_.names("segments");
+    if (fate() % 4 == 0 && !segments.empty()) {
+        const std::string path = "segments/" + segments[fate.below(segments.size())];
+        if (!files_.flip_bit(path, 100) || !files_.flip_bit(path, 2048 * 8 + 100))
+            return;
+        damage_ += 1000; // all that is in it
+        ever_damaged_ = true;
+        return;
+    }
     const char* directory = fate() % 4 == 0 ? "content" : "segments";
     const auto names = files_.names(directory);
     if (names.empty())
@@ -537,6 +563,22 @@ void Explorer::flip_on_disk(SimulationRandom& fate) {
         return;
     damage_++;
     ever_damaged_ = true;
+}
+
+// Starts that end before all indexes have been read: in order, or the process or the machine stops.
+void Explorer::cut_starts_short(SimulationRandom& fate) {
+    for (uint64_t starts = fate() % 4; starts > 0; starts--) {
+        open();
+        for (uint64_t steps = fate() % 8; spool_ && steps > 0; steps--)
+            sync_step(false);
+        if (spool_ && fate() % 2 == 0)
+            (void)spool_->close();
+        spool_.reset();
+        if (fate() % 3 == 0)
+            files_.crash(fate());
+        else
+            files_.kill_process();
+    }
 }
 
 // It stops again while it recovers, the machine or only the process.
@@ -585,6 +627,7 @@ void Explorer::crash_and_recover(uint64_t seed) {
     const bool faults = faults_;
     files_.sync_failure = files_.write_failure = 0;
     faults_ = files_.capacity != UINT64_MAX;
+    cut_starts_short(fate);
     recover_with_crashes(fate);
     if (!spool_ && faults)
         recover_with_faults();
