@@ -2,25 +2,20 @@
 // of it. The other side is queue/spool/committer.cc.
 #include "queue/spool/spool.h"
 
-#include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
-#include <csignal>
 #include <cstdio>
 #include <optional>
-#include <pthread.h>
 #include <sys/eventfd.h>
-#include <thread>
 #include <unistd.h>
 
 #include "common/base/crc32c.h"
-#include "queue/spool/batch.h"
+#include "queue/spool/check_thread.h"
 #include "queue/spool/committer.h"
 #include "queue/spool/message_reader.h"
-#include "queue/spool/online_check.h"
 #include "queue/spool/recovery.h"
+#include "queue/spool/sync_thread.h"
 
 namespace postern {
 
@@ -44,8 +39,8 @@ class LogSpool : public Spool {
   public:
     LogSpool(FileSystem& files, SpoolOptions options, std::unique_ptr<FileLock> lock)
         : files_(files), options_(with_defaults(std::move(options))), lock_(std::move(lock)),
-          segment_files_(files), reader_(files, segment_files_, state_) {}
-    ~LogSpool() override;
+          segment_files_(files), reader_(files, segment_files_, state_),
+          check_(files, state_, reader_, options_.threaded, [this] { signal(); }) {}
 
     // Begins to recover and starts the thread; called once.
     Result<void> start();
@@ -60,7 +55,7 @@ class LogSpool : public Spool {
     Result<Ticket> append_progress(SpoolId id, std::string_view state,
                                    Durability durability) override;
     Result<Ticket> append_removed(SpoolId id, Durability durability) override;
-    void commit() override;
+    void commit() override { sync_->commit(); }
     size_t max_inline() const override;
     int completion_fd() const override { return completion_fd_.get(); }
     std::vector<AppendResult> collect() override;
@@ -73,7 +68,7 @@ class LogSpool : public Spool {
         return reader_.set_message_aside(id);
     }
     Result<void> check(bool anew) override;
-    std::optional<SpoolCheckPiece> take_checked() override;
+    std::optional<SpoolCheckPiece> take_checked() override { return check_.take(); }
     SpoolStatistics statistics() override;
     FileSystem& files() override { return files_; }
     Result<void> close() override;
@@ -88,12 +83,6 @@ class LogSpool : public Spool {
     Ticket ticket_for(Durability durability) {
         return durability == Durability::Durable ? ++last_ticket_ : 0;
     }
-    Result<void> start_thread(std::thread& thread, void (LogSpool::*run)());
-    void run_thread();
-    void run_check();
-    void stop_threads();
-    void take_pending(Batch& batch);
-    bool write_and_tell(bool sync_lazy);
     void signal();
 
     FileSystem& files_;
@@ -102,29 +91,14 @@ class LogSpool : public Spool {
     SpoolState state_;
     SegmentFiles segment_files_;
     MessageReader reader_;
-    std::unique_ptr<Committer> committer_; // the sync thread's
     FileDescriptor completion_fd_;
 
     // The event loop's alone.
     Ticket last_ticket_ = 0;
     bool closed_ = false;
-    std::unique_ptr<OnlineCheck> check_; // of check_thread_ while checking_
-    bool checking_ = false;
-    std::atomic<bool> stop_check_ = false;
-    std::thread check_thread_;
-
-    std::mutex pending_mutex_; // guards the following
-    std::condition_variable wake_;
-    Batch pending_;
-    bool committed_ = false; // commit() was called for what is pending
-    bool sleeping_ = false;  // the thread waits for it
-    bool stopping_ = false;
-
-    Batch writing_; // the sync thread's; the two batches change places
-    std::thread thread_;
+    CheckThread check_;
+    std::unique_ptr<SyncThread> sync_;
 };
-
-LogSpool::~LogSpool() { stop_threads(); }
 
 Result<void> LogSpool::start() {
     completion_fd_ = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -136,24 +110,10 @@ Result<void> LogSpool::start() {
         report(event.kind, event.message);
     if (!begun)
         return begun.error();
-    committer_ =
-        std::make_unique<Committer>(files_, segment_files_, state_, options_, std::move(recovery));
-    return options_.threaded ? start_thread(thread_, &LogSpool::run_thread) : Result<void>();
-}
-
-Result<void> LogSpool::start_thread(std::thread& thread, void (LogSpool::*run)()) {
-    // Signals are the event loop's.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    Result<void> started;
-    try {
-        thread = std::thread(run, this);
-    } catch (const std::system_error& error) {
-        started = Error{std::string("thread: ") + error.what(), error.code().value()};
-    }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return started;
+    sync_ = std::make_unique<SyncThread>(
+        std::make_unique<Committer>(files_, segment_files_, state_, options_, std::move(recovery)),
+        options_, [this] { signal(); });
+    return sync_->start();
 }
 
 void LogSpool::report(SpoolEvent::Kind kind, const std::string& message) {
@@ -230,8 +190,7 @@ uint64_t LogSpool::pending_bytes() {
         std::lock_guard lock(state_.mutex);
         bytes = state_.requeued_bytes;
     }
-    std::lock_guard lock(pending_mutex_);
-    return bytes + pending_.data.size();
+    return bytes + sync_->pending_bytes();
 }
 
 Result<void> LogSpool::may_append(size_t size, bool is_message) {
@@ -253,10 +212,11 @@ Result<Ticket> LogSpool::append_message(SpoolId id, std::string_view envelope,
     if (auto may = may_append(envelope.size() + content.size(), true); !may)
         return may.error();
     std::string prefix = encode_message_prefix(content.size(), crc32c(content), envelope);
-    std::lock_guard lock(pending_mutex_);
-    Operation& operation = pending_.add(RecordType::Message, 0, id, {prefix, envelope, content});
-    operation.durable = true;
-    return operation.ticket = ++last_ticket_;
+    return sync_->append([&](Batch& batch) {
+        Operation& operation = batch.add(RecordType::Message, 0, id, {prefix, envelope, content});
+        operation.durable = true;
+        return operation.ticket = ++last_ticket_;
+    });
 }
 
 Result<Ticket> LogSpool::append_message(SpoolId id, std::string_view envelope, ContentFile content,
@@ -265,13 +225,14 @@ Result<Ticket> LogSpool::append_message(SpoolId id, std::string_view envelope, C
     if (auto may = may_append(envelope.size(), true); !may)
         return may.error();
     std::string prefix = encode_message_prefix(length, crc, envelope);
-    std::lock_guard lock(pending_mutex_);
-    Operation& operation =
-        pending_.add(RecordType::Message, record_flag_content_file, id, {prefix, envelope});
-    operation.durable = true;
-    operation.content = std::move(content);
-    operation.content_length = length;
-    return operation.ticket = ++last_ticket_;
+    return sync_->append([&](Batch& batch) {
+        Operation& operation =
+            batch.add(RecordType::Message, record_flag_content_file, id, {prefix, envelope});
+        operation.durable = true;
+        operation.content = std::move(content);
+        operation.content_length = length;
+        return operation.ticket = ++last_ticket_;
+    });
 }
 
 Result<Ticket> LogSpool::append_progress(SpoolId id, std::string_view state,
@@ -286,10 +247,11 @@ Result<Ticket> LogSpool::append_progress(SpoolId id, std::string_view state,
         ++unwritten.records;
         unwritten.latest = state;
     }
-    std::lock_guard lock(pending_mutex_);
-    Operation& operation = pending_.add(RecordType::Progress, 0, id, {state});
-    operation.durable = durability == Durability::Durable;
-    return operation.ticket = ticket_for(durability);
+    return sync_->append([&](Batch& batch) {
+        Operation& operation = batch.add(RecordType::Progress, 0, id, {state});
+        operation.durable = durability == Durability::Durable;
+        return operation.ticket = ticket_for(durability);
+    });
 }
 
 Result<Ticket> LogSpool::append_removed(SpoolId id, Durability durability) {
@@ -308,25 +270,15 @@ Result<Ticket> LogSpool::append_removed(SpoolId id, Durability durability) {
         state_.table.erase(id);
         state_.unwritten.erase(id);
     }
-    std::lock_guard lock(pending_mutex_);
-    Operation& operation = pending_.add(RecordType::Removed, 0, id, {encode_removed(epoch)});
-    operation.durable = durability == Durability::Durable;
-    operation.target_epoch = epoch;
-    operation.old_message = entry.message;
-    operation.old_progress = entry.progress;
-    operation.content_in_file = entry.content_in_file;
-    return operation.ticket = ticket_for(durability);
-}
-
-void LogSpool::commit() {
-    bool wake = false;
-    {
-        std::lock_guard lock(pending_mutex_);
-        committed_ = committed_ || !pending_.empty();
-        wake = committed_ && sleeping_;
-    }
-    if (wake)
-        wake_.notify_one();
+    return sync_->append([&](Batch& batch) {
+        Operation& operation = batch.add(RecordType::Removed, 0, id, {encode_removed(epoch)});
+        operation.durable = durability == Durability::Durable;
+        operation.target_epoch = epoch;
+        operation.old_message = entry.message;
+        operation.old_progress = entry.progress;
+        operation.content_in_file = entry.content_in_file;
+        return operation.ticket = ticket_for(durability);
+    });
 }
 
 std::vector<AppendResult> LogSpool::collect() {
@@ -369,48 +321,7 @@ Result<ContentFile> LogSpool::create_content_file() {
 Result<void> LogSpool::check(bool anew) {
     if (closed_)
         return Error{"the spool is closed", ESHUTDOWN};
-    if (checking_)
-        return Error{"a check of the spool is under way", EBUSY};
-    {
-        std::lock_guard lock(state_.mutex);
-        if (!state_.found)
-            return Error{"the spool is still being read", EAGAIN};
-    }
-    if (!anew && !check_)
-        return Error{"there is no check to go on with", ESRCH};
-    if (anew)
-        check_ = std::make_unique<OnlineCheck>(files_, state_, reader_);
-    checking_ = true;
-    auto started =
-        options_.threaded ? start_thread(check_thread_, &LogSpool::run_check) : Result<void>();
-    checking_ = checking_ && started;
-    return started;
-}
-
-void LogSpool::run_check() {
-    SpoolCheckPiece piece = check_->step(stop_check_);
-    {
-        std::lock_guard lock(state_.mutex);
-        state_.checked = std::move(piece);
-    }
-    signal();
-}
-
-std::optional<SpoolCheckPiece> LogSpool::take_checked() {
-    std::optional<SpoolCheckPiece> piece;
-    {
-        std::lock_guard lock(state_.mutex);
-        piece = std::exchange(state_.checked, std::nullopt);
-        state_.told = 0;
-    }
-    if (!piece)
-        return piece;
-    if (check_thread_.joinable())
-        check_thread_.join(); // it is at its end
-    checking_ = false;
-    if (piece->last)
-        check_.reset();
-    return piece;
+    return check_.start(anew);
 }
 
 SpoolStatistics LogSpool::statistics() {
@@ -432,90 +343,19 @@ SpoolStatistics LogSpool::statistics() {
     return statistics;
 }
 
-void LogSpool::take_pending(Batch& batch) {
-    std::lock_guard lock(pending_mutex_);
-    std::swap(batch, pending_);
-    committed_ = false;
-}
-
-// Who waits for the batch does not wait for the housekeeping as well.
-bool LogSpool::write_and_tell(bool sync_lazy) {
-    committer_->write(writing_, sync_lazy);
-    signal();
-    return committer_->keep_house();
-}
-
 bool LogSpool::run_sync_step(bool sync_lazy) {
-    assert(!options_.threaded);
-    take_pending(writing_);
-    const bool more = write_and_tell(sync_lazy);
-    if (checking_)
-        run_check();
-    signal();
+    const bool more = sync_->step(sync_lazy);
+    if (check_.running())
+        check_.run();
     return more;
-}
-
-// Commits what arrived during the last sync; sleeps only if that is nothing.
-void LogSpool::run_thread() {
-    using Clock = std::chrono::steady_clock;
-    const auto lazy_delay = std::chrono::milliseconds(options_.lazy_sync_milliseconds);
-    Clock::time_point lazy_since{};
-    bool lazy = false;
-    bool more = true; // there are indexes to read
-    while (true) {
-        bool due = false;
-        {
-            std::unique_lock lock(pending_mutex_);
-            auto ready = [this] { return stopping_ || committed_; };
-            sleeping_ = true;
-            auto until = Clock::time_point::max();
-            if (lazy)
-                until = lazy_since + lazy_delay;
-            if (auto delay = committer_->retry_after())
-                until = std::min(until, Clock::now() + *delay);
-            if (more)
-                (void)0; // housekeeping goes on
-            else if (until != Clock::time_point::max())
-                wake_.wait_until(lock, until, ready);
-            else
-                wake_.wait(lock, ready);
-            sleeping_ = false;
-            if (stopping_)
-                return;
-            std::swap(writing_, pending_);
-            committed_ = false;
-        }
-        due = lazy && Clock::now() >= lazy_since + lazy_delay;
-        more = write_and_tell(due);
-        signal();
-        bool was_lazy = lazy;
-        lazy = committer_->has_unsynced();
-        if (lazy && (!was_lazy || due))
-            lazy_since = Clock::now();
-    }
-}
-
-void LogSpool::stop_threads() {
-    stop_check_ = true;
-    if (check_thread_.joinable())
-        check_thread_.join();
-    if (!thread_.joinable())
-        return;
-    {
-        std::lock_guard lock(pending_mutex_);
-        stopping_ = true;
-    }
-    wake_.notify_one();
-    thread_.join();
 }
 
 Result<void> LogSpool::close() {
     if (closed_)
         return {};
     closed_ = true;
-    stop_threads(); // what it has begun is finished
-    take_pending(writing_);
-    auto result = committer_->close(writing_);
+    check_.stop();
+    auto result = sync_->close();
     signal();
     lock_.reset();
     return result;
