@@ -31,7 +31,7 @@ Committer::Committer(FileSystem& files, SegmentFiles& segment_files, SpoolState&
                      const SpoolOptions& options, std::unique_ptr<Recovery> recovery)
     : files_(files), segment_files_(segment_files), state_(state), options_(options),
       writer_(files, segment_files, state, options, stamps(options)),
-      compaction_(files, segment_files, state, options),
+      compaction_(files, segment_files, state, options), settlement_(state),
       recovery_(std::move(recovery), state, options.uptime) {}
 
 void Committer::write(Batch& batch, bool sync) {
@@ -157,97 +157,9 @@ void Committer::settle(Batch& batch, std::span<const size_t> written,
     blocked_ = false;
     std::lock_guard lock(state_.mutex);
     for (size_t i = 0; i < written.size(); i++)
-        settle_one(batch.operations[written[i]], placements[i]);
+        settlement_.settle(batch.operations[written[i]], placements[i], requeued_);
     if (!writer_.has_unsynced())
         all_is_durable();
-}
-
-void Committer::settle_one(Operation& operation, const Placement& placement) {
-    RecordLocation to{placement.slot, placement.offset, operation.payload_length};
-    if (operation.origin == Operation::Origin::Copy)
-        settle_copy(operation, to);
-    else
-        settle_new(operation, to);
-    if (operation.ticket != 0)
-        state_.completions.push_back({operation.ticket, operation.id, {}});
-}
-
-void Committer::settle_new(const Operation& operation, const RecordLocation& to) {
-    TableEntry entry;
-    switch (operation.type) {
-    case RecordType::Message:
-        entry.id = operation.id;
-        entry.message = to;
-        entry.content_in_file = operation.content_in_file;
-        state_.table.put(entry);
-        state_.segments.add_live(to.slot, to.length);
-        break;
-    case RecordType::Progress:
-        if (auto unwritten = state_.unwritten.find(operation.id);
-            unwritten != state_.unwritten.end() && --unwritten->second.records == 0)
-            state_.unwritten.erase(unwritten);
-        if (!state_.table.find(operation.id, &entry)) { // its Removed is still on its way
-            state_.segments.add_live(to.slot, to.length);
-            state_.segments.begin_leaving(to.slot);
-            late_progress_[operation.id].push_back(to);
-            break;
-        }
-        if (entry.progress.exists())
-            state_.segments.drop_live(entry.progress.slot, entry.progress.length);
-        entry.progress = to;
-        state_.table.put(entry);
-        state_.segments.add_live(to.slot, to.length);
-        break;
-    case RecordType::Removed:
-        state_.segments.pin(to.slot, operation.target_epoch);
-        for (const RecordLocation& old : {operation.old_message, operation.old_progress})
-            if (old.exists())
-                state_.segments.leave(old.slot, old.length);
-        if (operation.origin == Operation::Origin::Caller)
-            late_progress_left(operation.id);
-        if (operation.content_in_file)
-            unlinks_after_sync_.push_back(content_path(operation.id));
-        break;
-    case RecordType::Index:
-        break;
-    }
-}
-
-void Committer::late_progress_left(SpoolId id) {
-    const auto late = late_progress_.find(id);
-    if (late == late_progress_.end())
-        return;
-    for (const RecordLocation& place : late->second)
-        state_.segments.leave(place.slot, place.length);
-    late_progress_.erase(late);
-}
-
-void Committer::settle_copy(const Operation& operation, const RecordLocation& to) {
-    const RecordLocation& from = operation.copied_from;
-    uint64_t from_epoch = state_.segments.at(from.slot).header.epoch;
-    state_.compacted_bytes += operation.size;
-    TableEntry entry;
-    bool known = state_.table.find(operation.id, &entry);
-    if (operation.type == RecordType::Progress) {
-        if (!known || !(entry.progress == from))
-            return;
-        entry.progress = to;
-    } else {
-        state_.segments.copied(to.slot, from_epoch);
-        if (!known) { // removed since it was gathered: the copy must not bring it back
-            uint64_t epoch = state_.segments.at(to.slot).header.epoch;
-            Operation& gone =
-                requeued_.add(RecordType::Removed, 0, operation.id, {encode_removed(epoch)});
-            gone.origin = Operation::Origin::Tombstone;
-            gone.durable = true;
-            gone.target_epoch = epoch;
-            return;
-        }
-        entry.message = to;
-    }
-    state_.table.put(entry);
-    state_.segments.drop_live(from.slot, from.length);
-    state_.segments.add_live(to.slot, to.length);
 }
 
 // It was written, and is to be written again. Of those of a message the newest comes first: unless
@@ -299,8 +211,8 @@ void Committer::fail(Batch& batch, std::span<const size_t> unwritten, const Erro
 }
 
 void Committer::all_is_durable() {
-    unlinks_.insert(unlinks_.end(), unlinks_after_sync_.begin(), unlinks_after_sync_.end());
-    unlinks_after_sync_.clear();
+    std::vector<std::string> gone = settlement_.take_unlinks();
+    unlinks_.insert(unlinks_.end(), gone.begin(), gone.end());
 }
 
 void Committer::sync_lazy() {

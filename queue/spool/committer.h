@@ -8,13 +8,13 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "queue/spool/background_recovery.h"
 #include "queue/spool/batch.h"
 #include "queue/spool/compaction.h"
 #include "queue/spool/segment_writer.h"
+#include "queue/spool/settlement.h"
 #include "queue/spool/spool_state.h"
 
 namespace postern {
@@ -39,7 +39,7 @@ class Committer {
     std::optional<std::chrono::microseconds> retry_after() const;
 
   private:
-    // Records whose write failed: they are written with the next step().
+    // Records whose write failed: they are written with a later batch.
     bool has_requeued() const { return !requeued_.empty(); }
     bool requeued_is_due() const;
     void commit(Batch& batch);
@@ -51,10 +51,6 @@ class Committer {
     bool write_all(Batch& batch);
     void settle(Batch& batch, std::span<const size_t> written,
                 const std::vector<Placement>& placements);
-    void settle_one(Operation& operation, const Placement& placement);
-    void late_progress_left(SpoolId id);
-    void settle_copy(const Operation& operation, const RecordLocation& to);
-    void settle_new(const Operation& operation, const RecordLocation& to);
     void note_unwritten(SpoolId id, std::string_view progress);
     void fail(Batch& batch, std::span<const size_t> unwritten, const Error& error);
     void refused();
@@ -74,15 +70,12 @@ class Committer {
     const SpoolOptions& options_;
     SegmentWriter writer_;
     Compaction compaction_;
+    Settlement settlement_;
     Batch requeued_;
     uint64_t refused_until_ = 0; // by options_.uptime; as long as recovery goes on
-    // Progress that was written when its message had been removed already, but nothing on disk says
-    // so: it keeps its place until then, as do the other records of the message.
-    std::unordered_map<SpoolId, std::vector<RecordLocation>> late_progress_;
     BackgroundRecovery recovery_;
     bool blocked_ = false; // housekeeping failed; not tried again before a batch was written
-    std::deque<std::string> unlinks_;             // may be unlinked
-    std::vector<std::string> unlinks_after_sync_; // once their Removed record is on disk
+    std::deque<std::string> unlinks_; // may be unlinked
 };
 
 } // namespace postern
