@@ -58,6 +58,7 @@ class Recovery {
         unsigned refusals = 0;           // of reads
         bool read = false;
     };
+
     Result<void> make_directories();
     Result<void> find_segments();
     Result<Header> read_header(uint16_t slot);
