@@ -17,6 +17,7 @@ constexpr size_t page_limit = 1000;         // entries
 constexpr size_t page_room = 128 * 1024;    // bytes, of the packet's 384 KiB
 constexpr size_t path_room = 128 * 1024;    // the same, for an envelope's recipients
 constexpr uint32_t piece_limit = 64 * 1024; // bytes of content
+constexpr auto patience = std::chrono::seconds(5);
 
 size_t room_of(const ipc::EnvelopeEntry& entry) {
     return 128 + entry.reverse_path.size() + entry.recipient.size() + entry.last_error.size();
@@ -329,27 +330,60 @@ ipc::Answer Admin::pause(const ipc::Pause& query) {
     return done;
 }
 
+// A piece may take longer than control waits for an answer, on a disk that is failing: whoever asks
+// is told in time that there is nothing new yet, and asks again.
 std::optional<ipc::Answer> Admin::check_spool(const ipc::SpoolCheck& question) {
     const bool anew = question.check == 0;
     if (!anew && question.check != check_)
         return failed(question.request, "another check of the spool has been begun");
-    if (Result<void> begun = queue_.spool().check(anew); !begun)
-        return failed(question.request, begun.error().message);
-    check_ += anew;
+    std::optional<ipc::SpoolChecked> ready = take_checked(); // that nobody has waited for
+    if (ready && !anew) {
+        ready->request = question.request;
+        return ready;
+    }
+    if (!checking_ || anew) {
+        if (Result<void> begun = queue_.spool().check(anew); !begun)
+            return failed(question.request, begun.error().message);
+        checking_ = true;
+        check_ += anew;
+        damaged_ = anew ? 0 : damaged_;
+    }
     check_request_ = question.request;
+    impatience_.arm(queue_.executor(), queue_.executor().now() + patience);
     return std::nullopt;
 }
 
-void Admin::collect() {
+std::optional<ipc::SpoolChecked> Admin::take_checked() {
     std::optional<SpoolCheckPiece> piece = queue_.spool().take_checked();
-    if (!piece || !check_request_)
+    if (!piece)
+        return std::nullopt;
+    checking_ = false;
+    damaged_ = piece->totals.damaged;
+    ipc::SpoolChecked answer;
+    answer.check = check_;
+    answer.last = piece->last;
+    answer.damaged = damaged_;
+    answer.lines = std::move(piece->lines);
+    return answer;
+}
+
+void Admin::collect() {
+    if (!check_request_)
         return;
+    std::optional<ipc::SpoolChecked> answer = take_checked();
+    if (!answer)
+        return;
+    impatience_.disarm();
+    answer->request = *std::exchange(check_request_, std::nullopt);
+    answer_(std::move(*answer));
+}
+
+void Admin::tell_checking() {
     ipc::SpoolChecked answer;
     answer.request = *std::exchange(check_request_, std::nullopt);
     answer.check = check_;
-    answer.last = piece->last;
-    answer.damaged = piece->totals.damaged;
-    answer.lines = std::move(piece->lines);
+    answer.last = false;
+    answer.damaged = damaged_;
     answer_(std::move(answer));
 }
 

@@ -61,6 +61,8 @@ class Admin {
     ipc::Answer list_destinations(const ipc::DestinationQuery& query);
     ipc::Answer pause(const ipc::Pause& pause);
     std::optional<ipc::Answer> check_spool(const ipc::SpoolCheck& question);
+    std::optional<ipc::SpoolChecked> take_checked();
+    void tell_checking();
     // Of one that is in the queue; its removal, or its end in a report, is recorded durably, and
     // `removal` knows when.
     uint32_t apply(const ipc::Change& change, QueuedMessage& message,
@@ -88,8 +90,16 @@ class Admin {
     Queue& queue_;
     Answer answer_;
     Changes changes_{queue_};
+    struct Impatience final : Timer {
+        explicit Impatience(Admin& admin) : admin_(admin) {}
+        void expired() override { admin_.tell_checking(); }
+        Admin& admin_;
+    };
     uint64_t check_ = 0;                    // of the spool: the number of the latest
-    std::optional<uint32_t> check_request_; // while a piece of it is being read
+    bool checking_ = false;                 // a piece of it is being read, or was and is not taken
+    uint64_t damaged_ = 0;                  // so far
+    std::optional<uint32_t> check_request_; // that waits for the piece
+    Impatience impatience_{*this};
 };
 
 } // namespace postern

@@ -27,6 +27,11 @@ Result<void> CheckThread::start(bool anew) {
 }
 
 void CheckThread::run() {
+    {
+        std::lock_guard lock(state_.mutex);
+        if (state_.checked)
+            return; // not taken yet
+    }
     SpoolCheckPiece piece = check_->step(stop_);
     {
         std::lock_guard lock(state_.mutex);
@@ -53,7 +58,7 @@ std::optional<SpoolCheckPiece> CheckThread::take() {
 }
 
 void CheckThread::stop() {
-    stop_ = true;
+    ask_to_stop();
     if (thread_.joinable())
         thread_.join();
 }

@@ -26,7 +26,9 @@ class CheckThread {
     std::optional<SpoolCheckPiece> take();
     bool running() const { return running_; }
     void run();
-    // The piece is given up.
+    // The piece is given up soon.
+    void ask_to_stop() { stop_ = true; }
+    // It is, and this waits for it.
     void stop();
 
   private:

@@ -93,6 +93,12 @@ void OnlineCheck::begin_segment(uint16_t slot) {
     auto file = files_.open(segment_path(slot), OpenMode::Read);
     if (file)
         (*file)->drop_cached(0, header.data_end);
+    SegmentHeader on_disk;
+    const auto condition =
+        file ? read_segment_header(**file, on_disk) : Result<HeaderCondition>(file.error());
+    if (condition && *condition != HeaderCondition::Good && still_in_use())
+        damaged(segment_path(slot) +
+                ": both copies of its header are damaged; the next start sets it aside");
     auto contents = file ? read_segment(**file, header) : Result<SegmentContents>(file.error());
     if (!still_in_use())
         return;
@@ -174,6 +180,7 @@ void OnlineCheck::check_entry(std::string_view data, const IndexEntry& entry) {
     if (is_good(data, entry))
         return count(entry);
     // It may have been damaged on its way here only.
+    file_->drop_cached(entry.offset, record_size(entry.length));
     auto again = read_range(*file_, entry.offset, record_size(entry.length));
     if (again && is_good(*again, entry))
         return count(entry);

@@ -1,7 +1,6 @@
 // The codec of the spool's records. Every length is checked before it is used: the disk may lie.
 #include "queue/spool/record.h"
 
-
 #include "common/base/crc32c.h"
 #include "queue/spool/coding.h"
 

@@ -354,8 +354,9 @@ Result<void> LogSpool::close() {
     if (closed_)
         return {};
     closed_ = true;
+    check_.ask_to_stop();
+    auto result = sync_->close(); // what was written counts more than who reads
     check_.stop();
-    auto result = sync_->close();
     signal();
     lock_.reset();
     return result;

@@ -286,6 +286,34 @@ TEST(Admin, ManyDestinationsComeInPages) {
     EXPECT_GT(pages, 2u);
 }
 
+// On a disk that is failing, say.
+TEST(Admin, AnOperatorIsToldInTimeThatAPieceTakesLong) {
+    QueueLab lab;
+    lab.accept("a@from.example", {"b@d.example"});
+    std::vector<ipc::SpoolChecked> answers;
+    Admin admin(*lab.queue, [&](ipc::Answer answer) {
+        answers.push_back(std::get<ipc::SpoolChecked>(std::move(answer)));
+    });
+    ipc::Question question = ipc::SpoolCheck{};
+    const TimePoint begin = lab.time.now();
+    EXPECT_FALSE(admin.ask(question));
+    while (answers.empty() && lab.time.now() - begin < 1h) {
+        lab.time.advance_to_next_timer();
+        lab.time.run();
+    }
+    ASSERT_EQ(answers.size(), 1u);
+    EXPECT_LT(lab.time.now() - begin, 10s) << "control waits no longer";
+    EXPECT_FALSE(answers[0].last);
+    ipc::SpoolCheck next;
+    next.check = answers[0].check;
+    question = next;
+    EXPECT_FALSE(admin.ask(question));
+    lab.spool->run_sync_step(false);
+    admin.collect();
+    ASSERT_EQ(answers.size(), 2u);
+    EXPECT_FALSE(answers[1].lines.empty()) << "nothing is lost of it";
+}
+
 // The answers come when the pieces have been read; delivery goes on meanwhile.
 TEST(Admin, TheSpoolIsVerifiedPieceByPiece) {
     QueueLab lab;

@@ -203,6 +203,18 @@ TEST_F(SpoolOnlineCheckTest, WhatIsDamagedIsSaidAndWhatIsLostWithIt) {
 }
 
 // What is flipped on the way from the disk is no damage.
+// It is known in memory; but the next start would need it.
+TEST_F(SpoolOnlineCheckTest, AHeaderThatIsDamagedOnTheDiskIsSaid) {
+    open();
+    store("a message");
+    const std::string path = segment_path(0);
+    ASSERT_TRUE(files_.flip_bit(path, 100));
+    EXPECT_EQ(check().damaged, 0u) << "there are two copies";
+    ASSERT_TRUE(files_.flip_bit(path, 2048 * 8 + 100));
+    EXPECT_EQ(check().damaged, 1u);
+    EXPECT_TRUE(said("both copies of its header are damaged"));
+}
+
 TEST_F(SpoolOnlineCheckTest, WhatLooksDamagedIsReadAgain) {
     open();
     for (int i = 0; i < 30; i++)
