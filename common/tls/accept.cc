@@ -1,63 +1,19 @@
 #include "common/tls/accept.h"
 
-#include "common/loop/completion.h"
+#include "common/tls/shake_hands.h"
 
 namespace postern {
 
-namespace {
-
-// How long to wait where OpenSSL has no job left for this handshake.
-constexpr Duration turn = std::chrono::milliseconds(10);
-
-// Waits until the socket is ready for what the handshake needs. False: the limit has passed.
-Task<bool> socket_ready(SocketStream& stream, TlsStep need, Duration limit) {
-    Completion<bool> ready(stream.executor());
-    Watch watch(stream.loop(), stream.fd(), [&](short) {
-        watch.want(Watch::none);
-        ready.complete(true);
-    });
-    watch.want(need == TlsStep::needs_output ? Watch::writable : Watch::readable);
-    std::optional<bool> done = co_await ready.wait(limit);
-    co_return done.has_value();
-}
-
-} // namespace
-
 Task<Result<TlsFacts>> accept_tls(SocketStream& stream, SslSession ssl, Signer& signer,
                                   std::string go_ahead, Duration limit) {
-    Executor& executor = stream.executor();
-    const TimePoint end = executor.now() + limit;
+    const TimePoint end = stream.executor().now() + limit;
     stream.hold_input(true);
     stream.write(go_ahead);
     const StreamStatus told = co_await stream.drain(limit);
     if (told != StreamStatus::ok)
         co_return Error{to_string(told)};
-    SSL_set_fd(ssl.get(), stream.fd());
     SSL_set_accept_state(ssl.get());
-    TlsHandshake handshake(std::move(ssl));
-    for (;;) {
-        const TlsStep step = handshake.step();
-        if (step == TlsStep::done)
-            break;
-        if (step == TlsStep::failed)
-            co_return handshake.error();
-        if (executor.now() >= end)
-            co_return Error{"the handshake took too long"};
-        if (step == TlsStep::needs_signature) {
-            ipc::SignQuery query = handshake.signature_query();
-            handshake.provide(co_await signer.sign(std::move(query), end - executor.now()));
-        } else if (step == TlsStep::needs_turn) {
-            co_await executor.sleep(turn);
-        } else {
-            const bool ready = co_await socket_ready(stream, step, end - executor.now());
-            if (!ready)
-                co_return Error{"the client kept the handshake waiting"};
-        }
-    }
-    TlsFacts facts = handshake.facts();
-    stream.add_layer(handshake.take_layer());
-    stream.hold_input(false);
-    co_return facts;
+    co_return co_await shake_hands(stream, std::move(ssl), &signer, end);
 }
 
 } // namespace postern

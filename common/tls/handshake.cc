@@ -19,12 +19,22 @@ std::string subject_of(const X509* certificate) {
     return std::string(bytes, std::min(static_cast<size_t>(std::max(length, 0L)), limit));
 }
 
+// Of a server, after the handshake. Only a client that demands one fails without.
+TlsProof proof_of(SSL* ssl) {
+    if (SSL_get0_dane_authority(ssl, nullptr, nullptr) >= 0)
+        return TlsProof::dane;
+    const bool demanded = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
+    return demanded && SSL_get_verify_result(ssl) == X509_V_OK ? TlsProof::certificate
+                                                               : TlsProof::none;
+}
+
 } // namespace
 
 TlsHandshake::TlsHandshake(SslSession ssl) : ssl_(std::move(ssl)) {
-    SSL_set_mode(ssl_.get(), SSL_MODE_ASYNC | SSL_MODE_RELEASE_BUFFERS |
-                                 SSL_MODE_ENABLE_PARTIAL_WRITE |
+    SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (SSL_is_server(ssl_.get())) // a client has nothing to sign
+        SSL_set_mode(ssl_.get(), SSL_MODE_ASYNC);
 }
 
 TlsHandshake::~TlsHandshake() {
@@ -86,11 +96,14 @@ TlsFacts TlsHandshake::facts() const {
     if (const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name))
         facts.server_name = name;
     facts.resumed = SSL_session_reused(ssl_.get()) == 1;
+    if (!SSL_is_server(ssl_.get())) {
+        facts.proof = proof_of(ssl_.get());
+        return facts;
+    }
     const X509* certificate = SSL_get0_peer_certificate(ssl_.get());
     if (certificate && SSL_get_verify_result(ssl_.get()) == X509_V_OK)
         facts.client_subject = subject_of(certificate);
-    if (SSL_is_server(ssl_.get()))
-        facts.bindings = bindings_of(ssl_.get());
+    facts.bindings = bindings_of(ssl_.get());
     return facts;
 }
 

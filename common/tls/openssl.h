@@ -25,6 +25,7 @@ using EvpKeyContext = std::unique_ptr<EVP_PKEY_CTX, OpensslDeleter<EVP_PKEY_CTX_
 using EvpDigestContext = std::unique_ptr<EVP_MD_CTX, OpensslDeleter<EVP_MD_CTX_free>>;
 using OpensslParameters = std::unique_ptr<OSSL_PARAM, OpensslDeleter<OSSL_PARAM_free>>;
 using X509Certificate = std::unique_ptr<X509, OpensslDeleter<X509_free>>;
+using TrustStore = std::unique_ptr<X509_STORE, OpensslDeleter<X509_STORE_free>>;
 using MemoryBio = std::unique_ptr<BIO, OpensslDeleter<BIO_free>>;
 
 // Takes all that is in the thread's error queue: "what: reason; reason", at most 512 bytes.

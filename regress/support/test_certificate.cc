@@ -78,6 +78,8 @@ TestCertificate make_certificate(TestKey kind, const CertificateOptions& options
     std::string names;
     for (const std::string& name : options.names)
         names += (names.empty() ? "DNS:" : ",DNS:") + name;
+    for (const std::string& address : options.addresses)
+        names += ",IP:" + address;
     if (options.alternative_names)
         add_extension(certificate, NID_subject_alt_name, names);
     const bool digest_inside = kind == TestKey::ed25519 && !options.issuer;

@@ -21,6 +21,7 @@ enum class TestKey { rsa_1024, rsa_2048, p256, p384, secp256k1, ed25519 };
 
 struct CertificateOptions {
     std::vector<std::string> names = {"mx.test.example"}; // DNS; the first is the common name too
+    std::vector<std::string> addresses = {};
     const TestCertificate* issuer = nullptr;              // null: itself
     bool authority = false;
     long valid_from = -3600; // seconds from now
