@@ -57,6 +57,7 @@ struct AttemptError {
     std::string diagnostic; // one line of printable ASCII, at most 1 KiB
     bool from_remote = false;
     std::string remote; // "mx1.example[192.0.2.1]:25"; empty: nobody was reached
+    std::string tls = "none"; // of the connection (common/ipc/delivery.h); for the log, not kept
     static constexpr auto fields(auto& m) {
         return std::tie(m.enhanced, m.diagnostic, m.from_remote, m.remote);
     }

@@ -17,11 +17,30 @@ std::string host_destination(const RelayHost& host) {
         scheme = "lmtp://";
     else if (host.scheme == RelayScheme::smtps)
         scheme = "smtps://";
+    else if (host.scheme == RelayScheme::smtp_tls)
+        scheme = "smtp+tls://";
+    else if (host.scheme == RelayScheme::smtp_no_tls)
+        scheme = "smtp+notls://";
     return scheme + normalize_domain(host.host) + ":" + std::to_string(host.port);
 }
 
+// What keeps mail for a destination from going that would go on other terms, such as a certificate.
+std::string tls_terms(const RelayTls& tls) {
+    std::string terms = tls.required ? " tls" : "";
+    if (!tls.verify)
+        terms += " no-verify";
+    if (!tls.authority.empty())
+        terms += " ca " + tls.authority;
+    if (!tls.ciphers.empty())
+        terms += " ciphers " + tls.ciphers;
+    if (!tls.tls_1_2 || !tls.tls_1_3)
+        terms += tls.tls_1_2 ? " TLSv1.2" : " TLSv1.3";
+    return terms;
+}
+
 bool sane(const ipc::Route& route) {
-    for (const std::string* name : {&route.action, &route.domain, &route.helo, &route.user})
+    for (const std::string* name : {&route.action, &route.domain, &route.helo, &route.user,
+                                    &route.tls.authority, &route.tls.ciphers})
         if (name->size() > name_limit)
             return false;
     if (route.host &&
@@ -54,6 +73,7 @@ Place place_of(const ipc::Route& route, const std::string& recipient) {
     place.source = route.source;
     if (route.source)
         place.destination += " from " + route.source->to_string();
+    place.destination += tls_terms(route.tls);
     return place;
 }
 

@@ -18,23 +18,23 @@ Settlement::Settlement(Executor& executor, MailTable& table, Recorder& recorder,
       expired_(counters["queue.expired"]) {}
 
 void Settlement::log(const Attempted& attempted, uint32_t index, const char* status,
-                     const std::string& code, const std::string& remote,
-                     const std::string& reason) const {
+                     const AttemptError& reason) const {
     log::info(
         "delivery",
         {{"message", to_string(MessageId{attempted.message.id})},
          {"from", attempted.stored.envelope.reverse_path},
          {"to", attempted.stored.envelope.recipients[index]},
-         {"relay", remote.empty() ? std::string("none") : remote},
+         {"relay", reason.remote.empty() ? std::string("none") : reason.remote},
+         {"tls", reason.tls},
          {"delay", std::max<WallTime>(executor_.wall_seconds() - attempted.message.accepted_at, 0)},
-         {"dsn", code},
+         {"dsn", reason.enhanced},
          {"status", status},
-         {"stat", reason}});
+         {"stat", reason.diagnostic}});
 }
 
 void Settlement::delivered(const Attempted& attempted, uint32_t index,
                            const ipc::RecipientOutcome& outcome) {
-    log(attempted, index, "sent", outcome.enhanced, outcome.remote, outcome.diagnostic);
+    log(attempted, index, "sent", error_of(outcome));
     ++delivered_;
     const auto action = success_to_report(attempted.stored.envelope, index, outcome);
     if (action) {
@@ -53,7 +53,7 @@ void Settlement::deferred(const Attempted& attempted, uint32_t index, AttemptErr
     const WallTime now = executor_.wall_seconds();
     if (attempted.expires_at <= now)
         return expired(attempted, index, std::move(error));
-    log(attempted, index, "deferred", error.enhanced, error.remote, error.diagnostic);
+    log(attempted, index, "deferred", error);
     ++attempts_deferred_;
     QueuedRecipient& recipient = attempted.message.recipients[index];
     if (recipient.attempts < UINT16_MAX)
@@ -99,11 +99,12 @@ void Settlement::expired(const Attempted& attempted, uint32_t index, AttemptErro
     if (last.from_remote)
         error.diagnostic += " (" + last.remote + ")";
     error.remote = std::move(last.remote);
+    error.tls = std::move(last.tls);
     failed(attempted, index, std::move(error));
 }
 
 void Settlement::failed(const Attempted& attempted, uint32_t index, AttemptError error) {
-    log(attempted, index, "bounced", error.enhanced, error.remote, error.diagnostic);
+    log(attempted, index, "bounced", error);
     ++failed_;
     RecipientReport report;
     report.index = index;
@@ -132,6 +133,7 @@ AttemptError error_of(ipc::RecipientOutcome outcome) {
     error.diagnostic = std::move(outcome.diagnostic);
     error.from_remote = outcome.from_remote;
     error.remote = std::move(outcome.remote);
+    error.tls = std::move(outcome.tls);
     return error;
 }
 

@@ -45,7 +45,7 @@ class Settlement {
     std::chrono::seconds wait_after(const Attempted& attempted, uint32_t index,
                                     const AttemptError& error) const;
     void log(const Attempted& attempted, uint32_t index, const char* status,
-             const std::string& code, const std::string& remote, const std::string& reason) const;
+             const AttemptError& reason) const;
 
     Executor& executor_;
     MailTable& table_;

@@ -6,9 +6,6 @@ namespace postern::config {
 
 namespace {
 
-// What an URL may ask for. When the relay speaks TLS, this becomes true.
-constexpr bool relay_speaks_tls = false;
-
 // `what` may be a table in OpenSMTPD.
 void refuse_table(TokenStream& in, std::string_view what) {
     if (in.at_punctuation("<") || in.at_punctuation("{"))
@@ -25,16 +22,12 @@ template <class Parse> std::optional<RelayHost> read_host(TokenStream& in, Parse
         in.fail(token, host.error().message);
         return std::nullopt;
     }
-    const bool needs_tls =
-        host->scheme == RelayScheme::smtp_tls || host->scheme == RelayScheme::smtps;
-    if (needs_tls && !relay_speaks_tls)
-        in.fail(token.position, "\"" + token.text.substr(0, token.text.find(':')) +
-                                    "://\" is not supported yet: the relay does not speak TLS");
     return *host;
 }
 
 void parse_relay(Grammar& g, Action& action) {
     action.kind = ActionKind::relay;
+    const Position place = g.in.current().position;
     Options options(g.in);
     while (g.in.more()) {
         if (options.accept("host")) {
@@ -47,12 +40,18 @@ void parse_relay(Grammar& g, Action& action) {
             action.source = read_value(g.in, "an address", parse_address);
         } else if (options.accept("ttl")) {
             action.ttl = read_duration(g.in);
-        } else {
-            g.in.refuse({"auth", "backup", "ca", "ciphers", "domain", "helo-src", "mail-from",
-                         "pki", "protocols", "srs", "tls"});
+        } else if (options.accept("tls")) {
+            action.tls.required = true;
+            action.tls.verify = !g.in.accept("no-verify");
+        } else if (!parse_relay_tls(g, options, action.tls)) {
+            g.in.refuse({"auth", "backup", "domain", "helo-src", "mail-from", "pki", "srs"});
             g.in.fail();
         }
     }
+    const bool never = action.host && (action.host->scheme == RelayScheme::smtp_no_tls ||
+                                       action.host->scheme == RelayScheme::lmtp);
+    if (never && action.tls != RelayTls())
+        g.in.report(place, "options of TLS, for a host that is not spoken to by TLS");
 }
 
 // Behind the method of a local delivery.

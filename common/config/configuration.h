@@ -48,6 +48,21 @@ struct RelayHost {
     }
 };
 
+// `relay … tls`, `ca`, `protocols`, `ciphers`: what connections to next hops have to be like.
+struct RelayTls {
+    bool required = false; // `tls`
+    bool verify = true;    // not `tls no-verify`; of connections that have to be encrypted
+    std::string authority; // `ca` by name, that certificates are verified by; empty: the system's
+    std::string ciphers;   // of TLS 1.2, as in ciphers(1ssl); empty: ours
+    bool tls_1_2 = true;   // `protocols`
+    bool tls_1_3 = true;
+
+    bool operator==(const RelayTls&) const = default;
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.required, m.verify, m.authority, m.ciphers, m.tls_1_2, m.tls_1_3);
+    }
+};
+
 enum class ActionKind : uint8_t { relay, maildir, lmtp };
 constexpr ActionKind last_enumerator(ActionKind) { return ActionKind::lmtp; }
 
@@ -58,14 +73,15 @@ struct Action {
     std::optional<RelayHost> host;   // relay host, or where LMTP is spoken
     std::string helo;                // name given in EHLO; empty: the server's
     std::optional<IpAddress> source; // `src`: local address of outgoing connections
+    RelayTls tls;
     std::string maildir_path;        // with %{…} not yet expanded; empty: ~/Maildir
     std::string user;                // deliver as this system user; empty: the recipient's own
     bool lmtp_rcpt_to = false;       // LMTP: send the envelope recipient, not the user name
     std::optional<std::chrono::seconds> ttl; // how long to try; none: the queue's
 
     static constexpr auto fields(auto& m) {
-        return std::tie(m.name, m.kind, m.host, m.helo, m.source, m.maildir_path, m.user,
-                        m.lmtp_rcpt_to, m.ttl);
+        return std::tie(m.name, m.kind, m.host, m.helo, m.source, m.tls, m.maildir_path,
+                        m.user, m.lmtp_rcpt_to, m.ttl);
     }
 };
 

@@ -74,6 +74,8 @@ void parse_pki(Grammar& grammar);
 void parse_authority(Grammar& grammar);
 // One of the TLS options of a listener; false: something else is there.
 bool parse_tls_option(Grammar& grammar, Options& options, TlsOptions& tls);
+// The same of a relay, but for "tls" itself.
+bool parse_relay_tls(Grammar& grammar, Options& options, RelayTls& tls);
 void check_tls_options(Grammar& grammar, const Position& place, const TlsOptions& tls);
 std::string read_ciphers(TokenStream& in);
 // The same of authentication.

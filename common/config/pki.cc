@@ -96,14 +96,10 @@ void parse_authority(Grammar& g) {
         g.configuration.authorities[name] = std::move(path);
 }
 
-bool parse_tls_option(Grammar& g, Options& options, TlsOptions& tls) {
-    const Position place = g.in.current().position;
-    if (options.accept("pki")) {
-        tls.pkis.push_back(read_pki_name(g.in));
-        g.pki_references.push_back({tls.pkis.back(), g.in.position(), false});
-        options.allow_again("pki");
-        return true;
-    }
+namespace {
+
+// What listeners and relays have in common: TlsOptions and RelayTls.
+template <class Terms> bool parse_terms(Grammar& g, Options& options, Terms& tls) {
     if (options.accept("ca")) {
         tls.authority = read_pki_name(g.in);
         g.pki_references.push_back({tls.authority, g.in.position(), true});
@@ -121,6 +117,25 @@ bool parse_tls_option(Grammar& g, Options& options, TlsOptions& tls) {
         tls.tls_1_3 = protocols.tls_1_3;
         return true;
     }
+    return false;
+}
+
+} // namespace
+
+bool parse_relay_tls(Grammar& g, Options& options, RelayTls& tls) {
+    return parse_terms(g, options, tls);
+}
+
+bool parse_tls_option(Grammar& g, Options& options, TlsOptions& tls) {
+    const Position place = g.in.current().position;
+    if (options.accept("pki")) {
+        tls.pkis.push_back(read_pki_name(g.in));
+        g.pki_references.push_back({tls.pkis.back(), g.in.position(), false});
+        options.allow_again("pki");
+        return true;
+    }
+    if (parse_terms(g, options, tls))
+        return true;
     static constexpr std::pair<std::string_view, TlsMode> modes[] = {
         {"tls", TlsMode::offered},
         {"tls-require", TlsMode::required},

@@ -62,9 +62,11 @@ struct RecipientOutcome {
     std::string diagnostic;   // the next hop's reply or what happened, sanitised, at most 1 KiB
     bool from_remote = false; // `diagnostic` is an SMTP reply of `remote`
     std::string remote; // "mx1.example[192.0.2.1]:25", or the mailbox; empty: nobody was reached
+    // How the connection was encrypted: "TLSv1.3,TLS_AES_256_GCM_SHA384,verified", or "none".
+    std::string tls = "none";
     static constexpr auto fields(auto& m) {
         return std::tie(m.index, m.status, m.handover, m.deliver_by, m.enhanced, m.diagnostic,
-                        m.from_remote, m.remote);
+                        m.from_remote, m.remote, m.tls);
     }
 };
 

@@ -9,6 +9,7 @@
 #include "common/base/ip_address.h"
 #include "common/config/configuration.h"
 #include "common/ipc/codec.h"
+#include "common/ipc/named_certificates.h"
 #include "common/smtp/sasl.h"
 
 namespace postern::ipc {
@@ -41,13 +42,6 @@ struct ListenAddress {
                         m.proxy, m.proxies, m.mechanisms, m.lmtp, m.vrfy, m.xclient_from,
                         m.normalise_from, m.etrn);
     }
-};
-
-// Certificates in PEM, under the name that the configuration gives them. A listener has no keys.
-struct NamedCertificates {
-    std::string name;
-    Blob certificates; // of a pki: its own first, then those that vouch for it
-    static constexpr auto fields(auto& m) { return std::tie(m.name, m.certificates); }
 };
 
 // Limits of clients, counted by each listener process.

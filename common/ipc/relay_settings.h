@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/ip_address.h"
+#include "common/ipc/named_certificates.h"
 
 namespace postern::ipc {
 
@@ -16,8 +17,12 @@ struct RelaySettings {
     std::vector<Endpoint> own_endpoints;
     std::vector<IpAddress> machine_addresses;
     std::vector<std::string> own_names;
+    // Who vouches for servers' certificates: by the name of a `ca`, and for all others.
+    std::vector<NamedCertificates> authorities;
+    Blob system_authorities; // PEM; empty: there are none
     static constexpr auto fields(auto& m) {
-        return std::tie(m.hostname, m.own_endpoints, m.machine_addresses, m.own_names);
+        return std::tie(m.hostname, m.own_endpoints, m.machine_addresses, m.own_names,
+                        m.authorities, m.system_authorities);
     }
 };
 

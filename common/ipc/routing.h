@@ -26,12 +26,13 @@ struct Route {
     std::string domain;              // relay by mail exchanger: the recipient's domain
     std::string helo;                // empty: the server's host name
     std::optional<IpAddress> source; // local address of the connection
+    RelayTls tls;
     std::string user;                // maildir: the system user that it runs as
     bool lmtp_rcpt_to = false;
     std::optional<std::chrono::seconds> ttl; // none: the queue's
 
     static constexpr auto fields(auto& m) {
-        return std::tie(m.kind, m.action, m.host, m.domain, m.helo, m.source, m.user,
+        return std::tie(m.kind, m.action, m.host, m.domain, m.helo, m.source, m.tls, m.user,
                         m.lmtp_rcpt_to, m.ttl);
     }
 };

@@ -113,7 +113,10 @@ inline constexpr EnhancedStatusCode auth_line_too_long{5, 5, 6}; // RFC 4954 6, 
 inline constexpr EnhancedStatusCode other_security{5, 7, 0};
 inline constexpr EnhancedStatusCode security_success{2, 7, 0};
 inline constexpr EnhancedStatusCode not_authorized{5, 7, 1};
+inline constexpr EnhancedStatusCode security_not_supported{5, 7, 4};
+inline constexpr EnhancedStatusCode cryptographic_failure{5, 7, 5};
 inline constexpr EnhancedStatusCode bad_credentials{5, 7, 8};
+inline constexpr EnhancedStatusCode requiretls_needed{5, 7, 30}; // RFC 8689 5
 inline constexpr EnhancedStatusCode encryption_needed{5, 7, 11};
 } // namespace status
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/smtp/limits.h"
+#include "common/smtp/text.h"
 
 namespace postern::relay {
 
@@ -12,9 +13,15 @@ ClientSession::ClientSession(Stream& stream, SessionOptions options)
 
 Task<bool> ClientSession::open() {
     begin_stage();
-    bool ready = co_await greeting();
+    bool ready = true;
+    if (options_.tls.implicit)
+        ready = co_await encrypt();
+    if (ready)
+        ready = co_await greeting();
     if (ready)
         ready = co_await hello();
+    if (ready && !options_.tls.implicit && options_.tls.level != TlsLevel::never)
+        ready = co_await start_tls();
     open_ = ready;
     co_return ready;
 }
@@ -51,6 +58,60 @@ Task<bool> ClientSession::hello() {
     }
     refused_ = true;
     fail(Diagnosis(*answer, 4, remote()));
+    co_return false;
+}
+
+// The server will not encrypt. False: then there is no session.
+bool ClientSession::refuse_without_tls(Diagnosis diagnosis) {
+    if (!options_.tls.demands_tls())
+        return true;
+    policy_unmet_ = refused_ = true;
+    fail(std::move(diagnosis));
+    return false;
+}
+
+// RFC 3207 4. Nothing that the server said before counts afterwards (4.2), nor has it said anything
+// in plain that would be read as if it were encrypted.
+Task<bool> ClientSession::start_tls() {
+    if (!capabilities_.starttls)
+        co_return refuse_without_tls(
+            Diagnosis(status::security_not_supported.as(4),
+                      "TLS is demanded, but the server does not offer STARTTLS", remote()));
+    command("STARTTLS\r\n");
+    std::optional<Reply> answer = co_await reply("the reply to STARTTLS", limits::client_hello);
+    if (!answer)
+        co_return false;
+    if (!answer->is_positive())
+        co_return refuse_without_tls(Diagnosis(*answer, 4, remote()));
+    if (input_waiting()) {
+        fail(Diagnosis(status::other_protocol.as(4),
+                       "the server spoke between its reply to STARTTLS and the handshake",
+                       remote()));
+        co_return false;
+    }
+    bool ready = co_await encrypt();
+    if (!ready)
+        co_return false;
+    parser_ = ReplyParser();
+    capabilities_ = EhloCapabilities();
+    ready = co_await hello();
+    tls_failed_ = !ready && !failure_->from_remote;
+    co_return ready;
+}
+
+Task<bool> ClientSession::encrypt() {
+    const Duration left = stage_deadline_ - stream_.executor().now();
+    const Duration limit = std::min<Duration>(handshake_limit, left);
+    Result<TlsFacts> done = co_await options_.encryption->begin(stream_, limit);
+    if (done) {
+        tls_ = std::move(*done);
+        co_return true;
+    }
+    tls_failed_ = true;
+    policy_unmet_ = options_.tls.demands_tls();
+    fail(Diagnosis(status::cryptographic_failure.as(4),
+                   sanitize("the TLS handshake failed: " + done.error().message, diagnosis_limit),
+                   remote()));
     co_return false;
 }
 

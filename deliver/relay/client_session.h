@@ -1,6 +1,6 @@
-// One connection to a next hop as the dialogue of RFC 5321: greeting, EHLO, any number of
-// transactions (transaction.h), QUIT. LMTP (RFC 2033) differs in the hello and in the replies to
-// the content.
+// One connection to a next hop as the dialogue of RFC 5321: greeting, EHLO, STARTTLS (RFC 3207),
+// any number of transactions (transaction.h), QUIT. LMTP (RFC 2033) differs in the hello and in the
+// replies to the content.
 //
 // The next hop may lie: replies are bounded and made printable by ReplyParser, every wait has a
 // limit, and the whole of a stage has one too, so that nobody keeps us by dripping bytes. Whatever
@@ -8,6 +8,7 @@
 // failure() then says why, and nothing more is sent.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,12 +16,25 @@
 #include "common/net/stream.h"
 #include "common/smtp/ehlo.h"
 #include "common/smtp/reply.h"
+#include "common/tls/facts.h"
 #include "deliver/relay/diagnosis.h"
+#include "deliver/relay/tls_policy.h"
 
 namespace postern::relay {
 
 // A stage (opening; envelope; the replies to the content) takes no longer than this in all.
 inline constexpr std::chrono::minutes stage_limit{30};
+
+// From the reply to STARTTLS, or the connection, to the end of the handshake.
+inline constexpr std::chrono::seconds handshake_limit{60};
+
+// How the session's stream becomes encrypted.
+class Encryption {
+  public:
+    virtual ~Encryption() = default;
+    // Nothing has come in that was not asked for. After an error the stream is of no use.
+    virtual Task<Result<TlsFacts>> begin(Stream& stream, Duration limit) = 0;
+};
 
 struct SessionOptions {
     SessionOptions(std::string helo, bool lmtp, std::string remote)
@@ -28,6 +42,8 @@ struct SessionOptions {
     std::string helo;   // our name: a domain or an address literal
     bool lmtp;          // LHLO, and one reply for each recipient
     std::string remote; // "mx1.example[192.0.2.1]:25", for diagnoses
+    TlsPolicy tls{};
+    std::unique_ptr<Encryption> encryption{}; // null only if the policy is `never`
 };
 
 class ClientSession {
@@ -35,7 +51,8 @@ class ClientSession {
     // The stream is connected, and must outlive the session.
     ClientSession(Stream& stream, SessionOptions options);
 
-    // Greeting and hello: EHLO, then HELO if that is refused with 5yz. False: failure() says why.
+    // Greeting and hello: EHLO, then HELO if that is refused with 5yz; and TLS, as the policy says.
+    // False: failure() says why.
     // No failure here is permanent, whatever the server says: it concerns this host, not the mail.
     Task<bool> open();
     // Takes leave, if the server still listens. Waits for the reply for a few seconds, because
@@ -50,6 +67,13 @@ class ClientSession {
     const Diagnosis& failure() const { return *failure_; }
     // It failed between the end of a content and the answer: nobody knows who has the message.
     bool lost_after_content() const { return lost_after_content_; }
+
+    // How it is encrypted; nothing: not at all.
+    const std::optional<TlsFacts>& tls() const { return tls_; }
+    // It failed in the handshake, or with the first words after it: without TLS it might do.
+    bool tls_failed() const { return tls_failed_; }
+    // It failed because it would not have been encrypted as the policy says.
+    bool policy_unmet() const { return policy_unmet_; }
 
     bool lmtp() const { return options_.lmtp; }
     const std::string& remote() const { return options_.remote; }
@@ -87,13 +111,19 @@ class ClientSession {
   private:
     Task<bool> greeting();
     Task<bool> hello();
+    Task<bool> start_tls();
+    Task<bool> encrypt();
+    bool refuse_without_tls(Diagnosis diagnosis);
 
     Stream& stream_;
     SessionOptions options_;
     ReplyParser parser_;
     EhloCapabilities capabilities_;
     std::optional<Diagnosis> failure_;
+    std::optional<TlsFacts> tls_;
     TimePoint stage_deadline_;
+    bool tls_failed_ = false;
+    bool policy_unmet_ = false;
     bool open_ = false;
     bool refused_ = false; // by a reply to the greeting, EHLO or HELO: it waits for our QUIT
     bool needs_reset_ = false;

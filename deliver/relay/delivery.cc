@@ -51,15 +51,25 @@ std::optional<Diagnosis> order_error(const ipc::Deliver& order) {
     const ipc::Route& route = order.route;
     if (route.kind == ActionKind::maildir || (route.kind == ActionKind::lmtp && !route.host))
         return Diagnosis(status::misconfigured.as(4), "the action names no host to relay to");
-    if (route.host &&
-        (route.host->scheme == RelayScheme::smtp_tls || route.host->scheme == RelayScheme::smtps))
-        return Diagnosis(EnhancedStatusCode{4, 7, 4},
-                         "the action requires TLS, which this relay does not speak");
     if (!may_do_without_tls(order))
         return Diagnosis(EnhancedStatusCode{5, 7, 30},
                          "the sender requires TLS (REQUIRETLS), which this relay does not speak");
     return std::nullopt;
 }
+
+// Encrypts the streams of one exchanger by the network.
+class NetworkEncryption final : public Encryption {
+  public:
+    NetworkEncryption(Network& network, TlsDemand demand)
+        : network_(network), demand_(std::move(demand)) {}
+    Task<Result<TlsFacts>> begin(Stream& stream, Duration limit) override {
+        return network_.encrypt(stream, demand_, limit);
+    }
+
+  private:
+    Network& network_;
+    TlsDemand demand_;
+};
 
 class Delivery {
   public:
@@ -79,8 +89,11 @@ class Delivery {
     Task<void> walk(Destinations::Lease& lease);
     Task<void> try_unix(Destinations::Lease& lease);
     Task<void> try_exchanger(Destinations::Lease& lease, Exchanger exchanger);
-    Task<std::unique_ptr<Connection>> connect(Exchanger exchanger);
+    Task<std::unique_ptr<Connection>> open(Destinations::Lease& lease, Exchanger exchanger,
+                                           TlsPolicy policy);
+    Task<std::unique_ptr<Connection>> connect(Exchanger exchanger, TlsPolicy policy);
     Task<bool> open_session(Connection& connection);
+    void count_tls(const ClientSession& session);
     Task<Sent> send(Destinations::Lease& lease, std::unique_ptr<Connection> connection);
 
     size_t open_recipients() const;
@@ -135,8 +148,10 @@ size_t Delivery::open_recipients() const {
 // The reason, so far, for those that are still open.
 void Delivery::explain(const Diagnosis& diagnosis) {
     for (Recipient& recipient : recipients_)
-        if (recipient.verdict == Verdict::open)
+        if (recipient.verdict == Verdict::open) {
             recipient.diagnosis = diagnosis;
+            recipient.tls = no_tls;
+        }
 }
 
 void Delivery::explain_connect(const std::string& where, const Error& error) {
@@ -232,27 +247,59 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
     Executor& executor = around_.network.executor();
     bool again = true;
     while (again) {
+        TlsPolicy policy = tls_policy(order_.route);
+        const bool opportunistic = policy.level == TlsLevel::opportunistic;
+        if (opportunistic && around_.tls.fails_with(exchanger.endpoint, executor.now()))
+            policy.level = TlsLevel::never;
         const TimePoint started = executor.now();
-        std::unique_ptr<Connection> connection = co_await connect(exchanger);
-        bool opened = false;
+        std::unique_ptr<Connection> connection = co_await open(lease, exchanger, policy);
+        if (!connection && opportunistic && policy.level != TlsLevel::never &&
+            around_.tls.fails_with(exchanger.endpoint, executor.now())) {
+            policy.level = TlsLevel::never; // it has just failed: in plain, by a new connection
+            ++around_.tls.fallbacks;
+            connection = co_await open(lease, exchanger, policy);
+        }
         if (connection)
-            opened = co_await open_session(*connection);
-        if (opened)
             around_.slow.forget(exchanger.endpoint);
         else if (executor.now() - started >= SlowAddresses::too_long)
             around_.slow.note(exchanger.endpoint, executor.now());
-        if (!opened) {
-            if (connection)
-                lease.discard(std::move(connection));
+        if (!connection)
             co_return;
-        }
         const Sent sent = co_await send(lease, std::move(connection));
         again = sent == Sent::part && in_time();
     }
 }
 
+// An open session. Nothing: the reason is noted; of the host too, if it was the handshake.
+Task<std::unique_ptr<Connection>> Delivery::open(Destinations::Lease& lease, Exchanger exchanger,
+                                                 TlsPolicy policy) {
+    std::unique_ptr<Connection> connection = co_await connect(exchanger, policy);
+    if (!connection)
+        co_return nullptr;
+    const bool opened = co_await open_session(*connection);
+    count_tls(connection->session);
+    if (opened)
+        co_return connection;
+    // What fails where more is demanded, such as a name, says nothing of what will do here.
+    if (connection->session.tls_failed() && policy.level == TlsLevel::opportunistic)
+        around_.tls.note_failure(exchanger.endpoint, around_.network.executor().now());
+    lease.discard(std::move(connection));
+    co_return nullptr;
+}
+
+void Delivery::count_tls(const ClientSession& session) {
+    TlsRecord& record = around_.tls;
+    if (session.tls()) {
+        ++record.handshakes;
+        record.resumed += session.tls()->resumed;
+    } else if (session.tls_failed()) {
+        ++record.failures;
+    }
+    record.unmet += session.policy_unmet();
+}
+
 // Nothing: the reason is noted.
-Task<std::unique_ptr<Connection>> Delivery::connect(Exchanger exchanger) {
+Task<std::unique_ptr<Connection>> Delivery::connect(Exchanger exchanger, TlsPolicy policy) {
     std::string remote = to_string(exchanger);
     std::optional<IpAddress> source = order_.route.source;
     if (source && source->version != exchanger.endpoint.address.version) {
@@ -266,6 +313,10 @@ Task<std::unique_ptr<Connection>> Delivery::connect(Exchanger exchanger) {
         co_return nullptr;
     }
     SessionOptions options(helo_, lmtp(), std::move(remote));
+    options.tls = policy;
+    if (policy.level != TlsLevel::never)
+        options.encryption = std::make_unique<NetworkEncryption>(
+            around_.network, tls_demand(policy, order_.route, exchanger));
     auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
     connection->endpoint = exchanger.endpoint;
     co_return connection;
@@ -285,6 +336,10 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
                                     std::unique_ptr<Connection> connection) {
     const size_t before = open_recipients();
     ++connection->messages;
+    const std::optional<TlsFacts>& tls = connection->session.tls();
+    for (Recipient& recipient : recipients_)
+        if (recipient.verdict == Verdict::open)
+            recipient.tls = tls ? to_text(*tls) : no_tls;
     co_await send_message(connection->session, message_, recipients_, walk_until_, around_.random);
     const size_t left = open_recipients();
     const bool failed = connection->session.failed();
@@ -317,6 +372,7 @@ ipc::Outcome Delivery::outcome() const {
         entry.diagnostic = diagnosis.text.substr(0, room - std::min(room, diagnosis.remote.size()));
         entry.from_remote = diagnosis.from_remote;
         entry.remote = diagnosis.remote;
+        entry.tls = recipients_[i].tls;
         result.recipients.push_back(std::move(entry));
     }
     return result;

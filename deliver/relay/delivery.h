@@ -9,6 +9,7 @@
 #include "deliver/relay/exchangers.h"
 #include "deliver/relay/network.h"
 #include "deliver/relay/slow_addresses.h"
+#include "deliver/relay/tls_record.h"
 
 namespace postern::relay {
 
@@ -28,6 +29,7 @@ struct Surroundings {
     Network& network;
     Destinations& destinations;
     SlowAddresses& slow;
+    TlsRecord& tls;
     const Random& random;
 };
 

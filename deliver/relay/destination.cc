@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/ipc/codec.h"
 #include "common/mail/domain.h"
 
 namespace postern::relay {
@@ -17,6 +18,7 @@ std::string destination_key(const ipc::Route& route, const std::string& helo) {
     };
     add(helo);
     add(route.source ? route.source->to_string() : std::string());
+    add(ipc::encode_bytes(route.tls));
     if (route.host) {
         add(std::to_string(static_cast<unsigned>(route.host->scheme)));
         add(normalize_domain(route.host->host));

@@ -3,6 +3,7 @@
 // It receives settings and channels from the supervisor, deliveries from the queue, and addresses
 // from the resolver. It keeps the right to make connections, and nothing else: no files, no spool.
 #include <algorithm>
+#include <openssl/ssl.h>
 #include <sys/resource.h>
 
 #include "common/process/process.h"
@@ -33,6 +34,7 @@ int main() {
         log::error("no usable settings", {{"reason", settings.error().message}});
         return 70; // EX_SOFTWARE
     }
+    OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, nullptr); // the machine's openssl.cnf
     size_t descriptors = raise_descriptor_limit();
     relay::Relay relay(process.loop(), *settings, descriptors, [&process] { process.quit(); });
     Sandbox sandbox;

@@ -8,6 +8,7 @@
 #include "common/loop/executor.h"
 #include "deliver/relay/content.h"
 #include "deliver/relay/diagnosis.h"
+#include "deliver/relay/tls_policy.h"
 
 namespace postern::relay {
 
@@ -30,6 +31,7 @@ struct Recipient {
     Verdict verdict = Verdict::open;
     ipc::Handover handover = ipc::Handover::relayed; // if delivered
     bool deliver_by = false;                         // the same: the next hop keeps to BY
+    std::string tls = no_tls; // how the connection was encrypted by which there is a verdict
     Diagnosis diagnosis;                             // why; while `open`: what went wrong last
 };
 

@@ -11,6 +11,7 @@
 #include "common/loop/executor.h"
 #include "common/loop/task.h"
 #include "common/net/stream.h"
+#include "common/tls/client.h"
 
 namespace postern::relay {
 
@@ -24,6 +25,10 @@ class Network {
     virtual Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source) = 0;
     virtual Task<Connected> connect_unix(std::string path) = 0;
     static constexpr std::chrono::seconds connect_limit{30};
+
+    // Encrypts a stream that connect() gave, from the next byte on. An error: see connect_tls(), or
+    // the demand is one that nobody can meet.
+    virtual Task<Result<TlsFacts>> encrypt(Stream& stream, TlsDemand demand, Duration limit) = 0;
 
     // `temporary` when the resolver does not answer, or is not there. Ends within a minute.
     virtual Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) = 0;

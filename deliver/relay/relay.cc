@@ -52,6 +52,11 @@ void Relay::configure(const ipc::RelaySettings& settings) {
     identity->ourselves.names = settings.own_names;
     identity->ourselves.machine_addresses = settings.machine_addresses;
     identity_ = std::move(identity); // deliveries under way keep the former
+    TlsAuthorities authorities;
+    authorities.system = settings.system_authorities.bytes;
+    for (const ipc::NamedCertificates& named : settings.authorities)
+        authorities.named[named.name] = named.certificates.bytes;
+    network_.trust(std::move(authorities));
 }
 
 void Relay::connect(ipc::Connect connect) {
@@ -103,7 +108,7 @@ void Relay::take(ipc::Deliver order) {
 Task<void> Relay::run_delivery(ipc::Deliver order) {
     ++counters_["relay.deliveries.total"];
     const uint64_t message = order.message;
-    Surroundings surroundings{network_, destinations_, slow_, random_};
+    Surroundings surroundings{network_, destinations_, slow_, tls_, random_};
     ipc::Outcome outcome = co_await deliver(surroundings, identity_, std::move(order));
     count(outcome);
     if (log::verbose())
@@ -111,6 +116,7 @@ Task<void> Relay::run_delivery(ipc::Deliver order) {
             log::debug("delivery", {{"message", to_string(MessageId{message})},
                                     {"recipient", recipient.index},
                                     {"relay", recipient.remote},
+                                    {"tls", recipient.tls},
                                     {"dsn", recipient.enhanced},
                                     {"stat", recipient.diagnostic}});
     if (queue_)
@@ -120,8 +126,12 @@ Task<void> Relay::run_delivery(ipc::Deliver order) {
 void Relay::count(const ipc::Outcome& outcome) {
     static constexpr const char* names[] = {
         "relay.recipients.delivered", "relay.recipients.temporary", "relay.recipients.permanent"};
-    for (const ipc::RecipientOutcome& recipient : outcome.recipients)
+    for (const ipc::RecipientOutcome& recipient : outcome.recipients) {
         ++counters_[names[static_cast<size_t>(recipient.status)]];
+        // "relay.tls.verified": by how well encrypted a connection each was delivered.
+        if (recipient.status == ipc::RecipientStatus::delivered)
+            ++counters_["relay.tls." + recipient.tls.substr(recipient.tls.rfind(',') + 1)];
+    }
     if (outcome.destination_down)
         ++counters_["relay.destinations.down"];
 }
@@ -130,6 +140,11 @@ void Relay::refresh_gauges(Counters& counters) {
     counters["relay.deliveries"] = deliveries_.size();
     counters["relay.connections.busy"] = destinations_.leased();
     counters["relay.connections.idle"] = destinations_.idle();
+    counters["relay.tls.handshakes"] = tls_.handshakes;
+    counters["relay.tls.resumed"] = tls_.resumed;
+    counters["relay.tls.failures"] = tls_.failures;
+    counters["relay.tls.fallbacks"] = tls_.fallbacks;
+    counters["relay.tls.unmet"] = tls_.unmet;
 }
 
 void Relay::drain(std::chrono::seconds limit) {

@@ -54,6 +54,7 @@ class Relay {
     std::shared_ptr<const Identity> identity_;
     SystemNetwork network_;
     SlowAddresses slow_;
+    TlsRecord tls_;
     Destinations destinations_;
     Counters counters_;
     OperatorPort operator_;

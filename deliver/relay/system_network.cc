@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "common/net/socket.h"
+#include "common/tls/connect.h"
 
 namespace postern::relay {
 
@@ -78,6 +79,14 @@ Task<Network::Connected> SystemNetwork::connect(Endpoint peer, std::optional<IpA
 
 Task<Network::Connected> SystemNetwork::connect_unix(std::string path) {
     co_return connected(co_await connect_to_unix(loop_, std::move(path), connect_limit));
+}
+
+// All streams here are sockets.
+Task<Result<TlsFacts>> SystemNetwork::encrypt(Stream& stream, TlsDemand demand, Duration limit) {
+    Result<SslSession> ssl = tls_->begin(demand);
+    if (!ssl)
+        co_return ssl.error();
+    co_return co_await connect_tls(static_cast<SocketStream&>(stream), std::move(*ssl), limit);
 }
 
 } // namespace postern::relay

@@ -28,6 +28,7 @@ ipc::Route make_route(const Action& action, const Mailbox& recipient, const ipc:
         route.host = action.host;
         route.helo = action.helo;
         route.source = action.source;
+        route.tls = action.tls;
         if (!action.host)
             route.domain = normalize_domain(recipient.domain().empty() ? origin.local_hostname
                                                                        : recipient.domain());

@@ -203,9 +203,50 @@ Result<PkiFiles> read_pki(const std::string& name, const Pki& pki,
     return files;
 }
 
+// Whether servers are verified by the system's authorities: at least where a message demands it
+// (REQUIRETLS).
+bool relays(const Configuration& configuration) {
+    return std::any_of(configuration.actions.begin(), configuration.actions.end(),
+                       [](const Action& action) { return action.kind == ActionKind::relay; });
+}
+
+bool demands_system_authorities(const Action& action) {
+    const bool demanded =
+        action.tls.required || (action.host && (action.host->scheme == RelayScheme::smtp_tls ||
+                                                action.host->scheme == RelayScheme::smtps));
+    return action.kind == ActionKind::relay && demanded && action.tls.verify &&
+           action.tls.authority.empty();
+}
+
+void read_system_authorities(const Configuration& configuration, const std::string& path,
+                             Credentials& credentials) {
+    if (!relays(configuration))
+        return;
+    Result<Verdict> verdict = judged([&] { return judge_authorities(path); });
+    if (verdict) {
+        credentials.system_authorities = std::move(verdict->certificates);
+        return;
+    }
+    for (const Action& action : configuration.actions)
+        if (demands_system_authorities(action))
+            credentials.warnings.push_back(
+                "action " + action.name +
+                ": no server can be verified: " + verdict.error().message);
+}
+
+Result<void> check_ciphers(const std::string& where, const std::string& list) {
+    if (list.empty())
+        return {};
+    Result<Verdict> verdict = judged([&] { return judge_ciphers(list); });
+    if (!verdict)
+        return Error{where + ": " + verdict.error().message};
+    return {};
+}
+
 } // namespace
 
-Result<Credentials> read_credentials(const Configuration& configuration) {
+Result<Credentials> read_credentials(const Configuration& configuration,
+                                     const std::string& system_path) {
     Credentials credentials;
     for (const auto& [name, pki] : configuration.pkis) {
         Result<PkiFiles> files = read_pki(name, pki, credentials.warnings);
@@ -220,13 +261,15 @@ Result<Credentials> read_credentials(const Configuration& configuration) {
         credentials.authorities.push_back({name, std::move(verdict->certificates)});
     }
     for (const Listen& listen : configuration.listens) {
-        if (listen.tls.ciphers.empty())
-            continue;
-        Result<Verdict> verdict = judged([&] { return judge_ciphers(listen.tls.ciphers); });
-        if (!verdict)
-            return Error{"listen on " + listen.on + " (line " + std::to_string(listen.line) +
-                         "): " + verdict.error().message};
+        const std::string where =
+            "listen on " + listen.on + " (line " + std::to_string(listen.line) + ")";
+        if (Result<void> good = check_ciphers(where, listen.tls.ciphers); !good)
+            return good.error();
     }
+    for (const Action& action : configuration.actions)
+        if (Result<void> good = check_ciphers("action " + action.name, action.tls.ciphers); !good)
+            return good.error();
+    read_system_authorities(configuration, system_path, credentials);
     return credentials;
 }
 

@@ -1,7 +1,8 @@
-// The files that `pki` and `ca` name, read at the start and at a reload.
+// The files that `pki` and `ca` name, and the system's authorities, read at the start and at a
+// reload.
 //
-// Keys are copied into memory files without being looked at. Whether they are good is found out in a
-// child process that ends at once, which reads the certificates too: their file may hold a key as
+// Keys are copied into memory files without being looked at. Whether they are good is found out in
+// a child process that ends at once, which reads the certificates too: their file may hold a key as
 // well. So no key comes into this process's memory.
 #pragma once
 
@@ -27,11 +28,17 @@ struct AuthorityFile {
 struct Credentials {
     std::vector<PkiFiles> pkis;
     std::vector<AuthorityFile> authorities;
+    std::string system_authorities; // PEM; empty: nobody needs them, or they cannot be read
     std::vector<std::string> warnings;
 };
 
+// The authorities that the system trusts, where it keeps them in one file.
+inline constexpr const char* system_authorities_path = "/etc/ssl/certs/ca-certificates.crt";
+
 // All of them, or what is wrong with the first bad one: it cannot be read, others than its owner
 // and group may read the key, certificate and key do not belong together, and so on.
-Result<Credentials> read_credentials(const Configuration& configuration);
+// Without the system's authorities the server runs: a warning says what that means.
+Result<Credentials> read_credentials(const Configuration& configuration,
+                                     const std::string& system_path = system_authorities_path);
 
 } // namespace postern

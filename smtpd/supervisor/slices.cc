@@ -119,6 +119,9 @@ ipc::RelaySettings relay(const Surroundings& found) {
     for (const ipc::ListenAddress& address : found.listen)
         if (!address.is_local_socket())
             settings.own_endpoints.push_back(address.endpoint);
+    for (const AuthorityFile& authority : found.credentials.authorities)
+        settings.authorities.push_back({authority.name, {authority.certificates}});
+    settings.system_authorities = {found.credentials.system_authorities};
     return settings;
 }
 

@@ -87,6 +87,7 @@ class Lab:
             new.messages, new.faults = self.sinks[name].messages, self.sinks[name].faults
             new.rules, new.offered = self.sinks[name].rules, self.sinks[name].offered
             new.connections = self.sinks[name].connections
+            new.tls, new.implicit = self.sinks[name].tls, self.sinks[name].implicit
         self.sinks[name] = new
         return new
 

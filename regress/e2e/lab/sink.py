@@ -2,7 +2,8 @@
 
 It answers as an ordinary server would, unless a rule for the stage says otherwise. The stages are
 those of a transaction: connect ehlo helo mail rcpt data content (after the final dot, or the last
-chunk of BDAT) chunk (after each one before) rset quit.
+chunk of BDAT) chunk (after each one before) rset quit;
+with a certificate starttls, and handshake, where only misbehaviour is possible.
 What the other side does wrong (RFC 5321, RFC 2920, RFC 3030) is kept in `faults`; the test fails if
 there are any, so every test checks what the relay sends.
 """
@@ -10,10 +11,11 @@ import dataclasses
 import time
 import re
 import socket
+import ssl
 import struct
 import threading
 
-STAGES = ("connect", "ehlo", "helo", "mail", "rcpt", "data", "chunk", "content", "rset", "quit",
+STAGES = ("connect", "ehlo", "helo", "starttls", "handshake", "mail", "rcpt", "data", "chunk", "content", "rset", "quit",
           "noop")
 ACTIONS = ("reply", "close", "reset", "stall", "garbage", "flood")
 OFFERED = ("PIPELINING", "SIZE 52428800", "8BITMIME", "ENHANCEDSTATUSCODES")
@@ -47,11 +49,13 @@ class Message:
     reverse_path: str  # as in MAIL FROM, with its parameters
     recipients: list   # as in RCPT TO
     content: bytes     # after dot-unstuffing, or of all chunks
+    over: str = ""     # "over TLSv1.3 for mx1.dest.example"; empty: in plain
     at: float = dataclasses.field(default_factory=time.monotonic)  # when it was kept
 
     def lines(self):
-        """What scripts match against: envelope, then content."""
-        envelope = [f"MAIL FROM:{self.reverse_path}"]
+        """What scripts match against: how it came if it was encrypted, envelope, then content."""
+        envelope = [self.over] if self.over else []
+        envelope.append(f"MAIL FROM:{self.reverse_path}")
         envelope += [f"RCPT TO:{recipient}" for recipient in self.recipients]
         return envelope + self.content.decode("utf-8", "replace").split("\r\n")
 
@@ -67,10 +71,22 @@ class Sink:
         self.connections = 0
         self.offered = list(OFFERED)
         self.lmtp = False
+        self.tls = None        # an ssl.SSLContext: STARTTLS is there for those whom it is offered to
+        self.implicit = False  # or TLS from the first byte
         self.lock = threading.Lock()
         self.log = open(log_path, "a", buffering=1, errors="replace")
         self.listener = None
         self.open_sockets, self.threads = set(), []
+
+    def use_certificate(self, certificate, key, implicit):
+        """Files in PEM form, the server's own certificate first."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+
+        def heard(connection, name, _):
+            connection.heard_name = name
+        context.sni_callback = heard
+        self.tls, self.implicit = context, implicit
 
     def start(self):
         self.listener = self.host.listen(self.address, self.port)
@@ -124,8 +140,8 @@ class Sink:
             session.note(f"-- {error}")
         finally:
             with self.lock:
-                self.open_sockets.discard(connection)
-            connection.close()
+                self.open_sockets.discard(session.connection)
+            session.connection.close()
 
     def rule_for(self, stage, line):
         with self.lock:
@@ -155,6 +171,7 @@ class Session:
         self.sink, self.connection, self.number = sink, connection, number
         self.buffer = b""
         self.greeted = False
+        self.over = ""
         self.reset()
 
     def note(self, text):
@@ -191,7 +208,8 @@ class Session:
         """Sends the reply, or does what a rule says. True if that was the ordinary reply."""
         rule = self.sink.rule_for(stage, line)
         if rule is None:
-            self.send(reply)
+            if reply:
+                self.send(reply)
             return True
         if rule.action == "reply":
             text = rule.argument.replace("\\r\\n", "\r\n")
@@ -223,6 +241,8 @@ class Session:
     # The dialogue
 
     def run(self):
+        if self.sink.implicit:
+            self.encrypt()
         self.respond("connect", f"220 {self.sink.name} ESMTP the lab's sink")
         while True:
             line = self.read_line()
@@ -243,11 +263,35 @@ class Session:
                 handler(text)
 
     def on_ehlo(self, line):
-        lines = [self.sink.name] + self.sink.offered
+        lines = [self.sink.name] + [text for text in self.sink.offered
+                                    if text != "STARTTLS" or not self.over]
         reply = "\r\n".join(f"250{' ' if text is lines[-1] else '-'}{text}" for text in lines)
         self.greeting(line, "ehlo", reply)
 
     on_lhlo = on_ehlo
+
+    def on_starttls(self, line):
+        if line != "STARTTLS" or not self.offers("STARTTLS") or self.over:
+            self.sink.fault(self, "STARTTLS was not offered")
+            return self.send("502 5.5.1 Not here")
+        if self.respond("starttls", "220 2.0.0 Go ahead", line):
+            self.encrypt()
+
+    def encrypt(self):
+        """RFC 3207 4.2: afterwards the dialogue begins anew."""
+        self.respond("handshake", "")
+        plain = self.connection
+        encrypted = self.sink.tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        encrypted.heard_name = None
+        with self.sink.lock:
+            self.sink.open_sockets.discard(plain)
+            self.sink.open_sockets.add(encrypted)
+        self.connection = encrypted
+        encrypted.do_handshake()
+        self.over = f"over {encrypted.version()} for {encrypted.heard_name}"
+        self.note(f"-- {self.over}{', resumed' if encrypted.session_reused else ''}")
+        self.greeted = False
+        self.reset()
 
     def on_helo(self, line):
         self.greeting(line, "helo", f"250 {self.sink.name}")
@@ -339,7 +383,7 @@ class Session:
     def keep(self, content):
         if self.body == "7BIT" and not content.isascii():
             self.sink.fault(self, "8-bit content without BODY")
-        envelope = Message(self.reverse_path, self.recipients, content)
+        envelope = Message(self.reverse_path, self.recipients, content, self.over)
         if self.sink.lmtp:  # each recipient has its reply (RFC 2033 4.2)
             envelope.recipients = [recipient for recipient in self.recipients
                                    if self.respond("content", "250 2.0.0 Kept", recipient)]

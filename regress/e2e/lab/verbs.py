@@ -190,6 +190,11 @@ def sink_offers(lab, step, name, words):
     lab.sink(name).offered = shlex.split(words or "")
 
 
+@verb(r"sink (\w+) has certificate (\S+) with key (\S+)( from the first byte)?")
+def sink_has_certificate(lab, step, name, certificate, key, implicit):
+    lab.sink(name).use_certificate(lab.path(certificate), lab.path(key), bool(implicit))
+
+
 @verb(r"start postfix on (\w+) with (\S+)(?: port (\d+))?")
 def start_postfix(lab, step, host, name, port):
     lab.start_postfix(lab.host(host), int(port or 2525), lab.file(name))

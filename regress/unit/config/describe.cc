@@ -54,6 +54,14 @@ void describe_actions(std::ostream& out, const Configuration& configuration) {
             out << " " << describe(*action.host);
         if (!action.helo.empty())
             out << " helo " << action.helo;
+        if (action.tls.required)
+            out << (action.tls.verify ? " tls" : " tls no-verify");
+        if (!action.tls.authority.empty())
+            out << " ca " << action.tls.authority;
+        if (!action.tls.ciphers.empty())
+            out << " ciphers " << action.tls.ciphers;
+        if (!action.tls.tls_1_2 || !action.tls.tls_1_3)
+            out << (action.tls.tls_1_2 ? " TLSv1.2" : " TLSv1.3");
         if (action.source)
             out << " src " << action.source->to_string();
         if (!action.maildir_path.empty())

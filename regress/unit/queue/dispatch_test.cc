@@ -86,6 +86,11 @@ TEST(PlaceOf, SaysWhoSharesWhat) {
     smarthost.host = RelayHost{RelayScheme::smtp, "Smart.Example", 587, ""};
     ipc::Route no_tls = smarthost;
     no_tls.host->scheme = RelayScheme::smtp_no_tls;
+    ipc::Route demanding = exchanger;
+    demanding.tls.required = true;
+    ipc::Route on_terms = smarthost;
+    on_terms.host->scheme = RelayScheme::smtp_tls;
+    on_terms.tls = {false, false, "lab", "HIGH", true, false};
     ipc::Route smtps = smarthost;
     smtps.host->scheme = RelayScheme::smtps;
     ipc::Route lmtp;
@@ -106,7 +111,9 @@ TEST(PlaceOf, SaysWhoSharesWhat) {
         {exchanger, "dest.example", false},
         {from_address, "dest.example from 192.0.2.9", false},
         {smarthost, "smtp://smart.example:587", false},
-        {no_tls, "smtp://smart.example:587", false}, // the same host, however it is spoken to
+        {no_tls, "smtp+notls://smart.example:587", false}, // mail that goes by one may fail by another
+        {demanding, "dest.example tls", false},
+        {on_terms, "smtp+tls://smart.example:587 no-verify ca lab ciphers HIGH TLSv1.2", false},
         {smtps, "smtps://smart.example:587", false},
         {lmtp, "lmtp://127.0.0.1:24", false},
         {lmtp_socket, "lmtp:/run/lmtp", false},

@@ -25,6 +25,7 @@ struct DeliveryTest : testing::Test {
     FakeNetwork network{time};
     Destinations destinations{time, Destinations::Limits()};
     SlowAddresses slow;
+    TlsRecord tls;
     Random random = [](uint64_t bound) { return bound - 1; };
     std::shared_ptr<Identity> identity = std::make_shared<Identity>();
     ipc::Outcome outcome;
@@ -62,7 +63,7 @@ struct DeliveryTest : testing::Test {
         return deliver;
     }
     Task<void> deliver_it(ipc::Deliver order) {
-        Surroundings surroundings{network, destinations, slow, random};
+        Surroundings surroundings{network, destinations, slow, tls, random};
         outcome = co_await deliver(surroundings, identity, std::move(order));
     }
     // "delivered 2.0.0 a.example[192.0.2.1]:25", joined with "; ".
@@ -119,7 +120,7 @@ TEST_F(DeliveryTest, TheNextExchangerIsTriedWhen) {
         fresh.serve("192.0.2.1:25", script);
         fresh.serve("192.0.2.2:25", hello + takes + leave);
         SlowAddresses none;
-        Surroundings surroundings{fresh, destinations, none, random};
+        Surroundings surroundings{fresh, destinations, none, tls, random};
         ipc::Outcome result;
         auto task = [](Surroundings around, std::shared_ptr<Identity> identity, ipc::Deliver order,
                        ipc::Outcome& result) -> Task<void> {
@@ -480,10 +481,6 @@ TEST_F(DeliveryTest, LmtpOverAUnixPathToTheUser) {
 }
 
 TEST_F(DeliveryTest, RoutesThatARelayCannotServe) {
-    for (RelayScheme scheme : {RelayScheme::smtp_tls, RelayScheme::smtps}) {
-        EXPECT_EQ(run(order_to("192.0.2.9", scheme)), "temporary 4.7.4 ");
-        EXPECT_FALSE(outcome.destination_down);
-    }
     ipc::Deliver maildir = order();
     maildir.route.kind = ActionKind::maildir;
     EXPECT_EQ(run(std::move(maildir)), "temporary 4.3.5 ");
@@ -491,6 +488,114 @@ TEST_F(DeliveryTest, RoutesThatARelayCannotServe) {
     lmtp.route.kind = ActionKind::lmtp;
     EXPECT_EQ(run(std::move(lmtp)), "temporary 4.3.5 ");
     EXPECT_EQ(network.tried(), "");
+}
+
+const std::string goes = "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 STARTTLS\n"
+                         "C: STARTTLS\n S: 220 go\n";
+const std::string offers = "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 STARTTLS\n";
+const std::string hello_again = "C: EHLO gw.example\n S: 250 mx\n";
+
+TEST_F(DeliveryTest, EncryptsWhereItCan) {
+    network.serve("192.0.2.1:25", goes + hello_again + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "TLSv1.3,TLS_X,unverified");
+    EXPECT_EQ(network.demands(), "192.0.2.1:25 a.example none; ");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+    EXPECT_EQ(tls.handshakes, 1u);
+}
+
+// By a new connection, because of the old one nobody knows what the server makes of it.
+TEST_F(DeliveryTest, InPlainToTheSameHostWhenTheHandshakeFails) {
+    network.handshake("192.0.2.1:25", "TLS: unsupported protocol");
+    network.serve("192.0.2.1:25", goes + "silence");
+    network.serve("192.0.2.1:25", offers + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "none");
+    EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.1:25");
+    EXPECT_EQ(tls.failures, 1u);
+    EXPECT_EQ(tls.fallbacks, 1u);
+    time.advance(3s);
+    // It is remembered, for a while.
+    network.serve("192.0.2.1:25", offers + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(tls.failures, 1u);
+    time.advance(TlsRecord::remembered);
+    network.serve("192.0.2.1:25", goes + hello_again + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "TLSv1.3,TLS_X,unverified");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, WhereTlsIsDemandedTheNextExchangerIsTriedAndNothingGoesInPlain) {
+    const std::string without[] = {
+        goes + "silence",
+        goes + "C: EHLO gw.example\n close",
+        hello + leave,
+        offers + "C: STARTTLS\n S: 454 no\n" + leave,
+    };
+    for (const std::string& script : without) {
+        if (script == without[0])
+            network.handshake("192.0.2.1:25", "TLS: bad certificate");
+        network.serve("192.0.2.1:25", script);
+        network.serve("192.0.2.2:25", goes + hello_again + takes + leave);
+        ipc::Deliver demanding = order();
+        demanding.route.tls.required = true;
+        EXPECT_EQ(run(std::move(demanding)), "delivered 2.6.0 b.example[192.0.2.2]:25") << script;
+        EXPECT_EQ(outcome.recipients[0].tls, "TLSv1.3,TLS_X,verified");
+        time.advance(3s);
+        EXPECT_EQ(network.errors(), "") << script;
+    }
+    EXPECT_EQ(tls.fallbacks, 0u);
+    for (const char* where : {"192.0.2.1:25", "192.0.2.2:25"}) {
+        network.handshake(where, "TLS: bad certificate");
+        network.serve(where, goes + "silence");
+    }
+    ipc::Deliver demanding = order();
+    demanding.route.tls.required = true;
+    EXPECT_EQ(run(std::move(demanding)), "temporary 4.7.5 b.example[192.0.2.2]:25");
+    EXPECT_EQ(outcome.recipients[0].diagnostic, "the TLS handshake failed: TLS: bad certificate");
+    EXPECT_EQ(outcome.recipients[0].tls, "none");
+    // Mail that any certificate will do for is encrypted all the same.
+    network.serve("192.0.2.1:25", goes + hello_again + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "TLSv1.3,TLS_X,unverified");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, AsTheUrlSays) {
+    network.address("smart.example", "192.0.2.7");
+    struct Row {
+        RelayScheme scheme;
+        bool verify;
+        std::string script;
+        const char* tls;
+        const char* demanded;
+    };
+    const Row rows[] = {
+        {RelayScheme::smtp, true, goes + hello_again, "TLSv1.3,TLS_X,unverified",
+         "192.0.2.7:2626 smart.example none; "},
+        {RelayScheme::smtp_no_tls, true, offers, "none", ""},
+        {RelayScheme::smtp_tls, true, goes + hello_again, "TLSv1.3,TLS_X,verified",
+         "192.0.2.7:2626 smart.example certificate(smart.example); "},
+        {RelayScheme::smtp_tls, false, goes + hello_again, "TLSv1.3,TLS_X,unverified",
+         "192.0.2.7:2626 smart.example none; "},
+        {RelayScheme::smtps, true, offers, "TLSv1.3,TLS_X,verified",
+         "192.0.2.7:2626 smart.example certificate(smart.example); "},
+    };
+    for (const Row& row : rows) {
+        const size_t before = network.demands().size();
+        network.serve("192.0.2.7:2626", row.script + takes + leave);
+        ipc::Deliver deliver = order_to("smart.example", row.scheme);
+        deliver.route.tls.verify = row.verify;
+        EXPECT_EQ(run(std::move(deliver)), "delivered 2.6.0 smart.example[192.0.2.7]:2626");
+        EXPECT_EQ(outcome.recipients[0].tls, row.tls);
+        EXPECT_EQ(network.demands().substr(before), row.demanded);
+        time.advance(3s);
+        EXPECT_EQ(network.errors(), "");
+    }
 }
 
 TEST_F(DeliveryTest, AnOutcomeFitsIntoAPacket) {

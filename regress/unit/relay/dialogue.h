@@ -10,12 +10,28 @@
 
 namespace postern::test {
 
+// Of a stream that stays as it is: what is said "encrypted" stands in the script all the same.
+struct FakeEncryption final : relay::Encryption {
+    FakeEncryption(std::string error, int& handshakes)
+        : error(std::move(error)), handshakes(handshakes) {}
+    Task<Result<TlsFacts>> begin(Stream&, Duration) override {
+        ++handshakes;
+        if (!error.empty())
+            co_return Error{error};
+        co_return TlsFacts();
+    }
+    std::string error;
+    int& handshakes;
+};
+
 struct Dialogue {
     explicit Dialogue(std::string_view script) : next_hop(time, script) {}
 
     // What is to be sent, to be changed before run().
     bool lmtp = false;
     std::vector<std::string> recipients = {"u@d.example"};
+    relay::TlsPolicy tls;
+    std::string handshake_error; // empty: it goes well
     std::string reverse_path = "a@s.example";
     std::string content = "Subject: x\r\n\r\nHello\r\n";
     std::unique_ptr<relay::ContentSource> source; // in the place of `content`
@@ -32,6 +48,11 @@ struct Dialogue {
 
     // What came of it.
     bool opened = false;
+    int handshakes = 0;
+    bool encrypted = false;
+    bool tls_failed = false;
+    bool policy_unmet = false;
+    EhloCapabilities capabilities;
     bool usable = false;                   // before QUIT
     std::string failure;                   // of the session: "4.4.2 text"; empty: none
     std::vector<relay::Recipient> results; // of the last message
@@ -55,8 +76,14 @@ struct Dialogue {
     Task<void> talk() {
         std::unique_ptr<Stream> stream = next_hop.connect();
         relay::SessionOptions options("relay.example", lmtp, "mx.example[192.0.2.1]:25");
+        options.tls = tls;
+        options.encryption = std::make_unique<FakeEncryption>(handshake_error, handshakes);
         relay::ClientSession session(*stream, std::move(options));
         opened = co_await session.open();
+        encrypted = session.tls().has_value();
+        tls_failed = session.tls_failed();
+        policy_unmet = session.policy_unmet();
+        capabilities = session.capabilities();
         if (!source)
             source = std::make_unique<relay::MemoryContent>(content);
         const relay::Random random = [](uint64_t) { return uint64_t{0}; };

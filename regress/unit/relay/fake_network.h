@@ -44,6 +44,13 @@ class FakeNetwork final : public relay::Network {
     void answer(ipc::RecordType type, const std::string& name, ipc::ResolveStatus status) {
         answers_[{type, name}].status = status;
     }
+    // How the next handshake at "192.0.2.1:25" ends: with this error; empty: well, as do all that
+    // nothing is said of.
+    void handshake(const std::string& where, const std::string& error) {
+        handshakes_[where].push_back(error);
+    }
+    // What was demanded in handshakes: "192.0.2.1:25 a.example certificate(a.example); ".
+    std::string demands() const { return demands_; }
     void delay(ipc::RecordType type, const std::string& name, Duration by) {
         delays_[{type, name}] = by;
     }
@@ -72,6 +79,26 @@ class FakeNetwork final : public relay::Network {
         return open(peer.to_string());
     }
     Task<Connected> connect_unix(std::string path) override { return open(path); }
+    Task<Result<TlsFacts>> encrypt(Stream& stream, TlsDemand demand, Duration) override {
+        static constexpr const char* proofs[] = {"none", "certificate", "dane"};
+        demands_ += demand.peer + " " + demand.server_name + " " +
+                    proofs[static_cast<size_t>(demand.proof)];
+        for (const std::string& name : demand.names)
+            demands_ += "(" + name + ")";
+        demands_ += "; ";
+        std::string error = stream.input().empty() ? "" : "there was input";
+        if (auto& errors = handshakes_[demand.peer]; !errors.empty()) {
+            error = errors.front();
+            errors.pop_front();
+        }
+        if (!error.empty())
+            co_return Error{error};
+        TlsFacts facts;
+        facts.protocol = "TLSv1.3";
+        facts.cipher = "TLS_X";
+        facts.proof = demand.proof;
+        co_return facts;
+    }
     Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) override {
         ++questions_;
         auto delay = delays_.find({type, name});
@@ -110,6 +137,8 @@ class FakeNetwork final : public relay::Network {
     std::map<std::string, std::pair<int, Duration>> failures_;
     std::map<Question, ipc::ResolveAnswer> answers_;
     std::map<Question, Duration> delays_;
+    std::map<std::string, std::deque<std::string>> handshakes_;
+    std::string demands_;
     std::string tried_;
     std::string sources_;
     size_t questions_ = 0;

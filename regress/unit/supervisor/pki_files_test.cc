@@ -49,7 +49,8 @@ class PkiFilesTest : public testing::Test {
         configuration.pkis["mx.test.example"] = pki;
         configuration.authorities = authorities;
         configuration.listens = listens;
-        return read_credentials(configuration);
+        configuration.actions = actions;
+        return read_credentials(configuration, system_path);
     }
     std::string fault() {
         Result<Credentials> credentials = read();
@@ -64,6 +65,8 @@ class PkiFilesTest : public testing::Test {
     Pki pki;
     std::map<std::string, std::string> authorities;
     std::vector<Listen> listens;
+    std::vector<Action> actions;
+    std::string system_path = "/nonexistent";
     TestCertificate own = make_certificate();
 };
 
@@ -163,6 +166,56 @@ TEST_F(PkiFilesTest, ListsOfCiphersAreTried) {
     EXPECT_EQ(fault(), "none");
     listen.tls.ciphers = "NO-SUCH-CIPHER";
     EXPECT_EQ(fault(), "listen on lo (line 7): ciphers NO-SUCH-CIPHER: no cipher match");
+}
+
+TEST_F(PkiFilesTest, ListsOfCiphersForOtherServersAreTried) {
+    actions.emplace_back().name = "out";
+    actions[0].tls.ciphers = "NO-SUCH-CIPHER";
+    EXPECT_EQ(fault(), "action out: ciphers NO-SUCH-CIPHER: no cipher match");
+}
+
+TEST_F(PkiFilesTest, TheAuthoritiesOfTheSystemAreReadForWhoeverRelays) {
+    system_path = pki.certificate;
+    EXPECT_EQ(read()->system_authorities, "");
+    actions.emplace_back().kind = ActionKind::relay;
+    EXPECT_EQ(read()->system_authorities, own.certificate_pem());
+    EXPECT_TRUE(read()->warnings.empty());
+}
+
+TEST_F(PkiFilesTest, WithoutTheAuthoritiesOfTheSystemItIsSaidWhomThatConcerns) {
+    struct Row {
+        RelayScheme scheme;
+        bool required;
+        bool verify;
+        const char* authority;
+        bool concerned;
+    };
+    const Row rows[] = {
+        {RelayScheme::smtp, false, true, "", false},
+        {RelayScheme::smtp, true, true, "", true},
+        {RelayScheme::smtp, true, true, "staff", false},
+        {RelayScheme::smtp, true, false, "", false},
+        {RelayScheme::smtp_tls, false, true, "", true},
+        {RelayScheme::smtps, false, true, "", true},
+        {RelayScheme::smtps, true, false, "", false},
+    };
+    for (const Row& row : rows) {
+        Action action;
+        action.name = "out";
+        action.host = RelayHost{row.scheme, "smart.example", 25, ""};
+        action.tls.required = row.required;
+        action.tls.verify = row.verify;
+        action.tls.authority = row.authority;
+        actions = {action};
+        Result<Credentials> credentials = read();
+        ASSERT_TRUE(credentials) << credentials.error().message;
+        EXPECT_EQ(credentials->warnings.size(), row.concerned ? 1u : 0u);
+        if (row.concerned) {
+            EXPECT_EQ(
+                credentials->warnings[0],
+                "action out: no server can be verified: /nonexistent: No such file or directory");
+        }
+    }
 }
 
 // All memory of this process that can be written to.

@@ -25,6 +25,7 @@ Surroundings example() {
         {{}, {"/run/postern/lmtp", 0660, ""}, "inside.example", "", {}, {}, {}}};
     found.credentials.pkis.push_back({"mx.example", "the certificates", {}});
     found.credentials.authorities.push_back({"staff", "the authority"});
+    found.credentials.system_authorities = "the others";
     return found;
 }
 
@@ -43,6 +44,14 @@ TEST(Slices, ARelayKnowsWhereItWouldMeetItself) {
     // What the unspecified address stands for is more than the machine's addresses: all of 127/8.
     EXPECT_EQ(endpoints, (std::vector<std::string>{"0.0.0.0:25", "127.0.0.1:2525"}));
     EXPECT_EQ(relay.machine_addresses, example().local_addresses);
+}
+
+TEST(Slices, ARelayKnowsWhoVouchesForServers) {
+    auto relay = settings<ipc::RelaySettings>(ipc::Role::relay, Configuration());
+    ASSERT_EQ(relay.authorities.size(), 1u);
+    EXPECT_EQ(relay.authorities[0].name, "staff");
+    EXPECT_EQ(relay.authorities[0].certificates.bytes, "the authority");
+    EXPECT_EQ(relay.system_authorities.bytes, "the others");
 }
 
 TEST(Slices, AListenerHasCertificatesAndTheKeyholderTheNamesOfItsKeys) {
