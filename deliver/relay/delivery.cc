@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "common/smtp/address.h"
+#include "deliver/relay/dane.h"
 #include "deliver/relay/next_hops.h"
 #include "deliver/relay/transaction.h"
 
@@ -112,6 +113,7 @@ class Delivery {
     std::unique_ptr<ContentSource> content_;
     Message message_;
     std::vector<Recipient> recipients_;
+    std::vector<std::string> domains_; // ExchangerList::domains
     TimePoint walk_until_;
     std::string refused_by_;   // it said 4yz to MAIL over a connection from before
     bool reached_ = false;     // somebody said hello
@@ -215,6 +217,7 @@ Task<void> Delivery::walk(Destinations::Lease& lease) {
             explain(*list.failure);
         co_return;
     }
+    domains_ = std::move(list.domains);
     around_.slow.move_to_end(list.exchangers, around_.network.executor().now());
     for (const Exchanger& exchanger : list.exchangers) {
         if (open_recipients() == 0 || !in_time())
@@ -248,6 +251,15 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
     bool again = true;
     while (again) {
         TlsPolicy policy = tls_policy(order_.route);
+        if (policy.level == TlsLevel::opportunistic || policy.level == TlsLevel::encrypted) {
+            DaneFinding finding = co_await find_dane(around_.network, exchanger);
+            if (finding.verdict == DaneVerdict::failed) {
+                finding.failure.remote = to_string(exchanger);
+                explain(finding.failure);
+                co_return;
+            }
+            policy = with_dane(std::move(policy), finding, domains_);
+        }
         const bool opportunistic = policy.level == TlsLevel::opportunistic;
         if (opportunistic && around_.tls.fails_with(exchanger.endpoint, executor.now()))
             policy.level = TlsLevel::never;

@@ -181,7 +181,11 @@ ExchangerList order_exchangers(const std::string& destination, const std::vector
                 break;
             if (!seen.insert(endpoint).second)
                 continue;
-            result.exchangers.push_back({hosts[i].name, endpoint});
+            const ResolveAnswer& answer = address.version == 4 ? addresses[i].a : addresses[i].aaaa;
+            Exchanger& added = result.exchangers.emplace_back(Exchanger{hosts[i].name, endpoint});
+            added.secure_address = answer.secure;
+            if (answer.canonical_name != hosts[i].name)
+                added.canonical = answer.canonical_name;
             ++of_this_host;
         }
         some_unanswered = some_unanswered || i >= addresses.size() || unanswered(addresses[i].a) ||

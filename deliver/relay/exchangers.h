@@ -26,6 +26,11 @@ inline constexpr uint16_t smtp_port = 25;
 struct Exchanger {
     std::string host; // its name; empty: the destination was given by address
     Endpoint endpoint;
+    // For DANE (RFC 7672 2.2): DNSSEC vouches for the name being an exchanger's, and for the
+    // address, and where CNAMEs led from the name to it; empty: there were none.
+    bool secure_name = false;
+    bool secure_address = false;
+    std::string canonical{};
     auto operator<=>(const Exchanger&) const = default;
 };
 // "mx1.example[192.0.2.1]:25", "[2001:db8::1]:25".
@@ -58,6 +63,8 @@ struct RankedHosts {
 };
 struct ExchangerList {
     std::vector<Exchanger> exchangers;
+    // Of mail exchangers, where DNSSEC vouches for them: the mail's, and what it is an alias of.
+    std::vector<std::string> domains{};
     std::optional<Diagnosis> failure;
 };
 

@@ -2,6 +2,7 @@
 #include "deliver/relay/next_hops.h"
 
 #include "common/loop/completion.h"
+#include "common/mail/domain.h"
 #include "common/smtp/address.h"
 
 namespace postern::relay {
@@ -72,7 +73,15 @@ Task<ExchangerList> find_by_domain(Network& network, std::string domain, const O
         co_return result;
     }
     std::vector<HostAddresses> addresses = co_await look_up_addresses(network, ranked.hosts);
-    co_return order_exchangers(domain, ranked.hosts, addresses, smtp_port, true, ourselves);
+    result = order_exchangers(domain, ranked.hosts, addresses, smtp_port, true, ourselves);
+    if (mx.secure) { // so is that there are none, where the domain is its own exchanger
+        for (Exchanger& exchanger : result.exchangers)
+            exchanger.secure_name = true;
+        result.domains = {normalize_domain(domain)};
+        if (!mx.canonical_name.empty())
+            result.domains.push_back(normalize_domain(mx.canonical_name));
+    }
+    co_return result;
 }
 
 Task<ExchangerList> find_configured(Network& network, std::string name, uint16_t port,

@@ -29,7 +29,12 @@ TlsDemand tls_demand(const TlsPolicy& policy, const ipc::Route& route, const Exc
     TlsDemand demand;
     demand.peer = exchanger.endpoint.to_string();
     demand.server_name = exchanger.host;
-    if (policy.level == TlsLevel::verified) {
+    if (!policy.tlsa.empty()) {
+        demand.proof = TlsProof::dane;
+        demand.tlsa = policy.tlsa;
+        demand.names = policy.names;
+        demand.server_name = policy.names.front(); // RFC 7672 8.1
+    } else if (policy.level == TlsLevel::verified) {
         demand.proof = TlsProof::certificate;
         demand.names = {exchanger.host.empty() ? exchanger.endpoint.address.to_string()
                                                : exchanger.host};

@@ -127,7 +127,7 @@ class NameServer:
 
     @staticmethod
     def spoil(path):
-        """Changes the data so that the signatures are wrong: priority 10 becomes 11, and so on."""
+        """Changes the data so that the signatures are wrong: priority 10 becomes 11, a digest another one, and so on."""
         with open(path) as file:
             lines = file.readlines()
         with open(path, "w") as file:
@@ -137,6 +137,9 @@ class NameServer:
                     words[4] = words[4].replace("10 ", "11 ", 1)
                 elif len(words) > 4 and words[3] == "A":
                     words[4] = "192.0.2.254\n"
+                elif len(words) > 4 and words[3] == "TLSA":
+                    digest = words[4].rstrip()
+                    words[4] = digest[:-1] + ("1" if digest.endswith("0") else "0") + "\n"
                 file.write("\t".join(words))
 
     def start(self):

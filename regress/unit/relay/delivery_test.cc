@@ -565,6 +565,62 @@ TEST_F(DeliveryTest, WhereTlsIsDemandedTheNextExchangerIsTriedAndNothingGoesInPl
     EXPECT_EQ(network.errors(), "");
 }
 
+// RFC 7672: the zone says that there is TLS, and by what key.
+TEST_F(DeliveryTest, ZonesVouchForExchangers) {
+    network.secure(ipc::RecordType::mx, "d.example");
+    network.secure(ipc::RecordType::a, "a.example");
+    network.secure(ipc::RecordType::a, "b.example");
+    network.tlsa("_25._tcp.a.example", std::string("\3\1\1") + std::string(32, 'k'), true);
+    network.serve("192.0.2.1:25", goes + hello_again + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "TLSv1.3,TLS_X,dane");
+    EXPECT_EQ(network.demands(), "192.0.2.1:25 a.example dane(a.example)(d.example); ");
+    time.advance(3s);
+    // It does not prove it: the next exchanger, and nothing in plain.
+    network.handshake("192.0.2.1:25", "TLS: no matching DANE TLSA records");
+    network.serve("192.0.2.1:25", goes + "silence");
+    network.serve("192.0.2.2:25", hello + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "none");
+    time.advance(3s);
+    // Somebody has taken STARTTLS out.
+    network.serve("192.0.2.1:25", hello + leave);
+    network.fail("192.0.2.2:25", ECONNREFUSED);
+    EXPECT_EQ(run(order()).substr(0, 15), "temporary 4.4.1");
+    time.advance(3s);
+    // Nobody knows what the zone says: this exchanger is not talked to.
+    network.answer(ipc::RecordType::tlsa, "_25._tcp.a.example", ipc::ResolveStatus::bogus);
+    const size_t tried = network.tried().size();
+    EXPECT_EQ(run(order()).substr(0, 15), "temporary 4.4.1");
+    EXPECT_EQ(network.tried().substr(tried), " 192.0.2.2:25");
+    EXPECT_EQ(network.errors(), "");
+}
+
+TEST_F(DeliveryTest, RecordsThatNobodyCanVerifyByStillDemandTls) {
+    network.secure(ipc::RecordType::mx, "d.example");
+    network.secure(ipc::RecordType::a, "a.example");
+    network.tlsa("_25._tcp.a.example", std::string("\1\1\1") + std::string(32, 'k'), true);
+    network.handshake("192.0.2.1:25", "TLS: no");
+    network.serve("192.0.2.1:25", goes + "silence");
+    EXPECT_EQ(run(order()).substr(0, 9), "temporary");
+    EXPECT_EQ(network.tried(), "192.0.2.1:25 192.0.2.2:25");
+    network.serve("192.0.2.1:25", goes + hello_again + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "TLSv1.3,TLS_X,unverified");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
+// Without DNSSEC for all of it they say nothing.
+TEST_F(DeliveryTest, RecordsBehindInsecureAnswersDoNotCount) {
+    network.tlsa("_25._tcp.a.example", std::string("\3\1\1") + std::string(32, 'k'), true);
+    network.secure(ipc::RecordType::a, "a.example");
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
 TEST_F(DeliveryTest, AsTheUrlSays) {
     network.address("smart.example", "192.0.2.7");
     struct Row {

@@ -41,6 +41,16 @@ class FakeNetwork final : public relay::Network {
         record.address = address;
         answer.records.push_back(record);
     }
+    void tlsa(const std::string& name, const std::string& data, bool secure) {
+        ipc::ResolveAnswer& answer = answers_[{ipc::RecordType::tlsa, name}];
+        answer.status = ipc::ResolveStatus::ok;
+        answer.secure = secure;
+        answer.records.emplace_back().data = data;
+    }
+    // DNSSEC vouches for what was given before.
+    void secure(ipc::RecordType type, const std::string& name) {
+        answers_[{type, name}].secure = true;
+    }
     void answer(ipc::RecordType type, const std::string& name, ipc::ResolveStatus status) {
         answers_[{type, name}].status = status;
     }
