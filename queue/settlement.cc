@@ -69,7 +69,7 @@ void Settlement::deferred(const Attempted& attempted, uint32_t index, AttemptErr
 
 void Settlement::held(const Attempted& attempted, uint32_t index, AttemptError why,
                       WallTime until) {
-    log(attempted, index, "held", why.enhanced, why.remote, why.diagnostic);
+    log(attempted, index, "held", why);
     QueuedRecipient& recipient = attempted.message.recipients[index];
     recipient.held = true;
     recipient.released = recipient.urgent = false;

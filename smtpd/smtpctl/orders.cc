@@ -36,11 +36,7 @@ bool take_mail(ipc::StandingOrder& order, std::vector<std::string> words) {
 
 Result<RelayHost> parse_host(const std::string& url) {
     Result<RelayHost> host = config::parse_relay_url(url);
-    if (!host)
-        return Error{"the host is to be " + host.error().message};
-    if (host->scheme == RelayScheme::smtp_tls || host->scheme == RelayScheme::smtps)
-        return Error{"this version's relay does not speak TLS"};
-    return host;
+    return host ? host : Error{"the host is to be " + host.error().message};
 }
 
 int release_held(ControlClient& client, uint32_t number) {

@@ -27,6 +27,8 @@ TEST(Orders, AreReadAndShown) {
         {"suspend 0000000000001a2b", "0 suspend message=0000000000001a2b age=0s ends=never\n"},
         {"reroute to *@a.example host backup.example",
          "0 reroute to=*@a.example host=smtp://backup.example:25 age=0s ends=never\n"},
+        {"reroute to a@b host smtps://b.example",
+         "0 reroute to=a@b host=smtps://b.example:465 age=0s ends=never\n"},
         {"reroute from *@b host lmtp://[2001:db8::1]:2400 for 1d",
          "0 reroute from=*@b host=lmtp://[2001:db8::1]:2400 age=0s ends=1d\n"},
     };
@@ -55,7 +57,7 @@ TEST(Orders, WhatIsWrong) {
         EXPECT_EQ(order.error().code, EINVAL) << words;
     }
     for (const char* words : {"reroute to a host gopher://b", "reroute to a host b:0",
-                              "reroute to a host smtps://b", "reroute to a host u@b"}) {
+                              "reroute to a host u@b"}) {
         const Result<ipc::StandingOrder> order = parse_order(split(words), now);
         ASSERT_FALSE(order) << words;
         EXPECT_NE(order.error().message, "") << words;
