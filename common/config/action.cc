@@ -52,6 +52,11 @@ void parse_relay(Grammar& g, Action& action) {
                                        action.host->scheme == RelayScheme::lmtp);
     if (never && action.tls != RelayTls())
         g.in.report(place, "options of TLS, for a host that is not spoken to by TLS");
+    const bool demanded =
+        action.tls.required || (action.host && (action.host->scheme == RelayScheme::smtp_tls ||
+                                                action.host->scheme == RelayScheme::smtps));
+    if (!never && !action.tls.authority.empty() && !(demanded && action.tls.verify))
+        g.in.report(place, "\"ca\", but no certificate is demanded: \"tls\" is missing");
 }
 
 // Behind the method of a local delivery.

@@ -24,10 +24,12 @@ std::optional<std::string> parse_pki_name(std::string_view text) {
 
 // OpenSSL's lists: names, joined by colons, with "!", "+", "-" and "@" before some.
 bool is_cipher_list(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-        return is_ascii_letter(c) || is_ascii_digit(c) ||
-               std::string_view("-_+!@:=.,").find(c) != std::string_view::npos;
-    });
+    constexpr size_t longest = 1000; // it is part of a destination's name
+    return !text.empty() && text.size() <= longest &&
+           std::all_of(text.begin(), text.end(), [](char c) {
+               return is_ascii_letter(c) || is_ascii_digit(c) ||
+                      std::string_view("-_+!@:=.,").find(c) != std::string_view::npos;
+           });
 }
 
 struct Protocols {

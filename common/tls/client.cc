@@ -13,6 +13,9 @@ namespace postern {
 
 namespace {
 
+// Bytes of all certificates that a server shows, in memory for as long as its sessions are.
+constexpr long longest_chain = 32 * 1024;
+
 // Names in subjectAltName alone (RFC 9525 6.3), and "*" for a whole label.
 constexpr unsigned name_flags =
     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
@@ -116,16 +119,18 @@ Result<SslContext> TlsClient::make_context(const TlsDemand& demand) {
     // A reply that is cut short has no end of line: no close_notify is needed to see that.
     SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_read_ahead(context.get(), 1);
+    SSL_CTX_set_max_cert_list(context.get(), longest_chain);
     if (SSL_CTX_set1_groups_list(context.get(), tls_client_groups) != 1 &&
         SSL_CTX_set1_groups_list(context.get(), tls_groups) != 1)
         return openssl_error("SSL_CTX_set1_groups_list");
     ERR_clear_error();
+    if (demand.proof == TlsProof::none)
+        // Weak keys will do: the next best is no encryption at all (RFC 7435).
+        SSL_CTX_set_security_level(context.get(), 0);
     if (Result<void> set = set_ciphers(*context, demand.ciphers); !set)
         return set.error();
     ClientSessions::keep_those_of(context.get());
     if (demand.proof == TlsProof::none) {
-        // Whatever the server has: the next best is no encryption at all (RFC 7435).
-        SSL_CTX_set_security_level(context.get(), 0);
         SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
         return context;
     }

@@ -79,6 +79,7 @@ Task<bool> ClientSession::start_tls() {
                       "TLS is demanded, but the server does not offer STARTTLS", remote()));
     command("STARTTLS\r\n");
     std::optional<Reply> answer = co_await reply("the reply to STARTTLS", limits::client_hello);
+    tls_failed_ = !answer && !failure_->from_remote; // it may be STARTTLS that something dislikes
     if (!answer)
         co_return false;
     if (!answer->is_positive())

@@ -78,6 +78,14 @@ Task<DaneFinding> find_dane(Network& network, const Exchanger& exchanger) {
     if (ask_alias)
         alias = co_await network.resolve(ipc::RecordType::cname, exchanger.host);
     DaneFinding finding;
+    if (ask_alias &&
+        (alias.status == ResolveStatus::temporary || alias.status == ResolveStatus::bogus)) {
+        finding.verdict = DaneVerdict::failed; // whoever keeps the answer from us is not to gain
+        finding.failure =
+            Diagnosis(status::directory_failure,
+                      "what " + exchanger.host + " is an alias of cannot be found out");
+        co_return finding;
+    }
     const std::vector<std::string> bases = tlsa_bases(exchanger, ask_alias ? &alias : nullptr);
     for (const std::string& base : bases) {
         const std::string name = "_" + std::to_string(exchanger.endpoint.port) + "._tcp." + base;

@@ -53,8 +53,9 @@ std::optional<Diagnosis> order_error(const ipc::Deliver& order) {
     if (route.kind == ActionKind::maildir || (route.kind == ActionKind::lmtp && !route.host))
         return Diagnosis(status::misconfigured.as(4), "the action names no host to relay to");
     if (!may_do_without_tls(order))
-        return Diagnosis(EnhancedStatusCode{5, 7, 30},
-                         "the sender requires TLS (REQUIRETLS), which this relay does not speak");
+        return Diagnosis(status::requiretls_needed,
+                         "the sender requires TLS all the way (REQUIRETLS), which this relay does "
+                         "not promise");
     return std::nullopt;
 }
 
@@ -90,6 +91,7 @@ class Delivery {
     Task<void> walk(Destinations::Lease& lease);
     Task<void> try_unix(Destinations::Lease& lease);
     Task<void> try_exchanger(Destinations::Lease& lease, Exchanger exchanger);
+    std::string tls_terms(const Exchanger& exchanger) const;
     Task<std::unique_ptr<Connection>> open(Destinations::Lease& lease, Exchanger exchanger,
                                            TlsPolicy policy);
     Task<std::unique_ptr<Connection>> connect(Exchanger exchanger, TlsPolicy policy);
@@ -115,9 +117,10 @@ class Delivery {
     std::vector<Recipient> recipients_;
     std::vector<std::string> domains_; // ExchangerList::domains
     TimePoint walk_until_;
-    std::string refused_by_;   // it said 4yz to MAIL over a connection from before
-    bool reached_ = false;     // somebody said hello
-    bool our_trouble_ = false; // what failed was not the destination
+    std::string refused_by_;        // it said 4yz to MAIL over a connection from before
+    bool reached_ = false;          // somebody said hello
+    bool handshake_failed_ = false; // of the last connection, where it may go in plain
+    bool our_trouble_ = false;      // what failed was not the destination
     bool destination_down_ = false;
 };
 
@@ -171,6 +174,7 @@ void Delivery::settle(const Diagnosis& diagnosis) {
         recipient.verdict =
             diagnosis.status.status_class == 5 ? Verdict::permanent : Verdict::temporary;
         recipient.diagnosis = diagnosis;
+        recipient.tls = no_tls;
     }
 }
 
@@ -248,6 +252,7 @@ Task<void> Delivery::try_unix(Destinations::Lease& lease) {
 
 Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchanger) {
     Executor& executor = around_.network.executor();
+    const std::string terms = tls_terms(exchanger);
     bool again = true;
     while (again) {
         TlsPolicy policy = tls_policy(order_.route);
@@ -261,13 +266,12 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
             policy = with_dane(std::move(policy), finding, domains_);
         }
         const bool opportunistic = policy.level == TlsLevel::opportunistic;
-        if (opportunistic && around_.tls.fails_with(exchanger.endpoint, executor.now()))
+        if (opportunistic && around_.tls.fails_with(exchanger.endpoint, terms, executor.now()))
             policy.level = TlsLevel::never;
         const TimePoint started = executor.now();
         std::unique_ptr<Connection> connection = co_await open(lease, exchanger, policy);
-        if (!connection && opportunistic && policy.level != TlsLevel::never &&
-            around_.tls.fails_with(exchanger.endpoint, executor.now())) {
-            policy.level = TlsLevel::never; // it has just failed: in plain, by a new connection
+        if (!connection && handshake_failed_) {
+            policy.level = TlsLevel::never; // in plain, by a new connection
             ++around_.tls.fallbacks;
             connection = co_await open(lease, exchanger, policy);
         }
@@ -282,9 +286,16 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
     }
 }
 
+// All that is wanted of a handshake, the name by which the server is asked for too: what fails with
+// one name, which anybody can have point there, says nothing of another.
+std::string Delivery::tls_terms(const Exchanger& exchanger) const {
+    return exchanger.host + '\n' + ipc::encode_bytes(order_.route.tls);
+}
+
 // An open session. Nothing: the reason is noted; of the host too, if it was the handshake.
 Task<std::unique_ptr<Connection>> Delivery::open(Destinations::Lease& lease, Exchanger exchanger,
                                                  TlsPolicy policy) {
+    handshake_failed_ = false;
     std::unique_ptr<Connection> connection = co_await connect(exchanger, policy);
     if (!connection)
         co_return nullptr;
@@ -293,8 +304,10 @@ Task<std::unique_ptr<Connection>> Delivery::open(Destinations::Lease& lease, Exc
     if (opened)
         co_return connection;
     // What fails where more is demanded, such as a name, says nothing of what will do here.
-    if (connection->session.tls_failed() && policy.level == TlsLevel::opportunistic)
-        around_.tls.note_failure(exchanger.endpoint, around_.network.executor().now());
+    handshake_failed_ = connection->session.tls_failed() && policy.level == TlsLevel::opportunistic;
+    if (handshake_failed_)
+        around_.tls.note_failure(exchanger.endpoint, tls_terms(exchanger),
+                                 around_.network.executor().now());
     lease.discard(std::move(connection));
     co_return nullptr;
 }

@@ -32,7 +32,7 @@ struct Recipient {
     ipc::Handover handover = ipc::Handover::relayed; // if delivered
     bool deliver_by = false;                         // the same: the next hop keeps to BY
     std::string tls = no_tls; // how the connection was encrypted by which there is a verdict
-    Diagnosis diagnosis;                             // why; while `open`: what went wrong last
+    Diagnosis diagnosis;      // why; while `open`: what went wrong last
 };
 
 } // namespace postern::relay

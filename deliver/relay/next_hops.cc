@@ -92,7 +92,7 @@ Task<ExchangerList> find_configured(Network& network, std::string name, uint16_t
         co_return result;
     }
     std::vector<Host> hosts;
-    hosts.push_back({0, name});
+    hosts.push_back({0, normalize_domain(name)}); // the name that its certificate is for
     std::vector<HostAddresses> addresses = co_await look_up_addresses(network, hosts);
     result = order_exchangers(name, hosts, addresses, port, false, ourselves);
     if (result.failure && result.failure->status.status_class == 5)

@@ -19,7 +19,8 @@ enum class TlsLevel : uint8_t {
 struct TlsPolicy {
     TlsLevel level = TlsLevel::never;
     bool implicit = false; // from the first byte (RFC 8314 3.3) rather than by STARTTLS
-    // With DANE: the usable records, and for whom a certificate may be; the first is whose they are.
+    // With DANE: the usable records, and for whom a certificate may be; the first is whose they
+    // are.
     std::vector<std::string> tlsa{};
     std::vector<std::string> names{};
 

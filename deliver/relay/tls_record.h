@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
+#include <utility>
 
 #include "common/base/ip_address.h"
 #include "common/loop/executor.h"
@@ -16,24 +18,25 @@ class TlsRecord {
     static constexpr std::chrono::minutes remembered{10};
     static constexpr size_t limit = 10000; // hosts; then all are forgotten
 
-    void note_failure(const Endpoint& host, TimePoint now) {
+    // `terms`: what was wanted of the connection. Others may still be agreed on.
+    void note_failure(const Endpoint& host, const std::string& terms, TimePoint now) {
         if (until_.size() >= limit)
             until_.clear();
-        until_[host] = now + remembered;
+        until_[{host, terms}] = now + remembered;
     }
-    bool fails_with(const Endpoint& host, TimePoint now) const {
-        const auto found = until_.find(host);
+    bool fails_with(const Endpoint& host, const std::string& terms, TimePoint now) const {
+        const auto found = until_.find({host, terms});
         return found != until_.end() && found->second > now;
     }
 
     uint64_t handshakes = 0; // that were finished
     uint64_t resumed = 0;    // of these
     uint64_t failures = 0;   // handshakes that were not
-    uint64_t fallbacks = 0;  // connections in plain after one of these
+    uint64_t fallbacks = 0;  // connections in plain at once after one of these
     uint64_t unmet = 0;      // connections given up because the policy was not met
 
   private:
-    std::map<Endpoint, TimePoint> until_;
+    std::map<std::pair<Endpoint, std::string>, TimePoint> until_;
 };
 
 } // namespace postern::relay

@@ -53,6 +53,7 @@ class Transaction {
     Task<void> results();
 
     // A verdict from a reply that is not intermediate.
+    bool wants_tls(const Reply& reply) const;
     void judge(Recipient& recipient, const Reply& reply);
     void judge(const std::vector<Recipient*>& recipients, const Reply& reply);
     void leave_open(std::vector<Recipient*>& recipients);
@@ -193,6 +194,12 @@ Task<bool> Transaction::reset() {
     co_return reply && reply->is_positive();
 }
 
+// RFC 3207 4: it takes no mail in plain. That it gets some is for this hour, since TLS has failed
+// with it, or for the configuration: none of it concerns the mail.
+bool Transaction::wants_tls(const Reply& reply) const {
+    return reply.code == 530 && !session_.tls() && session_.capabilities().starttls;
+}
+
 // False: refused, or the session has failed.
 Task<bool> Transaction::mail() {
     if (!pipelined_)
@@ -206,9 +213,9 @@ Task<bool> Transaction::mail() {
     // The others would hear the same.
     batch_.insert(batch_.end(), waiting_.begin(), waiting_.end());
     waiting_.clear();
-    if (reply->is_permanent_failure())
+    if (reply->is_permanent_failure() && !wants_tls(*reply))
         judge(batch_, *reply);
-    else if (reply->is_transient_failure())
+    else if (reply->is_permanent_failure() || reply->is_transient_failure())
         for (Recipient* recipient : batch_)
             recipient->diagnosis = Diagnosis(*reply, 4, session_.remote());
     else
@@ -228,7 +235,7 @@ Task<bool> Transaction::recipient(Recipient& recipient) {
     } else if (means_too_many(*reply)) {
         recipient.diagnosis = Diagnosis(*reply, 4, session_.remote());
         overflow_.push_back(&recipient);
-    } else if (reply->is_transient_failure() || reply->code == 552) {
+    } else if (reply->is_transient_failure() || reply->code == 552 || wants_tls(*reply)) {
         decide(recipient, Verdict::temporary, Diagnosis(*reply, 4, session_.remote()));
     } else if (reply->is_permanent_failure()) {
         decide(recipient, Verdict::permanent, Diagnosis(*reply, 5, session_.remote()));

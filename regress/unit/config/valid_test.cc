@@ -297,8 +297,8 @@ TEST(Valid, RelayActions) {
         {"action a relay tls", "action a relay tls\n"},
         {"action a relay tls no-verify helo b.c", "action a relay helo b.c tls no-verify\n"},
         {"ca lab cert /ca\naction a relay host smtps://b:2465 ca lab protocols \"TLSv1.3\" ciphers "
-         "HIGH tls no-verify",
-         "ca lab /ca\naction a relay smtps://b 2465 tls no-verify ca lab ciphers HIGH TLSv1.3\n"},
+         "HIGH tls",
+         "ca lab /ca\naction a relay smtps://b 2465 tls ca lab ciphers HIGH TLSv1.3\n"},
         {"action a relay host lmtp://backend", "action a relay lmtp://backend 24\n"},
         {"action a relay host lmtp://backend:2003", "action a relay lmtp://backend 2003\n"},
     });

@@ -140,6 +140,10 @@ TEST_F(FindDane, AsksNothingWhereItCannotBe) {
 TEST_F(FindDane, AnAliasThatLeadsElsewhere) {
     network.tlsa("_25._tcp.mx.example", good, true);
     EXPECT_EQ(find(exchanger(true, false, "insecure.example")), "none ");
+    for (const ResolveStatus status : {ResolveStatus::temporary, ResolveStatus::bogus}) {
+        network.answer(RecordType::cname, "mx.example", status);
+        EXPECT_EQ(find(exchanger(true, false, "insecure.example")), "failed ");
+    }
     network.answer(RecordType::cname, "mx.example", ResolveStatus::ok);
     network.secure(RecordType::cname, "mx.example");
     EXPECT_EQ(find(exchanger(true, false, "insecure.example")), "usable mx.example");

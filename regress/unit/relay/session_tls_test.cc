@@ -45,6 +45,8 @@ TEST(SessionTls, Starts) {
          false, "4.5.1 502 5.5.1 what?", false, true},
         {"the server leaves", may, offers + "C: STARTTLS\n S: 421 bye", "", false, false,
          "4.0.0 421 bye", false, false},
+        {"the server hangs up", may, offers + "C: STARTTLS\n close", "", false, false,
+         "4.4.2 connection closed while waiting for the reply to STARTTLS", true, false},
         {"something in plain behind the go-ahead", may, goes + "S: 250 evil\n silence", "", false,
          false, "4.5.0 the server spoke between its reply to STARTTLS and the handshake", false,
          false},

@@ -293,6 +293,18 @@ TEST(Transaction, AfterAFailureRsetComesFirst) {
     expect("RSET refused: out of step", refused, "u open 4.5.0");
 }
 
+// That it gets mail in plain now is no fault of the mail (RFC 3207 4).
+TEST(Transaction, AHostThatWantsTlsGetsTheMailLater) {
+    const std::string offers = "S: 220 mx\n C: EHLO relay.example\n S: 250-mx\n S: 250 STARTTLS\n";
+    const std::string wants = "S: 530 5.7.0 Must issue a STARTTLS command first\n";
+    Dialogue at_mail(offers + mail + wants + leave);
+    expect("at MAIL", at_mail, "u open 4.7.0");
+    Dialogue at_recipient(offers + mail + "S: 250 ok\n" + rcpt + wants + leave);
+    expect("at RCPT", at_recipient, "u temporary 4.7.0");
+    Dialogue wants_more(plain + mail + "S: 530 5.7.0 Authentication required\n" + leave);
+    expect("who does not offer it", wants_more, "u permanent 5.7.0");
+}
+
 TEST(Transaction, WithoutPipeliningNothingIsSentInVain) {
     Dialogue mail_refused(plain + mail + "S: 550 5.7.1 no\n" + leave);
     expect("no RCPT after a refused MAIL", mail_refused, "u permanent 5.7.1");

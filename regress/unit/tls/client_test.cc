@@ -320,6 +320,18 @@ TEST_F(ClientTest, ZonesVouchForAuthorities) {
     EXPECT_NE(connect(dane({tlsa(2, authority)})), "dane");
 }
 
+TEST_F(ClientTest, ASessionThatFailsIsNotTriedAgain) {
+    SSL_CTX_set_max_proto_version(server.get(), TLS1_2_VERSION);
+    TlsDemand demand = certified();
+    demand.peer = "192.0.2.1:25";
+    serve_hello();
+    EXPECT_EQ(connect(demand), "certificate");
+    EXPECT_EQ(client->sessions(), 1u);
+    serve([](int) {}); // without a word
+    EXPECT_NE(connect(demand), "certificate");
+    EXPECT_EQ(client->sessions(), 0u);
+}
+
 TEST_F(ClientTest, SessionsAreResumedOnEqualTermsOnly) {
     for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
         SSL_CTX_set_max_proto_version(server.get(), version);
