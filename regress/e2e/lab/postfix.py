@@ -3,6 +3,7 @@
 Nothing of it is installed. Its configuration, queue and log are in a directory of the caller's, and
 its users exist in a mount namespace of its own only, which root is needed for.
 """
+import contextlib
 import os
 import signal
 import subprocess
@@ -140,11 +141,10 @@ class Postfix:
         if self.process is None:
             return
         for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
-        try:
+            with contextlib.suppress(ProcessLookupError):  # it may end meanwhile
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
     def pids(self):
