@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "common/mail/pattern.h"
+#include "common/smtp/text.h"
 #include "queue/records.h"
 
 namespace postern {
 
 namespace {
 
-// Of ASCII; other octets are themselves.
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same(char a, char b) { return lower(a) == lower(b); }
+bool same(char a, char b) { return ascii_lower(a) == ascii_lower(b); }
 
 bool contains(std::string_view text, std::string_view part) {
     return part.empty() ||
@@ -20,29 +19,6 @@ bool contains(std::string_view text, std::string_view part) {
 }
 
 } // namespace
-
-bool matches_pattern(std::string_view text, std::string_view pattern) {
-    size_t at = 0, in_pattern = 0;
-    // Where the last `*` was, and what it stands for begins and ends.
-    size_t star = std::string_view::npos, end_of_star = 0;
-    while (at < text.size()) {
-        if (in_pattern < pattern.size() && pattern[in_pattern] == '*') {
-            star = in_pattern++;
-            end_of_star = at;
-        } else if (in_pattern < pattern.size() && same(text[at], pattern[in_pattern])) {
-            ++at;
-            ++in_pattern;
-        } else if (star != std::string_view::npos) {
-            in_pattern = star + 1;
-            at = ++end_of_star;
-        } else {
-            return false;
-        }
-    }
-    while (in_pattern < pattern.size() && pattern[in_pattern] == '*')
-        ++in_pattern;
-    return in_pattern == pattern.size();
-}
 
 bool matches_sender(std::string_view reverse_path, std::string_view pattern) {
     if (pattern == "<>")

@@ -7,11 +7,8 @@
 
 namespace postern {
 
-// `*` stands for any characters, none too; case does not count. Linear in both for one `*`, and
-// never worse than the product of their lengths.
-bool matches_pattern(std::string_view text, std::string_view pattern);
-
-// The same for a reverse-path: "<>" is the null one. An empty pattern is true of any.
+// A pattern (common/mail/pattern.h) for a reverse-path: "<>" is the null one, and an empty one is
+// true of any.
 bool matches_sender(std::string_view reverse_path, std::string_view pattern);
 
 bool matches(const ipc::QueueFilter& filter, const ipc::EnvelopeEntry& entry);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "common/mail/pattern.h"
 #include "queue/orders_file.h"
 #include "queue/queue_filter.h"
 

@@ -1,6 +1,7 @@
 // Comparing domain names.
 #include "common/mail/domain.h"
 
+#include "common/mail/pattern.h"
 #include "common/smtp/text.h"
 
 namespace postern {
@@ -24,30 +25,7 @@ bool same_domain(std::string_view a, std::string_view b) {
 }
 
 bool domain_matches(std::string_view pattern, std::string_view domain) {
-    pattern = without_trailing_dot(pattern);
-    domain = without_trailing_dot(domain);
-    std::size_t p = 0;
-    std::size_t d = 0;
-    // On a mismatch, the last '*' takes one more character: earlier ones need not be tried again.
-    std::size_t star = std::string_view::npos;
-    std::size_t taken_from = 0;
-    while (d < domain.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            taken_from = d;
-        } else if (p < pattern.size() && ascii_lower(pattern[p]) == ascii_lower(domain[d])) {
-            ++p;
-            ++d;
-        } else if (star != std::string_view::npos) {
-            p = star + 1;
-            d = ++taken_from;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size() && pattern[p] == '*')
-        ++p;
-    return p == pattern.size();
+    return matches_pattern(without_trailing_dot(domain), without_trailing_dot(pattern));
 }
 
 } // namespace postern

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <gtest/gtest.h>
 
+#include "common/mail/pattern.h"
+
 namespace postern::test {
 namespace {
 
