@@ -38,6 +38,7 @@ void Peers::connect(ipc::Connect connect) {
     case ipc::Role::resolver:
     case ipc::Role::queue:
     case ipc::Role::pam:
+    case ipc::Role::tables:
         break;
     }
     log::warning("a channel to nobody the queue talks to",

@@ -21,7 +21,7 @@ std::optional<std::string> read_table_name(Grammar& g, std::string_view option, 
     std::string name = g.in.value("a table name").text;
     g.in.expect_punctuation(">");
     if (!g.in.failed())
-        g.table_references.push_back({name, place, use, std::string(option)});
+        g.table_references.push_back({name, place, use, std::string(option), true});
     return name;
 }
 

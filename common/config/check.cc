@@ -16,6 +16,29 @@ constexpr bool must_be_mapping(TableUse use) {
     return use == TableUse::credentials || use == TableUse::senders;
 }
 
+// What stands in the way of using a table that has no values of its own here, or has expressions.
+std::optional<std::string> obstacle(const Grammar& g, const TableReference& reference,
+                                    const Table& table) {
+    if (table.kind == TableKind::plain)
+        return std::nullopt;
+    const bool is_networks = reference.use == TableUse::networks;
+    if (table.kind == TableKind::cidr)
+        return is_networks ? std::nullopt : std::optional<std::string>("is one of networks");
+    if (table.kind == TableKind::regex)
+        return !reference.by_lookup || is_networks || must_be_mapping(reference.use)
+                   ? std::optional<std::string>("is one of regular expressions")
+                   : std::nullopt;
+    if (!reference.by_lookup)
+        return "is external, and what it has is not known here: a list or a file is needed";
+    const ExternalTable& external = g.configuration.external_tables.at(reference.table);
+    const TableService service = service_for(reference.use);
+    if (external.answers(service))
+        return std::nullopt;
+    return external.backend == TableBackend::ldap
+               ? "has no " + std::string(service_name(service)) + "_filter"
+               : "has no query_" + std::string(service_name(service));
+}
+
 void check_values(Grammar& g, const TableReference& reference, const TableSource& source) {
     const Table& table = g.configuration.tables.at(reference.table);
     size_t index = 0;
@@ -47,6 +70,14 @@ void check_tables(Grammar& g) {
         if (!source->second.good)
             continue;
         const Table& table = g.configuration.tables.at(reference.table);
+        if (const auto why = obstacle(g, reference, table)) {
+            g.in.report(reference.position, "table " + quoted(reference.table) +
+                                                " cannot be used for \"" + reference.criterion +
+                                                "\": it " + *why);
+            continue;
+        }
+        if (table.kind != TableKind::plain)
+            continue;
         const bool must_be = must_be_mapping(reference.use);
         // An empty file is either.
         if (table.is_mapping ? !must_be && !may_be_mapping(reference.use)

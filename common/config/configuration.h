@@ -11,8 +11,18 @@
 #include <vector>
 
 #include "common/base/ip_address.h"
+#include "common/config/external_table.h"
 
 namespace postern {
+
+// How a key is found in a table.
+enum class TableKind : uint8_t {
+    plain,    // it is one of the values or keys, or meets one that has asterisks
+    cidr,     // by the first of `values`, which are networks, that it is in
+    regex,    // by the first of `values`, which are expressions of RE2, that it has a match for
+    external, // postern-tables is asked
+};
+constexpr TableKind last_enumerator(TableKind) { return TableKind::external; }
 
 // A table is a list of values, or keys with values. Values written inline in a rule become tables
 // with generated names.
@@ -21,9 +31,11 @@ struct Table {
     bool is_mapping = false;
     std::vector<std::string> values;          // of a list, lower-cased where compared so
     std::map<std::string, std::string> pairs; // of a mapping
+    TableKind kind = TableKind::plain;
+    std::vector<std::string> results; // cidr, regex that are mappings: what each of `values` means
 
     static constexpr auto fields(auto& m) {
-        return std::tie(m.name, m.is_mapping, m.values, m.pairs);
+        return std::tie(m.name, m.is_mapping, m.values, m.pairs, m.kind, m.results);
     }
 };
 
@@ -336,6 +348,7 @@ struct Configuration {
     std::vector<Action> actions;
     std::vector<MatchRule> rules;
     std::map<std::string, Table> tables;
+    std::map<std::string, ExternalTable> external_tables; // those of `tables` that are external
 };
 
 } // namespace postern

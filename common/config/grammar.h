@@ -26,6 +26,7 @@ struct TableReference {
     Position position;
     TableUse use;
     std::string criterion; // for the message
+    bool by_lookup = false; // lookup alone uses it: it may be external, or one of expressions
 };
 
 struct ActionReference {
@@ -85,6 +86,10 @@ void check_auth_options(Grammar& grammar, const Position& place, const AuthOptio
 void parse_action(Grammar& grammar);
 void parse_match(Grammar& grammar);
 void parse_table(Grammar& grammar);
+// `name` is the "type:place" of a table of that name. Nothing if that type is not external; the
+// stream has failed, or has a report, if something is wrong with it.
+std::optional<ExternalTable> read_external_table(Grammar& grammar, const Token& name,
+                                                 const std::string& table_name);
 // "{ a, b }" behind the brace, which must be a list: a table with a generated name.
 std::string parse_inline_list(Grammar& grammar);
 // The same of one value.

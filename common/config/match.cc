@@ -45,7 +45,10 @@ void Rule::claim(std::string_view question) {
 
 std::string Rule::table(TableUse use, std::string criterion) {
     in_.refuse({"regex"});
-    return read_table(g_, use, std::move(criterion));
+    std::string name = read_table(g_, use, std::move(criterion));
+    if (!in_.failed())
+        g_.table_references.back().by_lookup = true;
+    return name;
 }
 
 std::string Rule::optional_table(TableUse use, std::string criterion) {

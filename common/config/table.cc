@@ -1,7 +1,10 @@
-// `table NAME { … }`, `table NAME file:/path`, and lists written where a table is used.
+// `table NAME { … }`, `table NAME file:/path` and other types, and lists written where a table is
+// used.
 #include "common/config/grammar.h"
 
+#include "common/base/ip_address.h"
 #include "common/config/table_file.h"
+#include "common/regex/regular_expression.h"
 #include "common/smtp/internationalized.h"
 #include "common/smtp/sasl.h"
 #include "common/smtp/text.h"
@@ -59,22 +62,44 @@ void read_braces(TokenStream& in, Draft& draft, bool may_be_mapping) {
     }
 }
 
+// A line of a table of networks or expressions, whose order counts.
+void add_pattern(TokenStream& in, Draft& draft, const Token& pattern, const std::string& result) {
+    if (draft.table.kind == TableKind::cidr && !Network::parse(pattern.text))
+        return in.report(pattern.position, "found " + quoted(pattern.text) +
+                                               ", expected an address or a network");
+    if (draft.table.kind == TableKind::regex)
+        if (const auto compiled = RegularExpression::compile(pattern.text); !compiled.ok())
+            return in.report(pattern.position,
+                             "no regular expression: " + sanitize(compiled.error().message));
+    add_value(draft, pattern);
+    if (draft.table.is_mapping)
+        draft.table.results.push_back(result);
+}
+
 void read_file(Grammar& g, Draft& draft, const Token& name) {
     std::string_view path = name.text;
-    if (path.starts_with("file:"))
-        path.remove_prefix(5);
+    static constexpr std::pair<std::string_view, TableKind> types[] = {
+        {"file:", TableKind::plain}, {"cidr:", TableKind::cidr}, {"regex:", TableKind::regex}};
+    for (const auto& [prefix, kind] : types)
+        if (path.starts_with(prefix)) {
+            path.remove_prefix(prefix.size());
+            draft.table.kind = kind;
+            break;
+        }
     if (const size_t colon = path.find(':'); !path.starts_with('/') && colon != path.npos)
-        return g.in.fail(name.position, "tables of type " + quoted(path.substr(0, colon)) +
-                                            " are not supported by this version");
+        return g.in.fail(name.position, "there are no tables of type " +
+                                            quoted(path.substr(0, colon)));
     if (!is_absolute_path(path))
-        return g.in.fail(name, "{ a list }, file:/path or \"/path\"");
+        return g.in.fail(name, "{ a list }, file:/path or \"/path\", or another type and its path");
     const std::string file_name(path);
     const auto text = g.read_file(file_name);
     if (!text.ok())
         return g.in.fail(name.position, "cannot read the table: " + sanitize(text.error().message));
     Position at = name.position;
     at.file = g.lexer.register_file(file_name);
-    const TableText lines = parse_table_text(*text);
+    const bool is_plain = draft.table.kind == TableKind::plain;
+    const TableText lines =
+        parse_table_text(*text, is_plain ? TableForm::blanks_or_colon : TableForm::blanks);
     draft.table.is_mapping = lines.is_mapping;
     for (const TableLine& line : lines.lines) {
         at.line = line.line;
@@ -82,6 +107,8 @@ void read_file(Grammar& g, Draft& draft, const Token& name) {
         const Token key{TokenKind::string, line.key, at};
         if (!line.error.empty())
             g.in.report(at, line.error);
+        else if (!is_plain)
+            add_pattern(g.in, draft, key, line.value);
         else if (lines.is_mapping)
             add_pair(g.in, draft, key, line.value);
         else
@@ -130,12 +157,20 @@ void parse_table(Grammar& g) {
     if (!is_new)
         g.in.report(position, "table " + quoted(draft.table.name) + " is defined already (" +
                                   g.in.where(first->second.position) + ")");
-    if (g.in.accept_punctuation("{"))
+    std::optional<ExternalTable> external;
+    if (g.in.accept_punctuation("{")) {
         read_braces(g.in, draft, true);
-    else if (const Token file = g.in.value("file:/path"); !g.in.failed())
-        read_file(g, draft, file);
+    } else if (const Token file = g.in.value("file:/path"); !g.in.failed()) {
+        external = read_external_table(g, file, draft.table.name);
+        if (external)
+            draft.table.kind = TableKind::external;
+        else
+            read_file(g, draft, file);
+    }
     if (g.in.failed() || !is_new)
         return;
+    if (external)
+        g.configuration.external_tables[first->first] = *std::move(external);
     draft.source.good = true;
     first->second = std::move(draft.source);
     g.configuration.tables[first->first] = std::move(draft.table);

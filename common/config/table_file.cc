@@ -19,7 +19,9 @@ std::string_view trim(std::string_view text) {
 }
 
 // Where a key ends. IPv6 addresses are keys in brackets, and in a list as they are.
-size_t end_of_key(std::string_view line) {
+size_t end_of_key(std::string_view line, TableForm form) {
+    if (form == TableForm::blanks)
+        return std::min(line.find_first_of(" \t"), line.size());
     if (line.starts_with('[')) {
         const size_t bracket = line.find(']');
         return bracket == std::string_view::npos ? line.size() : bracket + 1;
@@ -39,11 +41,11 @@ std::string check_line(std::string_view line) {
     return {};
 }
 
-void split_pair(std::string_view text, TableLine& line) {
-    const size_t end = end_of_key(text);
+void split_pair(std::string_view text, TableForm form, TableLine& line) {
+    const size_t end = end_of_key(text, form);
     line.key = text.substr(0, end);
     std::string_view rest = text.substr(end);
-    if (rest.starts_with(':'))
+    if (form == TableForm::blanks_or_colon && rest.starts_with(':'))
         rest.remove_prefix(1);
     line.value = trim(rest);
     if (line.key.empty())
@@ -54,7 +56,7 @@ void split_pair(std::string_view text, TableLine& line) {
 
 } // namespace
 
-TableText parse_table_text(std::string_view text) {
+TableText parse_table_text(std::string_view text, TableForm form) {
     TableText table;
     std::optional<bool> is_mapping;
     for (uint32_t number = 1; !text.empty(); ++number) {
@@ -74,9 +76,9 @@ TableText parse_table_text(std::string_view text) {
         result.column = static_cast<uint32_t>(line.data() - whole.data() + 1);
         result.error = check_line(line);
         if (result.error.empty() && !is_mapping)
-            is_mapping = end_of_key(line) < line.size();
+            is_mapping = end_of_key(line, form) < line.size();
         if (result.error.empty() && *is_mapping)
-            split_pair(line, result);
+            split_pair(line, form, result);
         else
             result.key = line;
         table.lines.push_back(std::move(result));

@@ -24,9 +24,11 @@ struct TableText {
     std::vector<TableLine> lines;
 };
 
-// The first line decides whether it is a list or a mapping, unless "# @list" stands before it. Key
-// and value are set apart by blanks or a colon. Empty lines and those that begin with '#' do not
-// count.
-TableText parse_table_text(std::string_view text);
+// What sets key and value apart.
+enum class TableForm : uint8_t { blanks_or_colon, blanks };
+
+// The first line decides whether it is a list or a mapping, unless "# @list" stands before it.
+// Empty lines and those that begin with '#' do not count.
+TableText parse_table_text(std::string_view text, TableForm form = TableForm::blanks_or_colon);
 
 } // namespace postern::config

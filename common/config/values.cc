@@ -238,6 +238,25 @@ bool is_password_hash(std::string_view text) {
            });
 }
 
+TableService service_for(TableUse use) {
+    switch (use) {
+    case TableUse::domains:
+        return TableService::domain;
+    case TableUse::networks:
+        return TableService::netaddr;
+    case TableUse::addresses:
+        return TableService::mailaddr;
+    case TableUse::users:
+    case TableUse::tags:
+        break;
+    case TableUse::credentials:
+        return TableService::credentials;
+    case TableUse::senders:
+        return TableService::mailaddrmap;
+    }
+    return TableService::string;
+}
+
 std::optional<std::string> check_table_value(TableUse use, std::string_view value) {
     switch (use) {
     case TableUse::domains:

@@ -66,6 +66,9 @@ enum class TableUse : uint8_t {
     senders,     // lists of addresses, the values of a mapping
 };
 
+// What a table used so is asked for, if it is external.
+TableService service_for(TableUse use);
+
 // Nothing if `value` can be in a table used so; else what was expected. Domains may have U-labels,
 // names and local parts UTF-8 (RFC 6531 3.3): who compares them brings them into one form.
 std::optional<std::string> check_table_value(TableUse use, std::string_view value);

@@ -22,6 +22,8 @@ const char* role_name(Role role) {
         return "local";
     case Role::pam:
         return "pam";
+    case Role::tables:
+        return "tables";
     }
     return "unknown";
 }

@@ -26,8 +26,9 @@ enum class Role : uint8_t {
     relay,
     local,
     pam,
+    tables,
 };
-constexpr Role last_enumerator(Role) { return Role::pam; }
+constexpr Role last_enumerator(Role) { return Role::tables; }
 
 // "listener", as in `user listener …`, in the log and in the program's name postern-listener.
 const char* role_name(Role role);

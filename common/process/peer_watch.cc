@@ -13,7 +13,7 @@ bool depends_on(Role self, Role peer) {
         {Role::listener, Role::resolver}, {Role::listener, Role::keyholder},
         {Role::queue, Role::lookup},      {Role::relay, Role::queue},
         {Role::relay, Role::resolver},    {Role::local, Role::queue},
-        {Role::pam, Role::lookup},
+        {Role::pam, Role::lookup},        {Role::tables, Role::lookup},
     };
     return std::find(std::begin(needs), std::end(needs), std::pair(self, peer)) != std::end(needs);
 }

@@ -14,6 +14,7 @@ struct Sandbox {
     bool open_files = false;     // open, create, rename and unlink files below its root directory
     bool read_files = false;     // open files for reading
     bool ask_services = false;   // connect to Unix sockets: name services
+    bool resolve_names = false;  // by the C library, with network_client and read_files
     bool has_secrets = false;    // takes a right away: no core file, no debugger but root's
 };
 

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <memory>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 namespace postern {
@@ -110,6 +111,8 @@ constexpr int for_reading[] = {SCMP_SYS(access),   SCMP_SYS(faccessat),  SCMP_SY
                                SCMP_SYS(readlink), SCMP_SYS(getdents64), SCMP_SYS(statfs),
                                SCMP_SYS(fstatfs)};
 
+constexpr int for_names[] = {SCMP_SYS(sendmmsg)};
+
 class Filter {
   public:
     Filter() : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM)), seccomp_release) {}
@@ -173,6 +176,11 @@ Result<void> install_system_call_filter(const Sandbox& sandbox) {
     if (sandbox.network_client) {
         filter.allow(for_network_client);
         allow_sockets(filter, {AF_INET, AF_INET6, AF_UNIX});
+    }
+    if (sandbox.resolve_names) {
+        filter.allow(for_names);
+        filter.add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {SCMP_A1_64(SCMP_CMP_EQ, FIONREAD)});
+        allow_sockets(filter, {AF_NETLINK});
     }
     if (sandbox.ask_services) {
         filter.allow(for_network_client);

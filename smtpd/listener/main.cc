@@ -78,6 +78,7 @@ int main() {
         case ipc::Role::relay:
         case ipc::Role::local:
         case ipc::Role::pam:
+        case ipc::Role::tables:
             log::warning("a channel to nobody we know", {{"role", ipc::role_name(peer.role)}});
         }
     };

@@ -1,5 +1,6 @@
 #include "smtpd/lookup/accounts.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "common/mail/domain.h"
@@ -18,10 +19,19 @@ Result<const Table*> mapping(const ipc::LookupSettings& settings, const std::str
     const auto table = settings.tables.find(name);
     if (table == settings.tables.end())
         return Error{"there is no table \"" + sanitize(name) + "\""};
+    if (table->second.kind == TableKind::external)
+        return &table->second;
     if (!table->second.is_mapping && !table->second.values.empty())
         return Error{"table \"" + sanitize(name) + "\" is no mapping"};
     return &table->second;
 }
+
+// Of a password that nobody knows; as expensive as what "smtpctl encrypt" makes.
+constexpr const char* nobodys_hash =
+    "$y$j9T$LY2yud247NKvQxY/siBkk.$vi5BDn.ChVGWJ6Q.WYEZx0h4OUNYaJnBtdMOlVnigP.";
+// Of a secret that there is not: as of those that it makes.
+constexpr uint32_t usual_iterations = 100'000;
+constexpr size_t usual_salt = 16; // octets
 
 // "a@x.example, @y.example"
 MailboxSet parse_addresses(std::string_view text) {
@@ -42,11 +52,9 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
         if (!table)
             return table.error();
         Credentials& credentials = accounts.credentials_[name];
+        credentials.external = (*table)->kind == TableKind::external;
         for (const auto& [user, hash] : (*table)->pairs) {
-            if (!is_locked(hash))
-                credentials.usable.push_back(hash);
-            if (const auto secret = parse_scram_secret(hash))
-                credentials.scram.push_back(*secret);
+            credentials.add(hash);
             credentials.hashes[comparable_name(user)] = hash;
         }
     }
@@ -54,6 +62,8 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
         const Result<const Table*> table = mapping(settings, name);
         if (!table)
             return table.error();
+        if ((*table)->kind == TableKind::external)
+            accounts.external_senders_.insert(name);
         Senders& senders = accounts.senders_[name];
         for (const auto& [user, addresses] : (*table)->pairs)
             senders[comparable_name(user)] = parse_addresses(addresses);
@@ -70,39 +80,69 @@ size_t Accounts::stand_in(const std::string& user, size_t count) const {
     return number % count;
 }
 
-std::optional<Accounts::Candidate> Accounts::find(const std::string& table,
-                                                  std::string_view user) const {
+void Accounts::Credentials::add(const std::string& hash) {
+    if (!is_locked(hash))
+        usable.push_back(hash);
+    if (const auto secret = parse_scram_secret(hash))
+        scram.push_back(*secret);
+}
+
+void Accounts::remember(const std::string& table, const std::string& hash) {
+    const auto found = credentials_.find(table);
+    if (found == credentials_.end() || !found->second.external)
+        return;
+    std::vector<std::string>& usable = found->second.usable;
+    if (usable.size() < most_remembered &&
+        std::find(usable.begin(), usable.end(), hash) == usable.end())
+        found->second.add(hash);
+}
+
+// Locked or not.
+std::optional<std::string> Accounts::hash_of(const std::string& table,
+                                             const Credentials& credentials,
+                                             const std::string& user, TableAnswers& answers) {
+    if (credentials.external)
+        return answers.value_of(table, TableService::credentials, user);
+    const auto entry = credentials.hashes.find(user);
+    return entry == credentials.hashes.end() ? std::nullopt : std::optional(entry->second);
+}
+
+std::optional<Accounts::Candidate> Accounts::find(const std::string& table, std::string_view user,
+                                                  TableAnswers& answers) const {
     const auto found = credentials_.find(table);
     if (found == credentials_.end())
         return std::nullopt;
     const Credentials& credentials = found->second;
     Candidate candidate;
     candidate.user = comparable_name(user);
-    const auto entry = credentials.hashes.find(candidate.user);
-    candidate.exists = entry != credentials.hashes.end() && !is_locked(entry->second);
+    const auto hash = hash_of(table, credentials, candidate.user, answers);
+    candidate.exists = hash && !hash->empty() && !is_locked(*hash);
     if (candidate.exists)
-        candidate.hash = entry->second;
+        candidate.hash = *hash;
     else if (!credentials.usable.empty())
         candidate.hash = credentials.usable[stand_in(candidate.user, credentials.usable.size())];
+    else if (credentials.external)
+        candidate.hash = nobodys_hash;
     return candidate;
 }
 
 bool Accounts::has_scram(const std::string& table) const {
     const auto found = credentials_.find(table);
-    return found != credentials_.end() && !found->second.scram.empty();
+    return found != credentials_.end() &&
+           (found->second.external || !found->second.scram.empty());
 }
 
 std::optional<ScramExchange::Account> Accounts::find_scram(const std::string& table,
-                                                           std::string_view user) const {
-    const auto found = credentials_.find(table);
-    if (found == credentials_.end() || found->second.scram.empty())
+                                                           std::string_view user,
+                                                           TableAnswers& answers) const {
+    if (!has_scram(table))
         return std::nullopt;
+    const auto found = credentials_.find(table);
     const Credentials& credentials = found->second;
     ScramExchange::Account account;
     account.user = comparable_name(user);
-    const auto entry = credentials.hashes.find(account.user);
-    const auto secret =
-        entry == credentials.hashes.end() ? std::nullopt : parse_scram_secret(entry->second);
+    const auto hash = hash_of(table, credentials, account.user, answers);
+    const auto secret = hash ? parse_scram_secret(*hash) : std::nullopt;
     account.exists = secret.has_value();
     account.secret = secret ? *secret : decoy(table, account.user, credentials);
     return account;
@@ -111,7 +151,13 @@ std::optional<ScramExchange::Account> Accounts::find_scram(const std::string& ta
 ScramSecret Accounts::decoy(const std::string& table, const std::string& user,
                             const Credentials& credentials) const {
     const std::string who = table + " " + user;
-    ScramSecret secret = credentials.scram[stand_in(who, credentials.scram.size())];
+    ScramSecret secret;
+    if (!credentials.scram.empty()) {
+        secret = credentials.scram[stand_in(who, credentials.scram.size())];
+    } else {
+        secret.iterations = usual_iterations;
+        secret.salt.resize(usual_salt);
+    }
     const size_t length = secret.salt.size();
     secret.salt =
         scram::hmac(decoy_key_, "salt " + who) + scram::hmac(decoy_key_, "more salt " + who);
@@ -121,18 +167,29 @@ ScramSecret Accounts::decoy(const std::string& table, const std::string& user,
     return secret;
 }
 
-ipc::SenderVerdict Accounts::may_send(const ipc::SenderQuery& query) const {
+ipc::SenderVerdict Accounts::may_send(const ipc::SenderQuery& query,
+                                      TableAnswers& answers) const {
     const auto table = senders_.find(query.table);
     if (table == senders_.end())
         return ipc::SenderVerdict::temporary;
     const auto path =
         parse_reverse_path("<" + query.reverse_path + ">", nullptr, Internationalized::accepted);
-    const auto user = table->second.find(comparable_name(query.user));
-    if (!path || user == table->second.end())
+    if (!path)
         return ipc::SenderVerdict::not_owned;
-    return user->second.contains(path->local_part(), canonical_domain(path->domain()))
-               ? ipc::SenderVerdict::owned
-               : ipc::SenderVerdict::not_owned;
+    const std::string name = comparable_name(query.user);
+    const auto owns = [&](const MailboxSet& addresses) {
+        return addresses.contains(path->local_part(), canonical_domain(path->domain()));
+    };
+    bool owned = false;
+    if (external_senders_.contains(query.table)) {
+        const auto addresses = answers.value_of(query.table, TableService::mailaddrmap, name);
+        if (answers.undecided())
+            return ipc::SenderVerdict::temporary;
+        owned = addresses && owns(parse_addresses(*addresses));
+    } else if (const auto user = table->second.find(name); user != table->second.end()) {
+        owned = owns(user->second);
+    }
+    return owned ? ipc::SenderVerdict::owned : ipc::SenderVerdict::not_owned;
 }
 
 } // namespace postern

@@ -1,9 +1,11 @@
 // Who there is and what they may say they are: the tables of credentials and of senders that
-// listeners refer to. Pure.
+// listeners refer to. Pure. What external tables have is passed in; what comes back does not count
+// when those answers are undecided() afterwards.
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +16,7 @@
 #include "common/ipc/lookup_settings.h"
 #include "common/sasl/scram_exchange.h"
 #include "smtpd/lookup/mailbox_set.h"
+#include "smtpd/lookup/table_answers.h"
 
 namespace postern {
 
@@ -26,32 +29,45 @@ class Accounts {
 
     // What a password is to be held against. Whoever does not exist, or is locked, gets the hash of
     // somebody else in the same table, always the same one: so the answer takes as long as that for
-    // a user who exists, and must be "no" whatever comes out (`exists` is false).
+    // a user who exists, and must be "no" whatever comes out (`exists` is false). Of an external
+    // table that is one of the first hashes that it was seen to have, and before there are any, one
+    // of ours.
     struct Candidate {
         std::string user; // its name in the table
         std::string hash; // empty: the table has nobody in it
         bool exists = false;
     };
     // Nothing: there is no such table of credentials. User names are the same in any case.
-    std::optional<Candidate> find(const std::string& table, std::string_view user) const;
+    std::optional<Candidate> find(const std::string& table, std::string_view user,
+                                  TableAnswers& answers) const;
 
     // What SCRAM holds a client's proof against. Whoever has no secret for SCRAM in the table gets
     // one that nobody has proof for: with a salt that is his as long as lookup_settings.h
     // decoy_key is the same, and the iterations of somebody else. Nothing: there is no such table
     // of credentials, or nobody in it has a secret for SCRAM. `user` has been through SASLprep.
     std::optional<ScramExchange::Account> find_scram(const std::string& table,
-                                                     std::string_view user) const;
+                                                     std::string_view user,
+                                                     TableAnswers& answers) const;
     bool has_scram(const std::string& table) const;
 
+    // An external table has this hash for somebody.
+    void remember(const std::string& table, const std::string& hash);
+
     // `user` as in Candidate.
-    ipc::SenderVerdict may_send(const ipc::SenderQuery& query) const;
+    ipc::SenderVerdict may_send(const ipc::SenderQuery& query, TableAnswers& answers) const;
 
   private:
     struct Credentials {
+        bool external = false;
         std::unordered_map<std::string, std::string> hashes; // by user, as comparable_name() has it
         std::vector<std::string> usable;                     // hashes that are not locked
         std::vector<ScramSecret> scram;                      // of these those of SCRAM
+        void add(const std::string& hash);
     };
+    static constexpr size_t most_remembered = 16;
+    static std::optional<std::string> hash_of(const std::string& table,
+                                              const Credentials& credentials,
+                                              const std::string& user, TableAnswers& answers);
     using Senders =
         std::unordered_map<std::string, MailboxSet>; // by user, as comparable_name() has it
 
@@ -62,6 +78,7 @@ class Accounts {
     std::string decoy_key_;
     std::map<std::string, Credentials> credentials_;
     std::map<std::string, Senders> senders_;
+    std::set<std::string> external_senders_;
 };
 
 } // namespace postern

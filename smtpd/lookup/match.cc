@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "common/mail/domain.h"
+#include "common/regex/regular_expression.h"
 #include "common/smtp/internationalized.h"
 #include "common/smtp/text.h"
 #include "smtpd/lookup/mailbox_set.h"
+#include "smtpd/lookup/table_keys.h"
 
 namespace postern {
 
@@ -48,12 +50,44 @@ class NetworkSet {
     bool local_ = false;
 };
 
-// What one table is to one or more criteria; only what is asked for is filled.
+// What one table is to one or more criteria; only what is asked for is filled. An external one is
+// asked for keys, and expressions are held against the whole of what is looked for.
 struct PreparedTable {
     DomainSet domains;
     NetworkSet networks;
     MailboxSet mailboxes;
     std::unordered_set<std::string> names; // lower-cased
+    std::vector<RegularExpression> expressions;
+    std::string external; // its name; empty: it is not
+
+    bool meets(std::string_view text) const {
+        return std::any_of(expressions.begin(), expressions.end(),
+                           [&](const auto& expression) { return expression.matches(text); });
+    }
+    bool has_domain(const std::string& domain, TableAnswers& answers) const {
+        if (!external.empty())
+            return answers.has_any(external, TableService::domain, domain_keys(domain));
+        return domains.contains(domain) || (!domain.empty() && meets(domain));
+    }
+    // Nothing: it does not come from the network.
+    bool has_client(const std::optional<IpAddress>& client, TableAnswers& answers) const {
+        if (!external.empty())
+            return client &&
+                   answers.has_any(external, TableService::netaddr, {client->to_string()});
+        return client ? networks.contains(*client) : networks.contains_local();
+    }
+    bool has_mailbox(std::string_view local_part, const std::string& domain, TableService service,
+                     TableAnswers& answers) const {
+        if (!external.empty())
+            return answers.has_any(external, service, mailbox_keys(local_part, domain));
+        return mailboxes.contains(local_part, domain) ||
+               (!expressions.empty() && meets(mailbox_keys(local_part, domain).front()));
+    }
+    bool has_name(const std::string& name, TableAnswers& answers) const {
+        if (!external.empty())
+            return answers.has_any(external, TableService::string, {name});
+        return names.contains(name) || meets(name);
+    }
 };
 
 enum class Shape : uint8_t { none, domains, networks, mailboxes, names, users };
@@ -118,6 +152,7 @@ struct PreparedCriterion {
     CriterionKind kind;
     bool negated;
     std::optional<size_t> table; // index
+    bool external = false;
 };
 
 // A question in the form in which it is compared.
@@ -127,6 +162,7 @@ struct Question {
     const Mailbox& recipient;
     std::string reverse_domain;
     std::string recipient_domain;
+    TableAnswers& answers;
 };
 
 // `skip`: the rule does not apply, negated or not.
@@ -151,10 +187,11 @@ struct RuleSet::Prepared {
         return origin.internal || origin.client.version == 0 || is_local_address(origin.client);
     }
     bool is_local_domain(const Question& question) const;
-    bool is_user(const PreparedCriterion& criterion, const ipc::Origin& origin) const;
-    Answer answer_rdns(const PreparedCriterion& criterion, const ipc::Origin& origin) const;
+    bool is_user(const PreparedCriterion& criterion, const Question& question) const;
+    Answer answer_rdns(const PreparedCriterion& criterion, const Question& question) const;
     Answer answer(const PreparedCriterion& criterion, const Question& question) const;
     bool holds(const PreparedCriterion& criterion, const Question& question) const;
+    bool hold(const std::vector<PreparedCriterion>& criteria, const Question& question) const;
 };
 
 bool RuleSet::Prepared::is_local_domain(const Question& question) const {
@@ -165,27 +202,30 @@ bool RuleSet::Prepared::is_local_domain(const Question& question) const {
 }
 
 bool RuleSet::Prepared::is_user(const PreparedCriterion& criterion,
-                                const ipc::Origin& origin) const {
-    if (origin.internal)
+                                const Question& question) const {
+    if (question.origin.internal)
         return true;
-    const std::string& user = origin.authenticated;
+    const std::string& user = question.origin.authenticated;
     if (user.empty() || !criterion.table)
         return !user.empty();
     const size_t at = user.rfind('@');
+    const PreparedTable& table = tables[*criterion.table];
     if (at == std::string::npos)
-        return tables[*criterion.table].names.contains(comparable_name(user));
-    return tables[*criterion.table].mailboxes.contains(user.substr(0, at),
-                                                       canonical_domain(user.substr(at + 1)));
+        return table.has_name(comparable_name(user), question.answers);
+    return table.has_mailbox(user.substr(0, at), canonical_domain(user.substr(at + 1)),
+                             TableService::string, question.answers);
 }
 
 // Without a name there is nothing to compare: neither "x" nor "! x" holds then.
 Answer RuleSet::Prepared::answer_rdns(const PreparedCriterion& criterion,
-                                      const ipc::Origin& origin) const {
+                                      const Question& question) const {
+    const ipc::Origin& origin = question.origin;
     if (origin.internal || (criterion.table && origin.reverse_name.empty()))
         return Answer::skip;
-    return to_answer(!criterion.table ? !origin.reverse_name.empty()
-                                      : tables[*criterion.table].domains.contains(
-                                            normalize_domain(origin.reverse_name)));
+    return to_answer(!criterion.table
+                         ? !origin.reverse_name.empty()
+                         : tables[*criterion.table].has_domain(
+                               normalize_domain(origin.reverse_name), question.answers));
 }
 
 Answer RuleSet::Prepared::answer(const PreparedCriterion& criterion, const Question& q) const {
@@ -198,29 +238,31 @@ Answer RuleSet::Prepared::answer(const PreparedCriterion& criterion, const Quest
     case CriterionKind::from_local:
         return to_answer(is_local_client(q.origin));
     case CriterionKind::from_source:
-        return to_answer(from_network ? table->networks.contains(q.origin.client)
-                                      : table->networks.contains_local());
+        return to_answer(table->has_client(
+            from_network ? std::optional(q.origin.client) : std::nullopt, q.answers));
     case CriterionKind::from_auth:
     case CriterionKind::auth:
-        return to_answer(is_user(criterion, q.origin));
+        return to_answer(is_user(criterion, q));
     case CriterionKind::from_mail_from:
     case CriterionKind::mail_from:
-        return to_answer(table->mailboxes.contains(q.reverse_path.local_part(), q.reverse_domain));
+        return to_answer(table->has_mailbox(q.reverse_path.local_part(), q.reverse_domain,
+                                            TableService::mailaddr, q.answers));
     case CriterionKind::from_rdns:
-        return answer_rdns(criterion, q.origin);
+        return answer_rdns(criterion, q);
     case CriterionKind::from_socket:
         return q.origin.internal ? Answer::skip : to_answer(q.origin.client.version == 0);
     case CriterionKind::for_local:
         return to_answer(is_local_domain(q));
     case CriterionKind::for_domain:
-        return to_answer(table->domains.contains(q.recipient_domain));
+        return to_answer(table->has_domain(q.recipient_domain, q.answers));
     case CriterionKind::for_rcpt_to:
     case CriterionKind::rcpt_to:
-        return to_answer(table->mailboxes.contains(q.recipient.local_part(), q.recipient_domain));
+        return to_answer(table->has_mailbox(q.recipient.local_part(), q.recipient_domain,
+                                            TableService::mailaddr, q.answers));
     case CriterionKind::helo:
-        return to_answer(table->domains.contains(canonical_domain(q.origin.helo)));
+        return to_answer(table->has_domain(canonical_domain(q.origin.helo), q.answers));
     case CriterionKind::tag:
-        return to_answer(table->names.contains(ascii_lower(q.origin.tag)));
+        return to_answer(table->has_name(ascii_lower(q.origin.tag), q.answers));
     case CriterionKind::tls: // what never was on a wire needed none
         return to_answer(q.origin.tls || !from_network);
     }
@@ -232,6 +274,17 @@ bool RuleSet::Prepared::holds(const PreparedCriterion& criterion, const Question
     return result == (criterion.negated ? Answer::no : Answer::yes);
 }
 
+// What needs no question goes first. False if an external table has yet to say.
+bool RuleSet::Prepared::hold(const std::vector<PreparedCriterion>& criteria,
+                             const Question& question) const {
+    for (const bool external : {false, true})
+        for (const PreparedCriterion& criterion : criteria)
+            if (criterion.external == external &&
+                (!holds(criterion, question) || question.answers.undecided()))
+                return false;
+    return true;
+}
+
 // Turns tables into sets, each only into those that are asked for.
 class RuleSet::Builder {
   public:
@@ -239,7 +292,7 @@ class RuleSet::Builder {
         : tables_(tables), prepared_(prepared) {}
 
     Result<PreparedCriterion> prepare(const Criterion& criterion) {
-        PreparedCriterion result{criterion.kind, criterion.negated, std::nullopt};
+        PreparedCriterion result{criterion.kind, criterion.negated, std::nullopt, false};
         const Shape shape = shape_of(criterion.kind);
         if (shape == Shape::none || (criterion.table.empty() && table_is_optional(criterion.kind)))
             return result;
@@ -250,16 +303,27 @@ class RuleSet::Builder {
         if (is_new)
             prepared_.emplace_back();
         result.table = index->second;
-        if (filled_.emplace(index->second, shape).second &&
+        result.external = table->second.kind == TableKind::external;
+        if (result.external)
+            prepared_[index->second].external = criterion.table;
+        else if (filled_.emplace(index->second, shape).second &&
             !fill(prepared_[index->second], shape, table->second))
             return Error{"table \"" + sanitize(criterion.table) +
-                         "\" has a value that is no network"};
+                         "\" has a value that is no " +
+                         (table->second.kind == TableKind::regex ? "expression" : "network")};
         return result;
     }
 
   private:
     static bool fill(PreparedTable& sets, Shape shape, const Table& table) {
         bool good = true;
+        if (table.kind == TableKind::regex) {
+            sets.expressions.clear();
+            for (const std::string& text : table.values)
+                if (const auto expression = RegularExpression::compile(text); expression.ok())
+                    sets.expressions.push_back(*expression);
+            return sets.expressions.size() == table.values.size();
+        }
         for (const std::string& value : table.values)
             good = add_value(sets, shape, value) && good;
         for (const auto& [key, value] : table.pairs)
@@ -299,19 +363,19 @@ Result<RuleSet> RuleSet::prepare(std::vector<MatchRule> rules,
 }
 
 std::optional<size_t> RuleSet::match(const ipc::Origin& origin, const Mailbox& reverse_path,
-                                     const Mailbox& recipient) const {
-    Question question{origin, reverse_path, recipient, canonical_domain(reverse_path.domain()),
-                      canonical_domain(recipient.domain())};
+                                     const Mailbox& recipient, TableAnswers& answers) const {
+    Question question{origin,    reverse_path,
+                      recipient, canonical_domain(reverse_path.domain()),
+                      canonical_domain(recipient.domain()), answers};
     if (question.recipient_domain.empty())
         question.recipient_domain = origin.local_hostname.empty()
                                         ? prepared_->default_domain
                                         : canonical_domain(origin.local_hostname);
     for (size_t index = 0; index < prepared_->rules.size(); ++index) {
-        const auto& criteria = prepared_->criteria[index];
-        if (std::all_of(criteria.begin(), criteria.end(), [&](const PreparedCriterion& criterion) {
-                return prepared_->holds(criterion, question);
-            }))
+        if (prepared_->hold(prepared_->criteria[index], question))
             return index;
+        if (answers.undecided())
+            return std::nullopt;
     }
     return std::nullopt;
 }

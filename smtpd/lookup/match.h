@@ -2,7 +2,8 @@
 // the same question always has the same answer.
 //
 // Tables are turned into sets once, when the rules come; a question then costs a few look-ups a
-// rule, however large the tables are. Nothing here counts upper and lower case as different.
+// rule, however large the tables are. What external tables have is passed in with the question.
+// Nothing here counts upper and lower case as different.
 #pragma once
 
 #include <map>
@@ -16,6 +17,7 @@
 #include "common/config/configuration.h"
 #include "common/ipc/envelope.h"
 #include "common/smtp/address.h"
+#include "smtpd/lookup/table_answers.h"
 
 namespace postern {
 
@@ -36,8 +38,11 @@ class RuleSet {
     // Mail that we write ourselves (origin.internal) is from local, and where a rule asks for
     // authentication or TLS it counts as having both. A recipient without a domain (RFC 5321
     // 4.1.1.3, <postmaster>) is one of the server's own, in the domain origin.local_hostname.
+    //
+    // What comes back does not count when `answers` are undecided() afterwards. External tables are
+    // asked about only where the rule's other criteria hold.
     std::optional<size_t> match(const ipc::Origin& origin, const Mailbox& reverse_path,
-                                const Mailbox& recipient) const;
+                                const Mailbox& recipient, TableAnswers& answers) const;
 
     const std::vector<MatchRule>& rules() const;
 

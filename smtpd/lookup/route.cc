@@ -70,7 +70,8 @@ Result<Router> Router::prepare(const ipc::LookupSettings& settings) {
     return Router(std::move(*rules), std::move(actions), settings.switch_user);
 }
 
-ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& user_exists) const {
+ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& user_exists,
+                               TableAnswers& answers) const {
     ipc::RouteAnswer answer;
     answer.request = query.request;
     std::optional<Mailbox> recipient = parse_recipient(query.recipient);
@@ -80,7 +81,9 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
         answer.verdict = ipc::RouteVerdict::no_mailbox;
         return answer;
     }
-    std::optional<size_t> index = rules_.match(query.origin, *reverse_path, *recipient);
+    std::optional<size_t> index = rules_.match(query.origin, *reverse_path, *recipient, answers);
+    if (answers.undecided())
+        return answer; // temporary
     if (!index) {
         answer.verdict = ipc::RouteVerdict::no_rule;
         return answer;

@@ -33,7 +33,11 @@ class Router {
     // A Maildir belongs to the action's user, else to the system user that the local part names in
     // lower case; where there is none, to the one before a '+' ("user+tag"). An address that
     // cannot be parsed has no mailbox.
-    ipc::RouteAnswer route(const ipc::RouteQuery& query, const UserExists& user_exists) const;
+    //
+    // The answer is temporary where an external table is away, and does not count where `answers`
+    // are wanting afterwards.
+    ipc::RouteAnswer route(const ipc::RouteQuery& query, const UserExists& user_exists,
+                           TableAnswers& answers) const;
 
   private:
     Router(RuleSet rules, std::unordered_map<std::string, Action> actions, bool switch_user)

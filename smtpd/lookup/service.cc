@@ -6,7 +6,6 @@
 #include "common/base/client_network.h"
 #include "common/base/log.h"
 #include "common/net/socket.h"
-#include "smtpd/lookup/scram_server.h"
 #include "smtpd/lookup/users.h"
 
 namespace postern {
@@ -75,6 +74,12 @@ Task<DovecotClient::Connected> connect_to_dovecot(EventLoop& loop, std::string p
     co_return stream;
 }
 
+ipc::RouteAnswer temporary_answer(const ipc::RouteQuery& query) {
+    ipc::RouteAnswer answer;
+    answer.request = query.request;
+    return answer;
+}
+
 Result<bool> user_exists(const std::string& name) {
     Result<bool> exists = system_user_exists(name);
     if (!exists)
@@ -102,6 +107,7 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
     if (!accounts)
         return accounts.error();
     router_.emplace(std::move(*router));
+    tables_.forget();
     accounts_ = *std::move(accounts);
     keep_dovecots(settings);
     pam_services_.clear();
@@ -119,6 +125,8 @@ void LookupService::connect(ipc::Connect connect) {
         return operator_port_.connect(std::move(connect.channel));
     if (connect.role == ipc::Role::pam)
         return pam_.connect(std::move(connect.channel));
+    if (connect.role == ipc::Role::tables)
+        return tables_.connect(std::move(connect.channel));
     const PeerKey key{connect.role, connect.index};
     const auto on_closed = [this, key](const std::string& reason) {
         ipc::log_closed_channel(ipc::role_name(key.first), reason);
@@ -140,8 +148,8 @@ void LookupService::connect(ipc::Connect connect) {
         peer.other = std::make_unique<OtherChannel>(
             loop_, std::move(connect.channel),
             [this, key](ipc::ToLookup&& message) {
-                std::visit(ipc::Overloaded{[&](const ipc::RouteQuery& query) {
-                               send(key, *peers_.at(key).other, route(query));
+                std::visit(ipc::Overloaded{[&](ipc::RouteQuery& query) {
+                               route(key, std::move(query));
                            }},
                            message);
             },
@@ -151,12 +159,14 @@ void LookupService::connect(ipc::Connect connect) {
 }
 
 void LookupService::dispatch(PeerKey key, ipc::ListenerToLookup&& message) {
-    ListenerChannel& channel = *peers_.at(key).listener;
     Exchanges& exchanges = *peers_.at(key).exchanges;
     std::visit(ipc::Overloaded{
-                   [&](ipc::RouteQuery& query) { send(key, channel, route(query)); },
+                   [&](ipc::RouteQuery& query) { route(key, std::move(query)); },
                    [&](ipc::Authenticate& question) { authenticate(key, std::move(question)); },
-                   [&](ipc::SenderQuery& query) { send(key, channel, check_sender(query)); },
+                   [&](ipc::SenderQuery& query) {
+                       check_sender({key, peers_.at(key).life, std::move(query)},
+                                    std::make_shared<TableAnswers>());
+                   },
                    [&](ipc::SaslStart& start) { start_exchange(key, std::move(start)); },
                    [&](ipc::SaslResponse& response) { exchanges.respond(std::move(response)); },
                    [&](ipc::SaslCancel& cancel) { exchanges.cancel(cancel); },
@@ -164,11 +174,65 @@ void LookupService::dispatch(PeerKey key, ipc::ListenerToLookup&& message) {
                message);
 }
 
-ipc::RouteAnswer LookupService::route(const ipc::RouteQuery& query) {
-    ipc::RouteAnswer answer = router_->route(query, user_exists);
+void LookupService::route(PeerKey key, ipc::RouteQuery&& query) {
     ++counters_["lookup.queries"];
+    Peer& peer = peers_.at(key);
+    if (peer.waiting >= ipc::routing_credit) {
+        log::error("peer asks more than it may",
+                   {{"peer", ipc::role_name(key.first)}, {"index", key.second}});
+        return disconnect(key);
+    }
+    auto waiting = std::make_shared<Waiting>();
+    waiting->peer = key;
+    waiting->life = peer.life;
+    waiting->query = std::move(query);
+    ++peer.waiting;
+    route_again(waiting);
+}
+
+// By the rules as they are now, with what has become known.
+void LookupService::route_again(const std::shared_ptr<Waiting>& waiting) {
+    ipc::RouteAnswer answer = router_->route(waiting->query, user_exists, *waiting->answers);
+    if (!waiting->answers->wanting())
+        return answer_route(*waiting, std::move(answer));
+    if (++waiting->rounds > most_rounds)
+        return answer_route(*waiting, temporary_answer(waiting->query));
+    learn(waiting->answers, [this, waiting] { route_again(waiting); });
+}
+
+void LookupService::answer_route(const Waiting& waiting, ipc::RouteAnswer answer) {
     ++counters_[counter_name(answer.verdict)];
-    return answer;
+    Peer* asker = peer(waiting.peer, waiting.life);
+    if (!asker)
+        return;
+    --asker->waiting;
+    if (asker->listener)
+        send(waiting.peer, *asker->listener, std::move(answer));
+    else
+        send(waiting.peer, *asker->other, std::move(answer));
+}
+
+void LookupService::learn(const std::shared_ptr<TableAnswers>& answers,
+                          std::function<void()> then) {
+    const std::vector<TableKey> wanted = answers->take_wanted();
+    // One more: some may be known at once, and not before all are asked for it goes on.
+    const auto missing = std::make_shared<size_t>(wanted.size() + 1);
+    const auto learned = [missing, then = std::move(then)] {
+        if (--*missing == 0)
+            then();
+    };
+    for (const TableKey& key : wanted)
+        tables_.ask(key, [answers, key, learned](const TableAnswers::Answer& known) {
+            answers->learn(key, known);
+            learned();
+        });
+    learned();
+}
+
+// Who asked, if he is still there: another one may be in his place.
+LookupService::Peer* LookupService::peer(PeerKey key, uint64_t life) {
+    const auto found = peers_.find(key);
+    return found == peers_.end() || found->second.life != life ? nullptr : &found->second;
 }
 
 namespace {
@@ -207,20 +271,27 @@ void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
     else if (service)
         ask_pam(key, *service, std::move(question), std::move(*place));
     else
-        check_password(key, std::move(question), std::move(*place));
+        check_password(std::make_shared<Login>(
+                           Login{key, peers_.at(key).life, std::move(question), std::move(*place)}),
+                       std::make_shared<TableAnswers>());
 }
 
-// `place` is held until there is an answer.
-void LookupService::check_password(PeerKey key, ipc::Authenticate&& question,
-                                   std::shared_ptr<const void> place) {
+void LookupService::check_password(const std::shared_ptr<Login>& login,
+                                   const std::shared_ptr<TableAnswers>& answers) {
+    ipc::Authenticate& question = login->question;
     ipc::AuthenticateAnswer answer;
     answer.request = question.request;
-    const uint64_t life = peers_.at(key).life;
-    const auto candidate = accounts_.find(question.table, question.user);
-    if (!candidate) {
+    const PeerKey key = login->peer;
+    const uint64_t life = login->life;
+    const auto candidate = accounts_.find(question.table, question.user, *answers);
+    if (answers->wanting())
+        return learn(answers, [this, login, answers] { check_password(login, answers); });
+    if (!candidate)
         log::warning("there is no such table of credentials", {{"table", question.table}});
+    if (!candidate || answers->away())
         return authenticated(key, life, std::move(answer));
-    }
+    if (candidate->exists)
+        accounts_.remember(question.table, candidate->hash);
     if (candidate->hash.empty()) {
         answer.verdict = ipc::Authentication::failed;
         return authenticated(key, life, std::move(answer));
@@ -231,7 +302,7 @@ void LookupService::check_password(PeerKey key, ipc::Authenticate&& question,
     const bool taken =
         workers_.check(std::move(question.password), candidate->hash,
                        [this, key, life, exists, client, answer,
-                        place = std::move(place)](PasswordCheck result) mutable {
+                        login](PasswordCheck result) mutable {
                            if (result == PasswordCheck::failed && exists)
                                log::error("a password cannot be checked",
                                           {{"user", answer.user}, {"client", client.to_string()}});
@@ -248,13 +319,13 @@ void LookupService::check_password(PeerKey key, ipc::Authenticate&& question,
 // The peer may have gone meanwhile, and another one, whose questions have the same numbers, be in
 // its place: that one must not learn that somebody has proved who he is.
 void LookupService::authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer) {
-    const auto peer = peers_.find(key);
-    if (peer == peers_.end() || peer->second.life != life)
+    Peer* asker = peer(key, life);
+    if (!asker)
         return;
     if (answer.verdict != ipc::Authentication::ok)
         answer.user.clear();
     ++counters_[counter_name(answer.verdict)];
-    send(key, *peer->second.listener, std::move(answer));
+    send(key, *asker->listener, std::move(answer));
 }
 
 // Those that are wanted still keep their connection.
@@ -346,15 +417,31 @@ void LookupService::start_exchange(PeerKey key, ipc::SaslStart&& start) {
                 source->second, start.mechanism, start.client,
                 std::make_shared<const Places>(std::move(places)));
     } else if (accounts_.has_scram(start.table)) {
-        // Asked for within start(): a reload does not come between.
-        server = ScramServer::make(start, [this, table = start.table](std::string_view user) {
-            return *accounts_.find_scram(table, user);
-        });
+        server = ScramServer::make(
+            start, [this, table = start.table](std::string user, ScramServer::Found found) {
+                find_scram(table, user, std::make_shared<TableAnswers>(), found);
+            });
     } else {
         log::warning("nobody in this table of credentials has a secret for SCRAM",
                      {{"table", start.table}});
     }
     peers_.at(key).exchanges->start(std::move(start), std::move(server));
+}
+
+// Nothing where it cannot be told, or a reload has taken the table away meanwhile.
+void LookupService::find_scram(const std::string& table, const std::string& user,
+                               const std::shared_ptr<TableAnswers>& answers,
+                               const ScramServer::Found& found) {
+    auto account = accounts_.find_scram(table, user, *answers);
+    if (answers->wanting())
+        return learn(answers, [this, table, user, answers, found] {
+            find_scram(table, user, answers, found);
+        });
+    if (answers->away())
+        account.reset();
+    if (account && account->exists)
+        accounts_.remember(table, to_string(account->secret));
+    found(std::move(account));
 }
 
 void LookupService::answer_exchange(PeerKey key, ipc::SaslAnswer answer) {
@@ -363,13 +450,17 @@ void LookupService::answer_exchange(PeerKey key, ipc::SaslAnswer answer) {
     send(key, *peers_.at(key).listener, std::move(answer));
 }
 
-ipc::SenderAnswer LookupService::check_sender(const ipc::SenderQuery& query) {
+void LookupService::check_sender(const SenderQuestion& question,
+                                 const std::shared_ptr<TableAnswers>& answers) {
     ipc::SenderAnswer answer;
-    answer.request = query.request;
-    answer.verdict = accounts_.may_send(query);
-    if (answer.verdict == ipc::SenderVerdict::temporary)
-        log::warning("there is no such table of senders", {{"table", query.table}});
-    return answer;
+    answer.request = question.query.request;
+    answer.verdict = accounts_.may_send(question.query, *answers);
+    if (answers->wanting())
+        return learn(answers, [this, question, answers] { check_sender(question, answers); });
+    if (answer.verdict == ipc::SenderVerdict::temporary && !answers->away())
+        log::warning("there is no such table of senders", {{"table", question.query.table}});
+    if (Peer* asker = peer(question.peer, question.life))
+        send(question.peer, *asker->listener, std::move(answer));
 }
 
 template <class Channel, class Answer>

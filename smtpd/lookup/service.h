@@ -22,6 +22,8 @@
 #include "smtpd/lookup/pam_client.h"
 #include "smtpd/lookup/password_workers.h"
 #include "smtpd/lookup/route.h"
+#include "smtpd/lookup/scram_server.h"
+#include "smtpd/lookup/tables_client.h"
 
 namespace postern {
 
@@ -61,16 +63,39 @@ class LookupService : Timer {
     using PeerKey = std::pair<ipc::Role, uint32_t>;
     struct Peer {
         uint64_t life = 0; // unlike that of a peer before it, or after it, in the same place
+        uint32_t waiting = 0; // questions of it that wait for external tables
         std::unique_ptr<ListenerChannel> listener; // one of the two
         std::unique_ptr<Exchanges> exchanges;      // of the listener
         std::unique_ptr<OtherChannel> other;
     };
 
-    ipc::RouteAnswer route(const ipc::RouteQuery& query);
+    // A question that waits for what external tables have.
+    struct Waiting {
+        PeerKey peer;
+        uint64_t life = 0;
+        ipc::RouteQuery query;
+        std::shared_ptr<TableAnswers> answers = std::make_shared<TableAnswers>();
+        unsigned rounds = 0;
+    };
+    // Each round settles one criterion at least; whoever has more is answered "temporary".
+    static constexpr unsigned most_rounds = 32;
+
+    void route(PeerKey key, ipc::RouteQuery&& query);
+    void route_again(const std::shared_ptr<Waiting>& waiting);
+    void answer_route(const Waiting& waiting, ipc::RouteAnswer answer);
     void dispatch(PeerKey key, ipc::ListenerToLookup&& message);
     void authenticate(PeerKey key, ipc::Authenticate&& question);
-    void check_password(PeerKey key, ipc::Authenticate&& question,
-                        std::shared_ptr<const void> place);
+    // A password that is to be checked, once it is known what its table has.
+    struct Login {
+        PeerKey peer;
+        uint64_t life = 0;
+        ipc::Authenticate question;
+        std::shared_ptr<const void> place; // held until there is an answer
+    };
+    void check_password(const std::shared_ptr<Login>& login,
+                        const std::shared_ptr<TableAnswers>& answers);
+    void find_scram(const std::string& table, const std::string& user,
+                    const std::shared_ptr<TableAnswers>& answers, const ScramServer::Found& found);
     void keep_dovecots(const ipc::LookupSettings& settings);
     DovecotClient* dovecot(const std::string& credentials) const;
     void announce(Peer& listener) const;
@@ -81,7 +106,15 @@ class LookupService : Timer {
     void start_exchange(PeerKey key, ipc::SaslStart&& start);
     void answer_exchange(PeerKey key, ipc::SaslAnswer answer);
     void authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer);
-    ipc::SenderAnswer check_sender(const ipc::SenderQuery& query);
+    struct SenderQuestion {
+        PeerKey peer;
+        uint64_t life = 0;
+        ipc::SenderQuery query;
+    };
+    void check_sender(const SenderQuestion& question, const std::shared_ptr<TableAnswers>& answers);
+    // Asks for what is wanted, and then calls back, at once if it is known.
+    void learn(const std::shared_ptr<TableAnswers>& answers, std::function<void()> then);
+    Peer* peer(PeerKey key, uint64_t life);
     template <class Channel, class Answer> void send(PeerKey key, Channel& channel, Answer answer);
     void disconnect(PeerKey key);
     void expired() override { finish(); }
@@ -100,6 +133,7 @@ class LookupService : Timer {
     PasswordWorkers workers_;
     std::set<std::string> pam_services_;
     PamClient pam_;
+    TablesClient tables_{loop_, counters_};
     uint64_t next_life_ = 1;
     std::map<PeerKey, Peer> peers_;
     std::map<std::string, std::shared_ptr<DovecotClient>> dovecots_; // by credentials

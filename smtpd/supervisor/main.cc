@@ -10,6 +10,7 @@
 #include "common/config/parse.h"
 #include "smtpd/supervisor/pki_files.h"
 #include "smtpd/supervisor/supervisor.h"
+#include "smtpd/supervisor/table_files.h"
 #include "smtpd/supervisor/warnings.h"
 
 namespace {
@@ -96,6 +97,10 @@ int check_files(const Configuration& configuration) {
     Result<Credentials> credentials = read_credentials(configuration);
     if (!credentials) {
         std::fprintf(stderr, "%s\n", credentials.error().message.c_str());
+        return 1;
+    }
+    if (Result<void> checked = check_table_files(configuration); !checked) {
+        std::fprintf(stderr, "%s\n", checked.error().message.c_str());
         return 1;
     }
     for (const std::string& warning : credentials->warnings)

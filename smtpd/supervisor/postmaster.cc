@@ -32,6 +32,8 @@ bool may_have_postmaster(const Table& addresses) {
 // False: it does not, whoever sends.
 bool may_hold(const Criterion& criterion, const std::string& name, const Configuration& all) {
     const auto table = all.tables.find(criterion.table);
+    if (table != all.tables.end() && table->second.kind != TableKind::plain)
+        return true; // who knows
     switch (criterion.kind) {
     case CriterionKind::for_any:
     case CriterionKind::for_local:

@@ -12,6 +12,7 @@
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
 #include "common/ipc/resolver_settings.h"
+#include "common/ipc/tables_settings.h"
 #include "common/mail/domain.h"
 #include "common/smtp/internationalized.h"
 #include "common/smtp/scram_secret.h"
@@ -194,7 +195,11 @@ std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
     if (auth.mode == AuthMode::none || table == configuration.tables.end())
         return mechanisms;
     const auto& pairs = table->second.pairs;
-    if (std::any_of(pairs.begin(), pairs.end(),
+    const auto external = configuration.external_tables.find(auth.credentials);
+    const bool external_scram =
+        external != configuration.external_tables.end() && external->second.scram;
+    if (external_scram ||
+        std::any_of(pairs.begin(), pairs.end(),
                     [](const auto& pair) { return pair.second.starts_with(scram_secret_prefix); }))
         mechanisms = {SaslMechanism::scram_sha_256_plus, SaslMechanism::scram_sha_256};
     mechanisms.push_back(SaslMechanism::plain);
@@ -223,6 +228,8 @@ std::string settings_for(ipc::Role role, const Configuration& configuration,
         return ipc::encode_bytes(keyholder(found));
     case ipc::Role::pam:
         return ipc::encode_bytes(ipc::PamSettings{pam_services_of(configuration)});
+    case ipc::Role::tables:
+        return ipc::encode_bytes(ipc::TablesSettings{configuration.external_tables});
     }
     return {};
 }

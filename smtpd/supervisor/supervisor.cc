@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/config/parse.h"
 #include "common/process/process.h"
+#include "smtpd/supervisor/table_files.h"
 #include "smtpd/supervisor/warnings.h"
 #include "smtpd/supervisor/wiring.h"
 
@@ -103,6 +104,8 @@ Result<Surroundings> Supervisor::survey(const Configuration& configuration) cons
     if (!credentials)
         return credentials.error();
     found.credentials = std::move(*credentials);
+    if (Result<void> checked = check_table_files(configuration); !checked)
+        return checked.error();
     for (const std::string& warning : found.credentials.warnings)
         log::warning(warning);
     for (const std::string& warning : warnings_of(configuration, found.hostname))
@@ -120,15 +123,15 @@ Result<void> Supervisor::choose_identities(const Configuration& configuration) {
         empty = *made;
     }
     for (Role role : {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::control,
-                      Role::queue, Role::relay, Role::local, Role::pam}) {
+                      Role::queue, Role::relay, Role::local, Role::pam, Role::tables}) {
         if (identities_.contains(role) || process_count(role, configuration, 1) == 0)
             continue;
         Result<ipc::Identity> identity = identity_of(role, configuration, root_);
         if (!identity)
             return identity.error();
-        // lookup reads the user database, and a relay may have to reach the socket of an LMTP
-        // server.
-        bool needs_files = role == Role::lookup ||
+        // lookup reads the user database, tables what it is asked for, and a relay may have to
+        // reach the socket of an LMTP server.
+        bool needs_files = role == Role::lookup || role == Role::tables ||
                            (role == Role::relay && delivers_to_unix_sockets(configuration));
         if (role == Role::queue)
             identity->root_directory = root_ ? configuration.spool : "";

@@ -10,9 +10,9 @@ using ipc::Role;
 
 namespace {
 
-constexpr Role start_order[] = {Role::keyholder, Role::resolver, Role::pam,
-                                Role::lookup,    Role::queue,    Role::relay,
-                                Role::local,     Role::control,  Role::listener};
+constexpr Role start_order[] = {Role::keyholder, Role::resolver, Role::pam,   Role::tables,
+                                Role::lookup,    Role::queue,    Role::relay, Role::local,
+                                Role::control,   Role::listener};
 
 constexpr std::pair<Role, Role> channels[] = {
     {Role::listener, Role::queue},
@@ -24,6 +24,7 @@ constexpr std::pair<Role, Role> channels[] = {
     {Role::queue, Role::local},
     {Role::relay, Role::resolver},
     {Role::lookup, Role::pam},
+    {Role::lookup, Role::tables},
     // An operator may ask everybody else.
     {Role::control, Role::listener},
     {Role::control, Role::keyholder},
@@ -32,6 +33,7 @@ constexpr std::pair<Role, Role> channels[] = {
     {Role::control, Role::local},
     {Role::control, Role::lookup},
     {Role::control, Role::resolver},
+    {Role::control, Role::tables},
 };
 
 } // namespace
@@ -45,6 +47,8 @@ uint32_t process_count(Role role, const Configuration& configuration, uint32_t c
         return configuration.relays ? configuration.relays : std::max(cores / 2, 1u);
     case Role::pam:
         return pam_services_of(configuration).empty() ? 0 : 1;
+    case Role::tables:
+        return configuration.external_tables.empty() ? 0 : 1;
     default:
         return 1;
     }
@@ -69,7 +73,8 @@ const std::vector<DrainStep>& drain_steps() {
         {{Role::listener}, 10},
         {{Role::queue}, 10},
         {{Role::relay, Role::local}, 3},
-        {{Role::control, Role::lookup, Role::resolver, Role::keyholder, Role::pam}, 1},
+        {{Role::control, Role::lookup, Role::resolver, Role::keyholder, Role::pam, Role::tables},
+         1},
     };
     return steps;
 }

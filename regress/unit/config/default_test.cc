@@ -26,10 +26,11 @@ TEST(DefaultConfiguration, RelaysForNobody) {
     here.client = *IpAddress::parse("127.0.0.1");
     const Mailbox sender("bob", "mx.example.org");
     const Mailbox elsewhere("alice", "example.net");
+    TableAnswers none;
     for (const ipc::Origin& origin : {stranger, user, here})
-        EXPECT_EQ(rules->match(origin, sender, elsewhere), std::nullopt);
+        EXPECT_EQ(rules->match(origin, sender, elsewhere, none), std::nullopt);
     // Mail to the machine itself is taken from the machine itself.
-    EXPECT_NE(rules->match(here, sender, Mailbox("root", "localhost")), std::nullopt);
+    EXPECT_NE(rules->match(here, sender, Mailbox("root", "localhost"), none), std::nullopt);
     for (const Listen& listen : parsed.configuration->listens)
         EXPECT_TRUE(IpAddress::parse(listen.on) && IpAddress::parse(listen.on)->is_loopback());
 }

@@ -88,7 +88,8 @@ struct Case {
 void expect_matches(std::initializer_list<Case> cases) {
     for (const Case& c : cases) {
         const Transaction t(c.transaction);
-        const auto index = rules_of(c.rules).match(t.origin, t.reverse_path, t.recipient);
+        TableAnswers none;
+        const auto index = rules_of(c.rules).match(t.origin, t.reverse_path, t.recipient, none);
         EXPECT_EQ(index ? static_cast<int>(*index) : -1, c.rule) << c.rules << "\n"
                                                                  << c.transaction;
     }
@@ -431,7 +432,8 @@ TEST(Match, NoRulesMatchNothing) {
     const auto rules = RuleSet::prepare({}, {}, {});
     ASSERT_TRUE(rules.ok());
     const Transaction t("internal to=u@localhost");
-    EXPECT_EQ(rules->match(t.origin, t.reverse_path, t.recipient), std::nullopt);
+    TableAnswers none;
+    EXPECT_EQ(rules->match(t.origin, t.reverse_path, t.recipient, none), std::nullopt);
 }
 
 } // namespace

@@ -44,22 +44,107 @@ ipc::LookupSettings settings() {
     return settings;
 }
 
+TableAnswers none;
+
 Accounts accounts() { return *Accounts::prepare(settings()); }
+
+// Tables that are elsewhere: what they have is known, or not yet, or cannot be told.
+class ExternalAccountsTest : public testing::Test {
+  protected:
+    ExternalAccountsTest() {
+        ipc::LookupSettings settings;
+        settings.tables["t"].kind = TableKind::external;
+        settings.credentials = {"t"};
+        settings.senders = {"t"};
+        settings.decoy_key = "key";
+        accounts_ = *Accounts::prepare(settings);
+        answers_.learn(key("alice"), {ipc::TableVerdict::found, "$6$alice"});
+        answers_.learn(key("locked"), {ipc::TableVerdict::found, "*"});
+        answers_.learn(key("nobody"), {ipc::TableVerdict::not_found, ""});
+        answers_.learn(key("scram"), {ipc::TableVerdict::found, scram_4096});
+        answers_.learn(key("away"), {});
+    }
+    static TableKey key(const char* user) { return {"t", TableService::credentials, user}; }
+
+    Accounts accounts_;
+    TableAnswers answers_;
+};
+
+TEST_F(ExternalAccountsTest, HashesOfThoseWhoAreThere) {
+    EXPECT_TRUE(accounts_.find("t", "Alice", answers_)->exists);
+    EXPECT_EQ(accounts_.find("t", "Alice", answers_)->hash, "$6$alice");
+    EXPECT_FALSE(answers_.undecided());
+    accounts_.find("t", "bob", answers_);
+    EXPECT_EQ(answers_.take_wanted(), std::vector<TableKey>{key("bob")});
+    accounts_.find("t", "away", answers_);
+    EXPECT_TRUE(answers_.away());
+}
+
+// A check takes its time for them too; and what is checked is like what the table has, as soon as
+// that is known.
+TEST_F(ExternalAccountsTest, HashesForThoseWhoAreNot) {
+    for (const char* user : {"nobody", "locked"}) {
+        const auto candidate = accounts_.find("t", user, answers_);
+        EXPECT_FALSE(candidate->exists);
+        EXPECT_TRUE(candidate->hash.starts_with("$y$")) << user;
+    }
+    accounts_.remember("t", "$6$alice");
+    accounts_.remember("t", "$6$alice");
+    EXPECT_EQ(accounts_.find("t", "nobody", answers_)->hash, "$6$alice");
+    for (int i = 0; i < 1000; ++i)
+        accounts_.remember("t", "$6$" + std::to_string(i));
+    const std::string hash = accounts_.find("t", "nobody", answers_)->hash;
+    EXPECT_LE(hash.size(), std::string("$6$alice").size());
+    EXPECT_EQ(accounts_.find("t", "nobody", answers_)->hash, hash) << "always the same one";
+}
+
+TEST_F(ExternalAccountsTest, SecretsOfScram) {
+    EXPECT_TRUE(accounts_.has_scram("t"));
+    EXPECT_EQ(to_string(accounts_.find_scram("t", "scram", answers_)->secret), scram_4096);
+    const auto nobody = accounts_.find_scram("t", "nobody", answers_);
+    EXPECT_FALSE(nobody->exists);
+    EXPECT_EQ(nobody->secret.iterations, 100'000u) << "as smtpctl encrypt makes them";
+    EXPECT_EQ(nobody->secret.salt.size(), 16u);
+    EXPECT_FALSE(accounts_.find_scram("t", "alice", answers_)->exists) << "she has none for it";
+    accounts_.remember("t", scram_5000);
+    const auto later = accounts_.find_scram("t", "nobody", answers_);
+    EXPECT_EQ(later->secret.iterations, 5000u);
+    EXPECT_EQ(later->secret.salt.size(), 4u);
+    EXPECT_NE(later->secret.salt, "salt");
+}
+
+TEST_F(ExternalAccountsTest, Senders) {
+    const TableKey owner{"t", TableService::mailaddrmap, "alice"};
+    ipc::SenderQuery query;
+    query.table = "t";
+    query.user = "alice";
+    query.reverse_path = "alice@x.example";
+    EXPECT_EQ(accounts_.may_send(query, answers_), SenderVerdict::temporary);
+    EXPECT_EQ(answers_.take_wanted(), std::vector<TableKey>{owner});
+    answers_.learn(owner, {ipc::TableVerdict::found, "a@y.example, @x.example"});
+    EXPECT_EQ(accounts_.may_send(query, answers_), SenderVerdict::owned);
+    query.reverse_path = "b@y.example";
+    EXPECT_EQ(accounts_.may_send(query, answers_), SenderVerdict::not_owned);
+    answers_.learn(owner, {ipc::TableVerdict::not_found, ""});
+    EXPECT_EQ(accounts_.may_send(query, answers_), SenderVerdict::not_owned);
+    answers_.learn(owner, {});
+    EXPECT_EQ(accounts_.may_send(query, answers_), SenderVerdict::temporary);
+}
 
 TEST(AccountsTest, KnowsUsersInAnyCase) {
     const Accounts all = accounts();
     for (const char* name : {"alice", "Alice", "ALICE"}) {
-        const auto candidate = all.find("users", name);
+        const auto candidate = all.find("users", name, none);
         ASSERT_TRUE(candidate);
         EXPECT_TRUE(candidate->exists);
         EXPECT_EQ(candidate->user, "alice");
         EXPECT_EQ(candidate->hash, "$6$alice");
     }
-    EXPECT_EQ(all.find("users", "Bob@X.example")->user, "bob@x.example");
-    EXPECT_FALSE(all.find("users", "bob")->exists);
+    EXPECT_EQ(all.find("users", "Bob@X.example", none)->user, "bob@x.example");
+    EXPECT_FALSE(all.find("users", "bob", none)->exists);
     ipc::LookupSettings others = settings();
     others.tables["users"] = mapping({{"j\u00fcrgen", "$6$j"}});
-    EXPECT_EQ(Accounts::prepare(others)->find("users", "Ju\u0308rgen")->hash, "$6$j");
+    EXPECT_EQ(Accounts::prepare(others)->find("users", "Ju\u0308rgen", none)->hash, "$6$j");
 }
 
 // Somebody who does not exist costs what somebody who does would: there is always a hash to check,
@@ -69,25 +154,25 @@ TEST(AccountsTest, AStandInForWhoDoesNotExist) {
     std::set<std::string> hashes;
     for (int i = 0; i < 200; ++i) {
         const std::string name = "nobody" + std::to_string(i);
-        const auto candidate = all.find("users", name);
+        const auto candidate = all.find("users", name, none);
         EXPECT_FALSE(candidate->exists);
-        EXPECT_EQ(all.find("users", name)->hash, candidate->hash);
+        EXPECT_EQ(all.find("users", name, none)->hash, candidate->hash);
         hashes.insert(candidate->hash);
     }
     EXPECT_EQ(hashes, (std::set<std::string>{"$6$alice", "$6$bob"}));
-    const auto locked = all.find("users", "carol");
+    const auto locked = all.find("users", "carol", none);
     EXPECT_FALSE(locked->exists);
     EXPECT_TRUE(hashes.contains(locked->hash)) << locked->hash;
-    EXPECT_TRUE(all.find("users", "")->hash.starts_with("$6$"));
+    EXPECT_TRUE(all.find("users", "", none)->hash.starts_with("$6$"));
 }
 
 // Only what the configuration says is one can be asked about.
 TEST(AccountsTest, TablesThatAreNoneOfCredentials) {
     const Accounts all = accounts();
-    EXPECT_FALSE(all.find("domains", "x.example"));
-    EXPECT_FALSE(all.find("senders", "alice"));
-    EXPECT_FALSE(all.find("nothing", "alice"));
-    const auto nobody = all.find("empty", "alice");
+    EXPECT_FALSE(all.find("domains", "x.example", none));
+    EXPECT_FALSE(all.find("senders", "alice", none));
+    EXPECT_FALSE(all.find("nothing", "alice", none));
+    const auto nobody = all.find("empty", "alice", none);
     ASSERT_TRUE(nobody);
     EXPECT_FALSE(nobody->exists);
     EXPECT_EQ(nobody->hash, "");
@@ -95,16 +180,16 @@ TEST(AccountsTest, TablesThatAreNoneOfCredentials) {
 
 TEST(AccountsTest, SecretsForScram) {
     const Accounts all = accounts();
-    const auto alice = all.find_scram("scram", "Alice");
+    const auto alice = all.find_scram("scram", "Alice", none);
     ASSERT_TRUE(alice);
     EXPECT_TRUE(alice->exists);
     EXPECT_EQ(alice->user, "alice");
     EXPECT_EQ(to_string(alice->secret), scram_4096);
-    EXPECT_EQ(all.find("scram", "alice")->hash, scram_4096) << "it serves PLAIN too";
+    EXPECT_EQ(all.find("scram", "alice", none)->hash, scram_4096) << "it serves PLAIN too";
     EXPECT_TRUE(all.has_scram("scram"));
     for (const char* table : {"users", "empty", "senders", "nothing"}) {
         EXPECT_FALSE(all.has_scram(table));
-        EXPECT_FALSE(all.find_scram(table, "alice"));
+        EXPECT_FALSE(all.find_scram(table, "alice", none));
     }
 }
 
@@ -122,21 +207,21 @@ TEST(AccountsTest, ASecretForWhoHasNone) {
     for (int i = 0; i < 50; ++i)
         names.push_back("nobody" + std::to_string(i));
     for (const std::string& name : names) {
-        const auto account = all.find_scram("scram", name);
+        const auto account = all.find_scram("scram", name, none);
         ASSERT_TRUE(account);
         EXPECT_FALSE(account->exists);
         EXPECT_EQ(account->secret.salt.size(), account->secret.iterations == 4096 ? 16u : 4u);
         EXPECT_EQ(account->secret.stored_key.size(), ScramSecret::key_size);
         EXPECT_EQ(account->secret.server_key.size(), ScramSecret::key_size);
-        EXPECT_EQ(to_string(account->secret), to_string(later.find_scram("scram", name)->secret));
-        EXPECT_NE(account->secret.salt, other.find_scram("scram", name)->secret.salt);
+        EXPECT_EQ(to_string(account->secret), to_string(later.find_scram("scram", name, none)->secret));
+        EXPECT_NE(account->secret.salt, other.find_scram("scram", name, none)->secret.salt);
         iterations.insert(account->secret.iterations);
         salts.insert(account->secret.salt);
     }
     EXPECT_EQ(iterations, (std::set<uint32_t>{4096, 5000}));
     EXPECT_EQ(salts.size(), names.size());
-    EXPECT_EQ(to_string(all.find_scram("scram", "NOBODY1")->secret),
-              to_string(all.find_scram("scram", "nobody1")->secret));
+    EXPECT_EQ(to_string(all.find_scram("scram", "NOBODY1", none)->secret),
+              to_string(all.find_scram("scram", "nobody1", none)->secret));
 }
 
 TEST(AccountsTest, WhoMaySendAsWhom) {
@@ -176,9 +261,9 @@ TEST(AccountsTest, WhoMaySendAsWhom) {
         query.table = "senders";
         query.user = row.user;
         query.reverse_path = row.reverse_path;
-        EXPECT_EQ(all.may_send(query), row.verdict) << row.user << " as " << row.reverse_path;
+        EXPECT_EQ(all.may_send(query, none), row.verdict) << row.user << " as " << row.reverse_path;
         query.table = "users";
-        EXPECT_EQ(all.may_send(query), SenderVerdict::temporary);
+        EXPECT_EQ(all.may_send(query, none), SenderVerdict::temporary);
     }
 }
 

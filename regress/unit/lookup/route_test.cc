@@ -89,7 +89,8 @@ ipc::RouteAnswer route(const ipc::LookupSettings& settings, const std::string& r
     query.origin.local_hostname = "gateway.test";
     query.reverse_path = reverse_path;
     query.recipient = recipient;
-    ipc::RouteAnswer answer = router->route(query, users.lookup());
+    TableAnswers none;
+    ipc::RouteAnswer answer = router->route(query, users.lookup(), none);
     EXPECT_EQ(answer.request, 9u);
     return answer;
 }

@@ -7,6 +7,7 @@
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/pam_settings.h"
 #include "common/ipc/queue_settings.h"
+#include "common/ipc/tables_settings.h"
 #include "common/ipc/relay_settings.h"
 #include "smtpd/supervisor/slices.h"
 
@@ -113,6 +114,31 @@ TEST(Slices, PamKnowsTheServicesThatListenersAskAndLookupThatTheyAreNoTables) {
     auto lookup = settings<ipc::LookupSettings>(ipc::Role::lookup, configuration);
     EXPECT_EQ(lookup.credentials,
               (std::vector<std::string>{"pam:smtpd", "pam:mail", "dovecot:/run/auth"}));
+}
+
+TEST(Slices, TablesAloneKnowsWhereExternalTablesAre) {
+    Configuration configuration;
+    configuration.tables["users"].kind = TableKind::external;
+    configuration.external_tables["users"].password = "secret";
+    configuration.external_tables["users"].queries[TableService::domain].text = "SELECT";
+    auto tables = settings<ipc::TablesSettings>(ipc::Role::tables, configuration);
+    EXPECT_EQ(tables.tables, configuration.external_tables);
+    for (const ipc::Role role : {ipc::Role::lookup, ipc::Role::listener, ipc::Role::queue})
+        EXPECT_EQ(settings_for(role, configuration, Surroundings()).find("secret"),
+                  std::string::npos);
+    auto lookup = settings<ipc::LookupSettings>(ipc::Role::lookup, configuration);
+    EXPECT_EQ(lookup.tables.at("users").kind, TableKind::external);
+}
+
+// Only where the file says that there are secrets for it.
+TEST(Slices, ScramIsOfferedForExternalTablesThatHaveIt) {
+    Configuration configuration;
+    configuration.tables["users"].kind = TableKind::external;
+    ExternalTable& table = configuration.external_tables["users"];
+    const AuthOptions auth{AuthMode::required, "users", "", false};
+    EXPECT_EQ(mechanisms_of(configuration, auth).size(), 2u);
+    table.scram = true;
+    EXPECT_EQ(mechanisms_of(configuration, auth).size(), 4u);
 }
 
 TEST(Slices, TheQueueKnowsItsTimesAndTheNumberOfRelays) {

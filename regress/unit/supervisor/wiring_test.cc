@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 
 constexpr Role all_roles[] = {Role::listener, Role::keyholder, Role::resolver,
                               Role::lookup,   Role::control,   Role::queue,
-                              Role::relay,    Role::local,     Role::pam};
+                              Role::relay,    Role::local,     Role::pam,
+                              Role::tables};
 
 TEST(Wiring, AListenerForEachCoreAndARelayForEachTwo) {
     struct Row {
@@ -51,6 +52,14 @@ TEST(Wiring, PamIsThereOnlyWhereAListenerAsksIt) {
         EXPECT_NE(name.role, Role::pam);
 }
 
+TEST(Wiring, TablesIsThereOnlyWhereATableIsExternal) {
+    Configuration configuration;
+    configuration.tables["list"].values = {"x"};
+    EXPECT_EQ(process_count(Role::tables, configuration, 4), 0u);
+    configuration.external_tables["users"].backend = TableBackend::sqlite;
+    EXPECT_EQ(process_count(Role::tables, configuration, 4), 1u);
+}
+
 // The isolation that the design promises, as a table: there is no other channel.
 TEST(Wiring, WhoTalksToWhom) {
     const std::map<Role, std::vector<Role>> expected = {
@@ -58,14 +67,15 @@ TEST(Wiring, WhoTalksToWhom) {
          {Role::keyholder, Role::resolver, Role::lookup, Role::control, Role::queue}},
         {Role::keyholder, {Role::listener, Role::control}},
         {Role::resolver, {Role::listener, Role::control, Role::relay}},
-        {Role::lookup, {Role::listener, Role::control, Role::queue, Role::pam}},
+        {Role::lookup, {Role::listener, Role::control, Role::queue, Role::pam, Role::tables}},
         {Role::control,
          {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::queue, Role::relay,
-          Role::local}},
+          Role::local, Role::tables}},
         {Role::queue, {Role::listener, Role::lookup, Role::control, Role::relay, Role::local}},
         {Role::relay, {Role::resolver, Role::control, Role::queue}},
         {Role::local, {Role::control, Role::queue}},
         {Role::pam, {Role::lookup}},
+        {Role::tables, {Role::lookup, Role::control}},
     };
     for (Role one : all_roles) {
         std::vector<Role> peers;
