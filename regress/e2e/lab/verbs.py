@@ -13,6 +13,9 @@ from . import killer, load, script, sink, smtp_client
 from .lab import WAIT, Failure, maildir_messages
 
 VERBS = []
+# Programs of others, unpacked by etc/build/peers and not installed.
+PEERS = ("smtp-source", "smtp-sink", "dovecot", "exim4", "initdb", "pg_ctl", "psql", "redis-server",
+         "redis-cli", "slapd", "slapadd")
 DURATION = r"(\d+(?:\.\d+)?(?:ms|s|m))"
 
 
@@ -464,8 +467,8 @@ def run(lab, step, host, command, wanted=0):
     words = shlex.split(command)
     if words[0] in ("smtpd", "smtpctl"):
         words = lab.gateway.command(*words)
-    elif words[0] in ("smtp-source", "smtp-sink", "dovecot", "exim4"):
-        words[0] = os.path.join(lab.build, "peers/bin", words[0])  # unpacked, not installed
+    elif words[0] in PEERS:
+        words[0] = os.path.join(lab.build, "peers/bin", words[0])
     judge(lab, step, lab.host(host or "client").run(words, cwd=lab.directory), wanted)
 
 
