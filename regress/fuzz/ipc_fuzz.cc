@@ -8,6 +8,7 @@
 #include "common/ipc/routing.h"
 #include "common/ipc/signing.h"
 #include "common/ipc/submission.h"
+#include "common/ipc/tables.h"
 #include "regress/fuzz/expect.h"
 
 using namespace postern;
@@ -40,6 +41,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check<ipc::PamToLookup>(bytes);
     check<ipc::PamQuestion>(bytes);
     check<ipc::PamFinding>(bytes);
+    check<ipc::LookupToTables>(bytes);
+    check<ipc::TablesToLookup>(bytes);
     check<ipc::ToResolver>(bytes);
     check<ipc::FromResolver>(bytes);
     check<ipc::QueueToDeliverer>(bytes);
