@@ -68,10 +68,12 @@ struct RelayTls {
     std::string ciphers;   // of TLS 1.2, as in ciphers(1ssl); empty: ours
     bool tls_1_2 = true;   // `protocols`
     bool tls_1_3 = true;
+    bool mta_sts = true; // not `no-mta-sts`: mail exchangers are what their domain's policy asks
 
     bool operator==(const RelayTls&) const = default;
     static constexpr auto fields(auto& m) {
-        return std::tie(m.required, m.verify, m.authority, m.ciphers, m.tls_1_2, m.tls_1_3);
+        return std::tie(m.required, m.verify, m.authority, m.ciphers, m.tls_1_2, m.tls_1_3,
+                        m.mta_sts);
     }
 };
 
@@ -86,14 +88,14 @@ struct Action {
     std::string helo;                // name given in EHLO; empty: the server's
     std::optional<IpAddress> source; // `src`: local address of outgoing connections
     RelayTls tls;
-    std::string maildir_path;        // with %{…} not yet expanded; empty: ~/Maildir
-    std::string user;                // deliver as this system user; empty: the recipient's own
-    bool lmtp_rcpt_to = false;       // LMTP: send the envelope recipient, not the user name
+    std::string maildir_path;  // with %{…} not yet expanded; empty: ~/Maildir
+    std::string user;          // deliver as this system user; empty: the recipient's own
+    bool lmtp_rcpt_to = false; // LMTP: send the envelope recipient, not the user name
     std::optional<std::chrono::seconds> ttl; // how long to try; none: the queue's
 
     static constexpr auto fields(auto& m) {
-        return std::tie(m.name, m.kind, m.host, m.helo, m.source, m.tls, m.maildir_path,
-                        m.user, m.lmtp_rcpt_to, m.ttl);
+        return std::tie(m.name, m.kind, m.host, m.helo, m.source, m.tls, m.maildir_path, m.user,
+                        m.lmtp_rcpt_to, m.ttl);
     }
 };
 

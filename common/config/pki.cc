@@ -125,6 +125,10 @@ template <class Terms> bool parse_terms(Grammar& g, Options& options, Terms& tls
 } // namespace
 
 bool parse_relay_tls(Grammar& g, Options& options, RelayTls& tls) {
+    if (options.accept("no-mta-sts")) {
+        tls.mta_sts = false;
+        return true;
+    }
     return parse_terms(g, options, tls);
 }
 

@@ -24,6 +24,8 @@ const char* role_name(Role role) {
         return "pam";
     case Role::tables:
         return "tables";
+    case Role::policy:
+        return "policy";
     }
     return "unknown";
 }

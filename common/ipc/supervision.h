@@ -27,8 +27,9 @@ enum class Role : uint8_t {
     local,
     pam,
     tables,
+    policy,
 };
-constexpr Role last_enumerator(Role) { return Role::tables; }
+constexpr Role last_enumerator(Role) { return Role::policy; }
 
 // "listener", as in `user listener …`, in the log and in the program's name postern-listener.
 const char* role_name(Role role);

@@ -7,6 +7,7 @@
 #include "common/smtp/address.h"
 #include "deliver/relay/dane.h"
 #include "deliver/relay/next_hops.h"
+#include "deliver/relay/sts.h"
 #include "deliver/relay/transaction.h"
 
 namespace postern::relay {
@@ -90,7 +91,9 @@ class Delivery {
 
     Task<void> walk(Destinations::Lease& lease);
     Task<void> try_unix(Destinations::Lease& lease);
+    Task<bool> find_sts();
     Task<void> try_exchanger(Destinations::Lease& lease, Exchanger exchanger);
+    Task<std::optional<TlsPolicy>> policy_for(const Exchanger& exchanger);
     std::string tls_terms(const Exchanger& exchanger) const;
     Task<std::unique_ptr<Connection>> open(Destinations::Lease& lease, Exchanger exchanger,
                                            TlsPolicy policy);
@@ -116,6 +119,7 @@ class Delivery {
     Message message_;
     std::vector<Recipient> recipients_;
     std::vector<std::string> domains_; // ExchangerList::domains
+    ipc::StsPolicy sts_;               // of the domain
     TimePoint walk_until_;
     std::string refused_by_;        // it said 4yz to MAIL over a connection from before
     bool reached_ = false;          // somebody said hello
@@ -222,6 +226,9 @@ Task<void> Delivery::walk(Destinations::Lease& lease) {
         co_return;
     }
     domains_ = std::move(list.domains);
+    const bool found = co_await find_sts();
+    if (!found)
+        co_return;
     around_.slow.move_to_end(list.exchangers, around_.network.executor().now());
     for (const Exchanger& exchanger : list.exchangers) {
         if (open_recipients() == 0 || !in_time())
@@ -255,16 +262,10 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
     const std::string terms = tls_terms(exchanger);
     bool again = true;
     while (again) {
-        TlsPolicy policy = tls_policy(order_.route);
-        if (policy.level == TlsLevel::opportunistic || policy.level == TlsLevel::encrypted) {
-            DaneFinding finding = co_await find_dane(around_.network, exchanger);
-            if (finding.verdict == DaneVerdict::failed) {
-                finding.failure.remote = to_string(exchanger);
-                explain(finding.failure);
-                co_return;
-            }
-            policy = with_dane(std::move(policy), finding, domains_);
-        }
+        std::optional<TlsPolicy> wanted = co_await policy_for(exchanger);
+        if (!wanted)
+            co_return;
+        TlsPolicy policy = *std::move(wanted);
         const bool opportunistic = policy.level == TlsLevel::opportunistic;
         if (opportunistic && around_.tls.fails_with(exchanger.endpoint, terms, executor.now()))
             policy.level = TlsLevel::never;
@@ -284,6 +285,46 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
         const Sent sent = co_await send(lease, std::move(connection));
         again = sent == Sent::part && in_time();
     }
+}
+
+// False: nobody knows, and the reason is noted. Whoever keeps us from finding out must not gain by
+// it.
+Task<bool> Delivery::find_sts() {
+    if (!goes_by_sts(order_.route))
+        co_return true;
+    const std::string domain = order_.route.domain;
+    ipc::PolicyAnswer answer = co_await around_.network.find_policy(domain);
+    if (answer.known)
+        sts_ = std::move(answer.policy);
+    else
+        explain(Diagnosis(status::directory_failure,
+                          "whether " + domain + " has an MTA-STS policy cannot be found out now"));
+    co_return answer.known;
+}
+
+// What a connection to the exchanger has to be like: by the configuration, by DANE, and where the
+// zone says nothing by MTA-STS (RFC 8461 2). Nothing: it must not be used; the reason is noted.
+Task<std::optional<TlsPolicy>> Delivery::policy_for(const Exchanger& exchanger) {
+    TlsPolicy policy = tls_policy(order_.route);
+    DaneFinding finding;
+    if (policy.level == TlsLevel::opportunistic || policy.level == TlsLevel::encrypted)
+        finding = co_await find_dane(around_.network, exchanger);
+    if (finding.verdict == DaneVerdict::failed) {
+        finding.failure.remote = to_string(exchanger);
+        explain(finding.failure);
+        co_return std::nullopt;
+    }
+    policy = with_dane(std::move(policy), finding, domains_);
+    if (finding.verdict == DaneVerdict::usable || sts_.mode != ipc::StsMode::enforce)
+        co_return policy;
+    if (!names_exchanger(sts_, exchanger.host)) {
+        explain(Diagnosis(status::other_security.as(4),
+                          exchanger.host + " is not named by the MTA-STS policy of " +
+                              order_.route.domain,
+                          to_string(exchanger)));
+        co_return std::nullopt;
+    }
+    co_return with_sts(std::move(policy), sts_);
 }
 
 // All that is wanted of a handshake, the name by which the server is asked for too: what fails with

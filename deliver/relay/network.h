@@ -8,6 +8,7 @@
 
 #include "common/base/result.h"
 #include "common/ipc/resolution.h"
+#include "common/ipc/transport_policy.h"
 #include "common/loop/executor.h"
 #include "common/loop/task.h"
 #include "common/net/stream.h"
@@ -32,6 +33,10 @@ class Network {
 
     // `temporary` when the resolver does not answer, or is not there. Ends within a minute.
     virtual Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) = 0;
+
+    // What the domain asks of those who send to it. Not `known` when policy does not answer, or is
+    // not there. Ends within a minute.
+    virtual Task<ipc::PolicyAnswer> find_policy(std::string domain) = 0;
 };
 
 } // namespace postern::relay

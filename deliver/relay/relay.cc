@@ -65,6 +65,8 @@ void Relay::connect(ipc::Connect connect) {
         return connect_queue(std::move(connect.channel));
     case ipc::Role::resolver:
         return network_.connect_resolver(std::move(connect.channel));
+    case ipc::Role::policy:
+        return network_.connect_policy(std::move(connect.channel));
     case ipc::Role::control:
         return operator_.connect(std::move(connect.channel));
     default:

@@ -10,9 +10,8 @@ namespace postern::relay {
 
 namespace {
 
-constexpr std::chrono::seconds answer_limit{40};  // the resolver gives up earlier itself
-constexpr std::chrono::seconds restart_limit{10}; // for a resolver that has died to be back
-constexpr std::chrono::seconds restart_pause{1};
+constexpr std::chrono::seconds answer_limit{40}; // the resolver gives up earlier itself
+constexpr std::chrono::seconds policy_limit{50}; // and so does policy
 
 // On loopback a connect(2) to a port that nobody listens on can meet itself, when the system
 // happens to choose that very port for our end.
@@ -28,39 +27,21 @@ bool is_connected_to_itself(int fd, const Endpoint& peer) {
 
 } // namespace
 
-void SystemNetwork::connect_resolver(FileDescriptor channel) {
-    questions_.abandon();
-    resolver_ = std::make_unique<ipc::Channel<ipc::FromResolver, ipc::ToResolver>>(
-        loop_, std::move(channel),
-        [this](ipc::FromResolver&& message) {
-            std::visit(ipc::Overloaded{[this](ipc::ResolveAnswer& answer) {
-                           const uint32_t request = answer.request;
-                           questions_.answer(request, std::move(answer));
-                       }},
-                       message);
-        },
-        [this](const std::string&) {
-            resolver_.reset();
-            questions_.abandon();
-        });
+Task<ipc::ResolveAnswer> SystemNetwork::resolve(ipc::RecordType type, std::string name) {
+    ipc::ResolveQuery query;
+    query.type = type;
+    query.name = std::move(name);
+    std::optional<ipc::ResolveAnswer> answer =
+        co_await resolver_.ask_patiently(std::move(query), answer_limit);
+    co_return answer ? std::move(*answer) : ipc::ResolveAnswer(); // temporary
 }
 
-Task<ipc::ResolveAnswer> SystemNetwork::resolve(ipc::RecordType type, std::string name) {
-    const TimePoint started = loop_.now();
-    do {
-        if (resolver_) {
-            ipc::ResolveQuery query;
-            query.type = type;
-            query.name = name;
-            auto send = [this](ipc::ResolveQuery asked) { resolver_->send(std::move(asked)); };
-            std::optional<ipc::ResolveAnswer> answer =
-                co_await questions_.ask(std::move(query), send, answer_limit);
-            if (answer)
-                co_return std::move(*answer);
-        }
-        co_await loop_.sleep(restart_pause);
-    } while (loop_.now() - started < restart_limit);
-    co_return ipc::ResolveAnswer(); // temporary
+Task<ipc::PolicyAnswer> SystemNetwork::find_policy(std::string domain) {
+    ipc::PolicyQuery query;
+    query.domain = std::move(domain);
+    std::optional<ipc::PolicyAnswer> answer =
+        co_await policy_.ask_patiently(std::move(query), policy_limit);
+    co_return answer ? std::move(*answer) : ipc::PolicyAnswer(); // not known
 }
 
 Network::Connected SystemNetwork::connected(Result<FileDescriptor> socket) {

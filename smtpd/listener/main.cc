@@ -12,7 +12,7 @@
 #include "smtpd/listener/listener.h"
 #include "smtpd/listener/lookup_client.h"
 #include "smtpd/listener/queue_client.h"
-#include "smtpd/listener/resolver_client.h"
+#include "smtpd/listener/resolver_peer.h"
 
 using namespace postern;
 
@@ -47,7 +47,7 @@ int main() {
     EventLoop& loop = process.loop();
     listener::QueueClient queue(loop);
     listener::LookupClient lookup(loop);
-    listener::ResolverClient resolver(loop);
+    listener::ResolverPeer resolver(loop);
     listener::KeyholderClient keyholder(loop);
     listener::Listener listener(loop, queue, lookup, resolver, lookup, keyholder);
     queue.watch_files([&listener](uint32_t used, uint32_t limit) {

@@ -207,7 +207,7 @@ Result<ipc::Identity> identity_of(ipc::Role role, const Configuration& configura
     return identity;
 }
 
-Result<FileDescriptor> open_spool(const std::string& path, const ipc::Identity& owner) {
+Result<FileDescriptor> open_directory_of(const std::string& path, const ipc::Identity& owner) {
     if (Result<void> made = make_directories(path, 0700); !made)
         return made.error();
     FileDescriptor directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -48,7 +48,7 @@ Result<ipc::Identity> identity_of(ipc::Role role, const Configuration& configura
 // mkdir -p: parents are made as mkdir(2) makes them, for everybody to pass through.
 Result<void> make_directories(const std::string& path, mode_t mode);
 // Makes the directory, 0700 and owned by `owner` where that can be, and opens it.
-Result<FileDescriptor> open_spool(const std::string& path, const ipc::Identity& owner);
+Result<FileDescriptor> open_directory_of(const std::string& path, const ipc::Identity& owner);
 // An empty directory of root's to chroot into.
 Result<std::string> empty_directory();
 

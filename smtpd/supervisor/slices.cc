@@ -9,6 +9,7 @@
 #include "common/ipc/local_settings.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/pam_settings.h"
+#include "common/ipc/policy_settings.h"
 #include "common/ipc/queue_settings.h"
 #include "common/ipc/relay_settings.h"
 #include "common/ipc/resolver_settings.h"
@@ -183,6 +184,13 @@ std::vector<std::string> pam_services_of(const Configuration& configuration) {
     return services;
 }
 
+bool asks_for_policies(const Configuration& configuration) {
+    return std::any_of(
+        configuration.actions.begin(), configuration.actions.end(), [](const Action& action) {
+            return action.kind == ActionKind::relay && !action.host && action.tls.mta_sts;
+        });
+}
+
 // SCRAM only where somebody can use it. For a Dovecot, what every one of them has, until it has
 // announced what else there is. PAM has to be told the password.
 std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
@@ -226,6 +234,8 @@ std::string settings_for(ipc::Role role, const Configuration& configuration,
         return ipc::encode_bytes(ipc::LocalSettings{max_local_helpers});
     case ipc::Role::keyholder:
         return ipc::encode_bytes(keyholder(found));
+    case ipc::Role::policy:
+        return ipc::encode_bytes(ipc::PolicySettings{{found.credentials.system_authorities}});
     case ipc::Role::pam:
         return ipc::encode_bytes(ipc::PamSettings{pam_services_of(configuration)});
     case ipc::Role::tables:

@@ -35,6 +35,9 @@ std::vector<Network> networks_of(const Configuration& configuration, const std::
 // The services of PAM that listeners ask for passwords.
 std::vector<std::string> pam_services_of(const Configuration& configuration);
 
+// Whether mail goes to mail exchangers by the policies of their domains (MTA-STS).
+bool asks_for_policies(const Configuration& configuration);
+
 // What a listener with these options offers in EHLO.
 std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
                                          const AuthOptions& auth);

@@ -54,6 +54,11 @@ Result<std::string> trust_anchor_text(const ResolverOptions& options) {
     return std::string();
 }
 
+// Where policies are kept: not in the spool, which is the queue's.
+std::string policies_directory(const Configuration& configuration) {
+    return configuration.spool + "-policies";
+}
+
 bool delivers_to_unix_sockets(const Configuration& configuration) {
     return std::any_of(
         configuration.actions.begin(), configuration.actions.end(),
@@ -123,7 +128,8 @@ Result<void> Supervisor::choose_identities(const Configuration& configuration) {
         empty = *made;
     }
     for (Role role : {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::control,
-                      Role::queue, Role::relay, Role::local, Role::pam, Role::tables}) {
+                      Role::queue, Role::relay, Role::local, Role::pam, Role::tables,
+                      Role::policy}) {
         if (identities_.contains(role) || process_count(role, configuration, 1) == 0)
             continue;
         Result<ipc::Identity> identity = identity_of(role, configuration, root_);
@@ -135,9 +141,17 @@ Result<void> Supervisor::choose_identities(const Configuration& configuration) {
                            (role == Role::relay && delivers_to_unix_sockets(configuration));
         if (role == Role::queue)
             identity->root_directory = root_ ? configuration.spool : "";
+        else if (role == Role::policy)
+            identity->root_directory = root_ ? policies_directory(configuration) : "";
         else if (!needs_files)
             identity->root_directory = empty;
         identities_[role] = *identity;
+        if (role == Role::policy) { // better now than when it is started
+            Result<FileDescriptor> made =
+                open_directory_of(policies_directory(configuration), *identity);
+            if (!made)
+                return made.error();
+        }
     }
     return {};
 }
@@ -154,7 +168,7 @@ Result<void> Supervisor::prepare() {
     if (!bound)
         return bound.error();
     sockets_ = std::move(*bound);
-    Result<FileDescriptor> spool = open_spool(configuration_.spool, identities_[Role::queue]);
+    Result<FileDescriptor> spool = open_directory_of(configuration_.spool, identities_[Role::queue]);
     if (!spool)
         return spool.error();
     spool_ = std::move(*spool);
@@ -308,6 +322,13 @@ Result<ipc::Configure> Supervisor::configure_message(Child& child) {
             duplicate(pki.key);
     if (role == Role::queue)
         duplicate(spool_);
+    if (role == Role::policy) {
+        Result<FileDescriptor> policies =
+            open_directory_of(policies_directory(configuration_), identities_[Role::policy]);
+        if (!policies)
+            return policies.error();
+        message.files.push_back(std::move(*policies));
+    }
     if (role == Role::control)
         duplicate(control_socket_);
     if (failed)

@@ -10,9 +10,9 @@ using ipc::Role;
 
 namespace {
 
-constexpr Role start_order[] = {Role::keyholder, Role::resolver, Role::pam,   Role::tables,
-                                Role::lookup,    Role::queue,    Role::relay, Role::local,
-                                Role::control,   Role::listener};
+constexpr Role start_order[] = {Role::keyholder, Role::resolver, Role::policy,  Role::pam,
+                                Role::tables,    Role::lookup,   Role::queue,   Role::relay,
+                                Role::local,     Role::control,  Role::listener};
 
 constexpr std::pair<Role, Role> channels[] = {
     {Role::listener, Role::queue},
@@ -23,6 +23,8 @@ constexpr std::pair<Role, Role> channels[] = {
     {Role::queue, Role::relay},
     {Role::queue, Role::local},
     {Role::relay, Role::resolver},
+    {Role::relay, Role::policy},
+    {Role::policy, Role::resolver},
     {Role::lookup, Role::pam},
     {Role::lookup, Role::tables},
     // An operator may ask everybody else.
@@ -34,6 +36,7 @@ constexpr std::pair<Role, Role> channels[] = {
     {Role::control, Role::lookup},
     {Role::control, Role::resolver},
     {Role::control, Role::tables},
+    {Role::control, Role::policy},
 };
 
 } // namespace
@@ -49,6 +52,8 @@ uint32_t process_count(Role role, const Configuration& configuration, uint32_t c
         return pam_services_of(configuration).empty() ? 0 : 1;
     case Role::tables:
         return configuration.external_tables.empty() ? 0 : 1;
+    case Role::policy:
+        return asks_for_policies(configuration) ? 1 : 0;
     default:
         return 1;
     }
@@ -73,7 +78,8 @@ const std::vector<DrainStep>& drain_steps() {
         {{Role::listener}, 10},
         {{Role::queue}, 10},
         {{Role::relay, Role::local}, 3},
-        {{Role::control, Role::lookup, Role::resolver, Role::keyholder, Role::pam, Role::tables},
+        {{Role::control, Role::lookup, Role::resolver, Role::keyholder, Role::pam, Role::tables,
+          Role::policy},
          1},
     };
     return steps;

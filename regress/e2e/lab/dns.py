@@ -13,6 +13,7 @@ anchor. `unsigned` leaves a zone without signatures, `bogus` changes its data af
 """
 import glob
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -47,7 +48,7 @@ def parse_zones(text):
     """Returns {name: (kind, [records])}, kind one of signed, unsigned, bogus."""
     zones, records = {}, None
     for number, line in enumerate(text.splitlines(), 1):
-        line = line.split(";", 1)[0].rstrip()
+        line = re.match(r'(?:"[^"]*"|[^;"])*', line).group().rstrip()
         words = line.split()
         if not words or line.startswith("#"):
             continue

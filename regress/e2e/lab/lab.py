@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 
-from . import gateway, hosts, postfix, script, sink
+from . import gateway, hosts, postfix, script, sink, web
 from .dns import NameServer
 
 ROOT_SERVER = "198.41.0.4"  # a.root-servers.net
@@ -32,6 +32,7 @@ class Lab:
         self.gateway = gateway.Gateway(self.hosts["gateway"], build, directory, mode)
         self.sinks, self.connections, self.replies, self.loads = {}, {}, {}, []
         self.postfix = None
+        self.webs = {}
         self.words = {}      # kept by {NAME} in patterns
         self.transcript = open(os.path.join(directory, "dialogue.log"), "a", buffering=1)
         self.variables = self.make_variables()
@@ -90,6 +91,19 @@ class Lab:
             new.tls, new.implicit = self.sinks[name].tls, self.sinks[name].implicit
         self.sinks[name] = new
         return new
+
+    def trust(self, certificates):
+        """These are the authorities that the system trusts, for this test alone."""
+        subprocess.run(["mount", "-t", "tmpfs", "none", "/etc/ssl/certs"], check=True)
+        shutil.copy(certificates, "/etc/ssl/certs/ca-certificates.crt")
+
+    def start_web(self, name, certificate, key):
+        place = self.host(name)
+        old = self.webs.get(name)
+        self.webs[name] = web.Web(name, self.path(f"web-{name}.log"))
+        if old:
+            self.webs[name].pages = old.pages
+        self.webs[name].start(place.listen(place.address, 443), certificate, key)
 
     def start_postfix(self, host, port, settings):
         """Somebody else's server on a host of ours."""

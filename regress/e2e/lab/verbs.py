@@ -10,7 +10,7 @@ import shlex
 import time
 
 from . import killer, load, script, sink, smtp_client
-from .lab import WAIT, Failure, maildir_messages
+from .lab import WAIT, Failure, find, maildir_messages
 
 VERBS = []
 # Programs of others, unpacked by etc/build/peers and not installed.
@@ -158,6 +158,27 @@ def start_sink(lab, step, lmtp, name, host, address, port):
     new = lab.add_sink(name, place, address or default[0], int(port or default[1]))
     new.lmtp = bool(lmtp)
     new.start()
+
+
+@verb(r"trust (\S+)")
+def trust(lab, step, name):
+    lab.trust(lab.path(name))
+
+
+@verb(r"start web (\w+) with certificate (\S+) and key (\S+)")
+def start_web(lab, step, name, certificate, key):
+    lab.start_web(name, lab.path(certificate), lab.path(key))
+
+
+@verb(r"stop web (\w+)")
+def stop_web(lab, step, name):
+    find(lab.webs, name, "web server").stop()
+
+
+@verb(r"web (\w+) serves (\S+) at https://([^/]+)(/\S*)(?: as (\S+))?(?: with status (\d+))?")
+def serve_page(lab, step, name, file, host, path, kind, status):
+    page = int(status or 200), kind or "text/plain", lab.file(file).encode()
+    find(lab.webs, name, "web server").pages[host, path] = page
 
 
 @verb(r"stop sink (\w+)")

@@ -6,7 +6,7 @@
 #include "regress/unit/listener/loop_support.h"
 #include "smtpd/listener/lookup_client.h"
 #include "smtpd/listener/queue_client.h"
-#include "smtpd/listener/resolver_client.h"
+#include "smtpd/listener/resolver_peer.h"
 
 namespace postern::listener::test {
 namespace {
@@ -368,12 +368,12 @@ TEST(LookupClientTest, PasswordsAndSenders) {
     EXPECT_EQ(verdicts, (std::vector{ipc::SenderVerdict::temporary, ipc::SenderVerdict::owned}));
 }
 
-TEST(ResolverClientTest, AnswersAndSilence) {
+TEST(ResolverPeerTest, AnswersAndSilence) {
     EventLoop loop;
-    ResolverClient client(loop);
+    ResolverPeer client(loop);
     Peer<ipc::ToResolver, ipc::FromResolver> resolver(loop);
     std::vector<ipc::ResolveAnswer> answers;
-    auto ask = [](ResolverClient& client, std::vector<ipc::ResolveAnswer>& answers) -> Task<void> {
+    auto ask = [](ResolverPeer& client, std::vector<ipc::ResolveAnswer>& answers) -> Task<void> {
         ipc::ResolveQuery query;
         query.name = "host.example";
         answers.push_back(co_await client.resolve(std::move(query), 1min));

@@ -596,6 +596,54 @@ TEST_F(DeliveryTest, ZonesVouchForExchangers) {
     EXPECT_EQ(network.errors(), "");
 }
 
+ipc::StsPolicy sts_policy(ipc::StsMode mode, std::vector<std::string> mx) {
+    ipc::StsPolicy policy;
+    policy.id = "1";
+    policy.mode = mode;
+    policy.mx = std::move(mx);
+    return policy;
+}
+
+// RFC 8461 4: mail goes to exchangers that the policy names, over TLS, and to none that cannot prove
+// its name.
+TEST_F(DeliveryTest, PoliciesOfDomains) {
+    network.sts("d.example", sts_policy(ipc::StsMode::enforce, {"b.example"}));
+    network.serve("192.0.2.2:25", goes + hello_again + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    EXPECT_EQ(network.tried(), "192.0.2.2:25");
+    EXPECT_EQ(network.demands(), "192.0.2.2:25 b.example certificate(b.example); ");
+    time.advance(3s);
+    network.serve("192.0.2.2:25", hello + leave); // STARTTLS was taken out
+    EXPECT_EQ(run(order()).substr(0, 15), "temporary 4.7.4");
+    time.advance(3s);
+    network.handshake("192.0.2.2:25", "TLS: bad certificate");
+    network.serve("192.0.2.2:25", goes + "silence");
+    EXPECT_EQ(run(order()).substr(0, 15), "temporary 4.7.5");
+
+    network.sts("d.example", sts_policy(ipc::StsMode::enforce, {"*.elsewhere.example"}));
+    EXPECT_EQ(run(order()), "temporary 4.7.0 b.example[192.0.2.2]:25");
+    EXPECT_EQ(outcome.recipients[0].diagnostic,
+              "b.example is not named by the MTA-STS policy of d.example");
+
+    network.sts("d.example", std::nullopt); // nobody knows
+    const size_t tried = network.tried().size();
+    EXPECT_EQ(run(order()).substr(0, 15), "temporary 4.4.3");
+    EXPECT_EQ(network.tried().size(), tried);
+
+    // One that is tested, or that is not to be heeded, stops nothing.
+    network.sts("d.example", sts_policy(ipc::StsMode::testing, {"*.elsewhere.example"}));
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    time.advance(3s);
+    network.sts("d.example", sts_policy(ipc::StsMode::enforce, {"*.elsewhere.example"}));
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    ipc::Deliver heedless = order();
+    heedless.route.tls.mta_sts = false;
+    EXPECT_EQ(run(std::move(heedless)), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    time.advance(3s);
+    EXPECT_EQ(network.errors(), "");
+}
+
 TEST_F(DeliveryTest, RecordsThatNobodyCanVerifyByStillDemandTls) {
     network.secure(ipc::RecordType::mx, "d.example");
     network.secure(ipc::RecordType::a, "a.example");

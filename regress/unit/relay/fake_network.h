@@ -54,6 +54,10 @@ class FakeNetwork final : public relay::Network {
     void answer(ipc::RecordType type, const std::string& name, ipc::ResolveStatus status) {
         answers_[{type, name}].status = status;
     }
+    // The domain's MTA-STS policy; nothing: it cannot be found out. Others have none.
+    void sts(const std::string& domain, std::optional<ipc::StsPolicy> policy) {
+        policies_[domain] = std::move(policy);
+    }
     // How the next handshake at "192.0.2.1:25" ends: with this error; empty: well, as do all that
     // nothing is said of.
     void handshake(const std::string& where, const std::string& error) {
@@ -121,6 +125,13 @@ class FakeNetwork final : public relay::Network {
         nothing.status = ipc::ResolveStatus::no_data;
         co_return nothing;
     }
+    Task<ipc::PolicyAnswer> find_policy(std::string domain) override {
+        ipc::PolicyAnswer answer;
+        answer.known = !policies_.contains(domain) || policies_.at(domain).has_value();
+        if (answer.known && policies_.contains(domain))
+            answer.policy = *policies_.at(domain);
+        co_return answer;
+    }
 
   private:
     Task<Connected> open(std::string where) {
@@ -147,6 +158,7 @@ class FakeNetwork final : public relay::Network {
     std::map<std::string, std::pair<int, Duration>> failures_;
     std::map<Question, ipc::ResolveAnswer> answers_;
     std::map<Question, Duration> delays_;
+    std::map<std::string, std::optional<ipc::StsPolicy>> policies_;
     std::map<std::string, std::deque<std::string>> handshakes_;
     std::string demands_;
     std::string tried_;

@@ -1,6 +1,8 @@
 // What the configuration demands of connections.
 #include "deliver/relay/tls_policy.h"
 
+#include "deliver/relay/sts.h"
+
 #include <gtest/gtest.h>
 
 #include "deliver/relay/destination.h"
@@ -71,6 +73,33 @@ TEST(TlsPolicy, WhatAConnectionHasToBeLike) {
     demand = tls_demand(tls_policy(route), route, {"smart.example", endpoint});
     EXPECT_EQ(demand.proof, TlsProof::none);
     EXPECT_TRUE(demand.names.empty());
+}
+
+// RFC 8461 4.1
+TEST(TlsPolicy, ExchangersThatPoliciesName) {
+    struct Row {
+        const char* pattern;
+        const char* host;
+        bool named;
+    };
+    const Row rows[] = {
+        {"mx.example.com", "mx.example.com", true},
+        {"mx.example.com", "MX.Example.COM.", true},
+        {"mx.example.com", "mx2.example.com", false},
+        {"mx.example.com", "x.mx.example.com", false},
+        {"*.example.com", "mx.example.com", true},
+        {"*.example.com", "a.mx.example.com", false}, // one label
+        {"*.example.com", "example.com", false},
+        {"*.example.com", ".example.com", false},
+        {"*.example.com", "mxexample.com", false},
+        {"example.com", "", false},
+        {"*.com", "com", false},
+    };
+    for (const Row& row : rows) {
+        ipc::StsPolicy policy;
+        policy.mx = {"other.example", row.pattern};
+        EXPECT_EQ(names_exchanger(policy, row.host), row.named) << row.pattern << " " << row.host;
+    }
 }
 
 // A connection is never used for mail that would not have got it.

@@ -188,7 +188,7 @@ TEST_F(Machine, TheSpoolIsMadeAndBelongsToTheQueue) {
         owner.switch_user = true;
         owner.user_id = owner.group_id = 65534;
     }
-    Result<FileDescriptor> spool = open_spool(folder + "/var/spool", owner);
+    Result<FileDescriptor> spool = open_directory_of(folder + "/var/spool", owner);
     ASSERT_TRUE(spool) << spool.error().message;
     struct stat status;
     ASSERT_EQ(fstat(spool->get(), &status), 0);

@@ -10,10 +10,9 @@ namespace {
 using ipc::Role;
 using namespace std::chrono_literals;
 
-constexpr Role all_roles[] = {Role::listener, Role::keyholder, Role::resolver,
-                              Role::lookup,   Role::control,   Role::queue,
-                              Role::relay,    Role::local,     Role::pam,
-                              Role::tables};
+constexpr Role all_roles[] = {Role::listener, Role::keyholder, Role::resolver, Role::lookup,
+                              Role::control,  Role::queue,     Role::relay,    Role::local,
+                              Role::pam,      Role::tables,    Role::policy};
 
 TEST(Wiring, AListenerForEachCoreAndARelayForEachTwo) {
     struct Row {
@@ -66,16 +65,17 @@ TEST(Wiring, WhoTalksToWhom) {
         {Role::listener,
          {Role::keyholder, Role::resolver, Role::lookup, Role::control, Role::queue}},
         {Role::keyholder, {Role::listener, Role::control}},
-        {Role::resolver, {Role::listener, Role::control, Role::relay}},
+        {Role::resolver, {Role::listener, Role::control, Role::relay, Role::policy}},
         {Role::lookup, {Role::listener, Role::control, Role::queue, Role::pam, Role::tables}},
         {Role::control,
          {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::queue, Role::relay,
-          Role::local, Role::tables}},
+          Role::local, Role::tables, Role::policy}},
         {Role::queue, {Role::listener, Role::lookup, Role::control, Role::relay, Role::local}},
-        {Role::relay, {Role::resolver, Role::control, Role::queue}},
+        {Role::relay, {Role::resolver, Role::control, Role::queue, Role::policy}},
         {Role::local, {Role::control, Role::queue}},
         {Role::pam, {Role::lookup}},
         {Role::tables, {Role::lookup, Role::control}},
+        {Role::policy, {Role::resolver, Role::control, Role::relay}},
     };
     for (Role one : all_roles) {
         std::vector<Role> peers;

@@ -1,0 +1,96 @@
+#include "smtpd/policy/service.h"
+
+#include "common/base/log.h"
+
+namespace postern::policy {
+
+Service::Service(EventLoop& loop, const ipc::PolicySettings& settings, FileDescriptor directory,
+                 std::function<void()> on_drained)
+    : loop_(loop), on_drained_(std::move(on_drained)),
+      operator_port_(loop, counters_,
+                     [this](Counters& counters) {
+                         counters["policy.kept"] = store_.size();
+                         counters["policy.fetching"] = policies_.fetching();
+                     }),
+      resolver_(loop, ipc::Role::resolver, ipc::resolution_credit),
+      https_(loop, settings.system_authorities.bytes),
+      store_(std::move(directory), loop.wall_seconds()),
+      policies_(loop, store_,
+                {.resolve = [this](ipc::ResolveQuery query,
+                                   Duration limit) { return resolve(std::move(query), limit); },
+                 .get = [this](HttpsRequest request) { return https_.get(std::move(request)); }},
+                counters_) {}
+
+// Nobody is there any more for the last answers.
+Service::~Service() { relays_.clear(); }
+
+void Service::configure(const ipc::PolicySettings& settings) {
+    https_.trust(settings.system_authorities.bytes);
+}
+
+void Service::connect(ipc::Connect connect) {
+    if (connect.role == ipc::Role::control)
+        return operator_port_.connect(std::move(connect.channel));
+    if (connect.role == ipc::Role::resolver)
+        return resolver_.connect(std::move(connect.channel));
+    if (connect.role != ipc::Role::relay)
+        return log::error("a peer that policy has no use for",
+                          {{"peer", ipc::role_name(connect.role)}});
+    const uint32_t index = connect.index;
+    Relay relay;
+    relay.life = next_life_++;
+    relay.channel = std::make_unique<Channel>(
+        loop_, std::move(connect.channel),
+        [this, index](ipc::ToPolicy&& message) {
+            Relay& asker = relays_.at(index);
+            if (++asker.open > ipc::policy_credit) {
+                log::error("a relay has too many questions open", {{"index", index}});
+                return disconnect(index);
+            }
+            std::visit(ipc::Overloaded{[&](ipc::PolicyQuery& query) {
+                           tasks_.spawn(answer(index, asker.life, std::move(query)));
+                       }},
+                       message);
+        },
+        [this, index](const std::string& reason) {
+            ipc::log_closed_channel("relay", reason);
+            disconnect(index);
+        });
+    relays_.insert_or_assign(index, std::move(relay));
+}
+
+Task<ipc::ResolveAnswer> Service::resolve(ipc::ResolveQuery query, Duration limit) {
+    std::optional<ipc::ResolveAnswer> answer = co_await resolver_.ask(std::move(query), limit);
+    co_return answer ? std::move(*answer) : ipc::ResolveAnswer(); // temporary
+}
+
+// The relay may have gone meanwhile, and another one have its place.
+Task<void> Service::answer(uint32_t index, uint64_t life, ipc::PolicyQuery query) {
+    ipc::PolicyAnswer answer = co_await policies_.find(std::move(query.domain));
+    answer.request = query.request;
+    const auto relay = relays_.find(index);
+    if (relay == relays_.end() || relay->second.life != life)
+        co_return;
+    --relay->second.open;
+    relay->second.channel->send(std::move(answer));
+}
+
+void Service::disconnect(uint32_t index) {
+    relays_.erase(index);
+    if (draining_ && relays_.empty())
+        finish();
+}
+
+void Service::drain(std::chrono::seconds limit) {
+    draining_ = true;
+    if (relays_.empty())
+        return finish();
+    arm(loop_, loop_.now() + limit);
+}
+
+void Service::finish() {
+    disarm();
+    on_drained_();
+}
+
+} // namespace postern::policy
