@@ -39,6 +39,7 @@ void Peers::connect(ipc::Connect connect) {
     case ipc::Role::queue:
     case ipc::Role::pam:
     case ipc::Role::tables:
+    case ipc::Role::policy:
         break;
     }
     log::warning("a channel to nobody the queue talks to",
