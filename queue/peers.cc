@@ -6,6 +6,9 @@ namespace postern {
 
 namespace {
 
+// Among those who submit mail: no listener has this number.
+constexpr uint32_t policy_submitter = ~uint32_t{0};
+
 constexpr uint32_t relay_limit = 1000; // processes; more is a mistake
 
 std::string deliverer_name(uint16_t number) {
@@ -32,6 +35,8 @@ void Peers::connect(ipc::Connect connect) {
         return connect_deliverer(Scheduler::local_deliverer, std::move(connect.channel));
     case ipc::Role::lookup:
         return connect_lookup(std::move(connect.channel));
+    case ipc::Role::policy:
+        return connect_listener(policy_submitter, std::move(connect.channel));
     case ipc::Role::control:
         return operators_.connect(std::move(connect.channel));
     case ipc::Role::keyholder:
@@ -39,7 +44,6 @@ void Peers::connect(ipc::Connect connect) {
     case ipc::Role::queue:
     case ipc::Role::pam:
     case ipc::Role::tables:
-    case ipc::Role::policy:
         break;
     }
     log::warning("a channel to nobody the queue talks to",
@@ -61,7 +65,8 @@ void Peers::connect_listener(uint32_t index, FileDescriptor channel) {
 }
 
 void Peers::lose_listener(uint32_t index, const std::string& reason) {
-    ipc::log_closed_channel("listener " + std::to_string(index), reason);
+    ipc::log_closed_channel(
+        index == policy_submitter ? "policy" : "listener " + std::to_string(index), reason);
     queue_.intake().disconnect(index);
     listeners_.erase(index);
 }

@@ -39,6 +39,7 @@ class HttpsClient::Transfer {
     ~Transfer() {
         curl_easy_cleanup(easy_);
         curl_slist_free_all(addresses_);
+        curl_slist_free_all(headers_);
     }
     Transfer(const Transfer&) = delete;
 
@@ -85,6 +86,15 @@ class HttpsClient::Transfer {
         set(CURLOPT_WRITEFUNCTION, &Transfer::take);
         set(CURLOPT_WRITEDATA, this);
         set(CURLOPT_PRIVATE, this);
+        if (!request.body.empty()) {
+            headers_ =
+                curl_slist_append(headers_, ("Content-Type: " + request.content_type).c_str());
+            headers_ = curl_slist_append(headers_, "Expect:"); // no waiting for a 100
+            set(CURLOPT_HTTPHEADER, headers_);
+            set(CURLOPT_POST, 1L);
+            set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+            set(CURLOPT_POSTFIELDS, request.body.data()); // which outlives us
+        }
         if (failed_) { // an option that this libcurl does not have may be one that protects
             curl_easy_cleanup(easy_);
             easy_ = nullptr;
@@ -102,6 +112,7 @@ class HttpsClient::Transfer {
     size_t body_limit_;
     CURL* easy_;
     curl_slist* addresses_;
+    curl_slist* headers_ = nullptr;
     bool failed_ = false;
     char error_[CURL_ERROR_SIZE] = "";
     std::string body_;
@@ -190,7 +201,7 @@ HttpsClient::HttpsClient(EventLoop& loop, std::string authorities)
 
 HttpsClient::~HttpsClient() = default;
 
-Task<Result<HttpsReply>> HttpsClient::get(HttpsRequest request) {
+Task<Result<HttpsReply>> HttpsClient::send(HttpsRequest request) {
     Transfer transfer(multi_->loop(), request, authorities_);
     if (!transfer.easy())
         co_return Error{"libcurl cannot make such a request"};

@@ -18,6 +18,8 @@ struct HttpsRequest {
     uint16_t port = 443;
     std::string path;                          // "/…"
     std::vector<IpAddress> addresses;          // of the host: nobody else is connected to
+    std::string content_type;                  // of `body`
+    std::string body;                          // to be posted; empty: it is a GET
     size_t body_limit = 64 * 1024;             // octets of the reply; with more it is an error
     Duration limit = std::chrono::seconds(30); // for all of it
 };
@@ -36,7 +38,7 @@ class HttpsClient {
 
     // An error: there was no reply, or one that may not be believed. Error::message is libcurl's.
     // The client must outlive the task.
-    Task<Result<HttpsReply>> get(HttpsRequest request);
+    Task<Result<HttpsReply>> send(HttpsRequest request);
 
     // Of requests that are begun from now on.
     void trust(std::string authorities) { authorities_ = std::move(authorities); }

@@ -1,9 +1,11 @@
 // postern-policy: finds out what domains ask of those who send mail to them (MTA-STS, RFC 8461).
 //
-// It receives:  its settings and the directory of the policies from the supervisor; questions from
-//               relays (common/ipc/transport_policy.h); DNS answers from the resolver.
+// It receives:  its settings and the directory of the policies from the supervisor; questions and
+//               results of sessions from relays (common/ipc/transport_policy.h); DNS answers from
+//               the resolver.
 // It gives:     the policy of a domain, fetched over HTTPS from the domain's server, or kept from
-//               before.
+//               before; to domains that ask for it, a report a day on how TLS with them went
+//               (TLSRPT, RFC 8460), by HTTPS or through the queue.
 // It drops:     its user, and its root directory for that of the policies, before it connects to
 //               anybody. It never sees mail, or who writes to whom.
 #include "common/process/process.h"

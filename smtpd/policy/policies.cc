@@ -14,14 +14,6 @@ namespace postern::policy {
 namespace {
 
 constexpr size_t failures_limit = 10'000; // domains; then all are forgotten
-constexpr size_t address_limit = 8;       // of each family
-
-ipc::ResolveQuery question(ipc::RecordType type, const std::string& name) {
-    ipc::ResolveQuery query;
-    query.type = type;
-    query.name = name;
-    return query;
-}
 
 ipc::PolicyAnswer answer_of(const KeptPolicy* kept) {
     ipc::PolicyAnswer answer;
@@ -137,24 +129,13 @@ Task<Result<std::string>> Policies::get_text(const std::string& domain) {
     request.path = policy_path;
     request.body_limit = policy_text_limit;
     request.limit = fetch_time;
-    request.addresses = co_await addresses_of(request.host);
+    request.addresses = co_await addresses_of(world_.resolve, request.host);
     if (request.addresses.empty())
         co_return Error{request.host + " has no address"};
-    Result<HttpsReply> reply = co_await world_.get(std::move(request));
+    Result<HttpsReply> reply = co_await world_.send(std::move(request));
     if (!reply)
         co_return reply.error();
     co_return text_of(*std::move(reply));
-}
-
-Task<std::vector<IpAddress>> Policies::addresses_of(const std::string& host) {
-    std::vector<IpAddress> addresses;
-    for (const ipc::RecordType type : {ipc::RecordType::aaaa, ipc::RecordType::a}) {
-        ipc::ResolveQuery query = question(type, host);
-        const ipc::ResolveAnswer answer = co_await world_.resolve(std::move(query), resolve_limit);
-        for (size_t i = 0; i < std::min(answer.records.size(), address_limit); ++i)
-            addresses.push_back(answer.records[i].address);
-    }
-    co_return addresses;
 }
 
 void Policies::note_failure(const std::string& domain, const std::string& id, const Error& why) {

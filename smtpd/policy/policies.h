@@ -20,21 +20,21 @@
 #include "common/process/operator_port.h"
 #include "smtpd/policy/https.h"
 #include "smtpd/policy/policy_store.h"
+#include "smtpd/policy/questions.h"
 
 namespace postern::policy {
 
 class Policies {
   public:
     static constexpr std::chrono::seconds answer_limit{45};
-    static constexpr std::chrono::seconds resolve_limit{15};
     static constexpr std::chrono::seconds fetch_time{25};         // for the HTTPS request
     static constexpr std::chrono::minutes pause_after_failure{5}; // RFC 8461 3.3
     static constexpr std::chrono::hours refresh_after{24};
     static constexpr size_t fetch_limit = 200;
 
     struct World {
-        std::function<Task<ipc::ResolveAnswer>(ipc::ResolveQuery, Duration)> resolve;
-        std::function<Task<Result<HttpsReply>>(HttpsRequest)> get;
+        Resolve resolve;
+        std::function<Task<Result<HttpsReply>>(HttpsRequest)> send;
     };
 
     // Counts policy.queries, policy.fetched, policy.failed, policy.later.
@@ -61,7 +61,6 @@ class Policies {
     Task<void> wait_for(std::shared_ptr<Fetch> fetch);
     Task<void> fetch(std::string domain, std::string id);
     Task<Result<std::string>> get_text(const std::string& domain);
-    Task<std::vector<IpAddress>> addresses_of(const std::string& host);
     void note_failure(const std::string& domain, const std::string& id, const Error& why);
 
     Executor& executor_;

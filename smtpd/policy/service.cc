@@ -11,14 +11,26 @@ Service::Service(EventLoop& loop, const ipc::PolicySettings& settings, FileDescr
                      [this](Counters& counters) {
                          counters["policy.kept"] = store_.size();
                          counters["policy.fetching"] = policies_.fetching();
+                         counters["policy.reports.open"] = reporter_.open();
                      }),
-      resolver_(loop, ipc::Role::resolver, ipc::resolution_credit),
+      resolver_(loop, ipc::Role::resolver, ipc::resolution_credit), queue_(loop),
       https_(loop, settings.system_authorities.bytes),
       store_(std::move(directory), loop.wall_seconds()),
       policies_(loop, store_,
                 {.resolve = [this](ipc::ResolveQuery query,
                                    Duration limit) { return resolve(std::move(query), limit); },
-                 .get = [this](HttpsRequest request) { return https_.get(std::move(request)); }},
+                 .send = [this](HttpsRequest request) { return https_.send(std::move(request)); }},
+                counters_),
+      random_(std::random_device{}()),
+      reporter_(loop, settings.hostname,
+                {.resolve = [this](ipc::ResolveQuery query,
+                                   Duration limit) { return resolve(std::move(query), limit); },
+                 .send = [this](HttpsRequest request) { return https_.send(std::move(request)); },
+                 .mail =
+                     [this](std::string mailbox, std::string message) {
+                         return queue_.submit(std::move(mailbox), std::move(message));
+                     },
+                 .random = [this] { return random_(); }},
                 counters_) {}
 
 // Nobody is there any more for the last answers.
@@ -26,6 +38,7 @@ Service::~Service() { relays_.clear(); }
 
 void Service::configure(const ipc::PolicySettings& settings) {
     https_.trust(settings.system_authorities.bytes);
+    reporter_.set_hostname(settings.hostname);
 }
 
 void Service::connect(ipc::Connect connect) {
@@ -33,6 +46,8 @@ void Service::connect(ipc::Connect connect) {
         return operator_port_.connect(std::move(connect.channel));
     if (connect.role == ipc::Role::resolver)
         return resolver_.connect(std::move(connect.channel));
+    if (connect.role == ipc::Role::queue)
+        return queue_.connect(std::move(connect.channel));
     if (connect.role != ipc::Role::relay)
         return log::error("a peer that policy has no use for",
                           {{"peer", ipc::role_name(connect.role)}});
@@ -42,14 +57,10 @@ void Service::connect(ipc::Connect connect) {
     relay.channel = std::make_unique<Channel>(
         loop_, std::move(connect.channel),
         [this, index](ipc::ToPolicy&& message) {
-            Relay& asker = relays_.at(index);
-            if (++asker.open > ipc::policy_credit) {
-                log::error("a relay has too many questions open", {{"index", index}});
-                return disconnect(index);
-            }
-            std::visit(ipc::Overloaded{[&](ipc::PolicyQuery& query) {
-                           tasks_.spawn(answer(index, asker.life, std::move(query)));
-                       }},
+            std::visit(ipc::Overloaded{
+                           [&](ipc::PolicyQuery& query) { ask(index, std::move(query)); },
+                           [&](ipc::SessionResult& session) { reporter_.add(session); },
+                       },
                        message);
         },
         [this, index](const std::string& reason) {
@@ -62,6 +73,14 @@ void Service::connect(ipc::Connect connect) {
 Task<ipc::ResolveAnswer> Service::resolve(ipc::ResolveQuery query, Duration limit) {
     std::optional<ipc::ResolveAnswer> answer = co_await resolver_.ask(std::move(query), limit);
     co_return answer ? std::move(*answer) : ipc::ResolveAnswer(); // temporary
+}
+
+void Service::ask(uint32_t index, ipc::PolicyQuery query) {
+    Relay& relay = relays_.at(index);
+    if (++relay.open <= ipc::policy_credit)
+        return tasks_.spawn(answer(index, relay.life, std::move(query)));
+    log::error("a relay has too many questions open", {{"index", index}});
+    disconnect(index);
 }
 
 // The relay may have gone meanwhile, and another one have its place.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <random>
 
 #include "common/ipc/channel.h"
 #include "common/ipc/policy_settings.h"
@@ -16,6 +17,8 @@
 #include "smtpd/policy/https.h"
 #include "smtpd/policy/policies.h"
 #include "smtpd/policy/policy_store.h"
+#include "smtpd/policy/queue_client.h"
+#include "smtpd/policy/reporter.h"
 
 namespace postern::policy {
 
@@ -41,6 +44,7 @@ class Service : Timer {
     };
 
     Task<ipc::ResolveAnswer> resolve(ipc::ResolveQuery query, Duration limit);
+    void ask(uint32_t index, ipc::PolicyQuery query);
     Task<void> answer(uint32_t index, uint64_t life, ipc::PolicyQuery query);
     void disconnect(uint32_t index);
     void expired() override { finish(); }
@@ -51,9 +55,12 @@ class Service : Timer {
     Counters counters_;
     OperatorPort operator_port_;
     QuestionChannel<ipc::FromResolver, ipc::ToResolver, ipc::ResolveAnswer> resolver_;
+    QueueClient queue_;
     HttpsClient https_;
     PolicyStore store_;
     Policies policies_;
+    std::mt19937_64 random_;
+    Reporter reporter_;
     std::map<uint32_t, Relay> relays_; // by index
     uint64_t next_life_ = 1;
     bool draining_ = false;

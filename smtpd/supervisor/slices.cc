@@ -235,7 +235,7 @@ std::string settings_for(ipc::Role role, const Configuration& configuration,
     case ipc::Role::keyholder:
         return ipc::encode_bytes(keyholder(found));
     case ipc::Role::policy:
-        return ipc::encode_bytes(ipc::PolicySettings{{found.credentials.system_authorities}});
+        return ipc::encode_bytes(ipc::PolicySettings{found.hostname, {found.credentials.system_authorities}});
     case ipc::Role::pam:
         return ipc::encode_bytes(ipc::PamSettings{pam_services_of(configuration)});
     case ipc::Role::tables:

@@ -25,6 +25,7 @@ constexpr std::pair<Role, Role> channels[] = {
     {Role::relay, Role::resolver},
     {Role::relay, Role::policy},
     {Role::policy, Role::resolver},
+    {Role::policy, Role::queue},
     {Role::lookup, Role::pam},
     {Role::lookup, Role::tables},
     // An operator may ask everybody else.

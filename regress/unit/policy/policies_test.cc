@@ -28,7 +28,7 @@ class PoliciesTest : public testing::Test {
     Policies::World world() {
         return {.resolve = [this](ipc::ResolveQuery query,
                                   Duration) { return resolve(std::move(query)); },
-                .get = [this](HttpsRequest request) { return get(std::move(request)); }};
+                .send = [this](HttpsRequest request) { return send(std::move(request)); }};
     }
 
     Task<ipc::ResolveAnswer> resolve(ipc::ResolveQuery query) {
@@ -45,7 +45,7 @@ class PoliciesTest : public testing::Test {
         co_return answer;
     }
 
-    Task<Result<HttpsReply>> get(HttpsRequest request) {
+    Task<Result<HttpsReply>> send(HttpsRequest request) {
         fetched += request.host + request.path + " ";
         for (const IpAddress& address : request.addresses)
             fetched += address.to_string() + " ";

@@ -70,12 +70,13 @@ TEST(Wiring, WhoTalksToWhom) {
         {Role::control,
          {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::queue, Role::relay,
           Role::local, Role::tables, Role::policy}},
-        {Role::queue, {Role::listener, Role::lookup, Role::control, Role::relay, Role::local}},
+        {Role::queue,
+         {Role::listener, Role::lookup, Role::control, Role::relay, Role::local, Role::policy}},
         {Role::relay, {Role::resolver, Role::control, Role::queue, Role::policy}},
         {Role::local, {Role::control, Role::queue}},
         {Role::pam, {Role::lookup}},
         {Role::tables, {Role::lookup, Role::control}},
-        {Role::policy, {Role::resolver, Role::control, Role::relay}},
+        {Role::policy, {Role::resolver, Role::control, Role::queue, Role::relay}},
     };
     for (Role one : all_roles) {
         std::vector<Role> peers;
