@@ -113,6 +113,8 @@ Result<void> Dispatch::deliver(Job& job, WallTime now) {
         recipient.index = index;
         recipient.address = message.envelope.recipients[index];
         recipient.parameters = message.envelope.parameters_of(index);
+        if (const ipc::Target* target = message.envelope.target_of(index))
+            recipient.target = *target;
         deliver.recipients.push_back(std::move(recipient));
         table_.set_stage(job.message->recipients[index], Stage::in_flight);
     });

@@ -50,7 +50,7 @@ bool sane(const ipc::Submit& submit, uint64_t size, WallTime now) {
 
 // What no client has a say in: if it is not so, the listener is broken or taken over.
 bool keeps_protocol(const ipc::Submit& submit, bool has_file) {
-    if (submit.envelope.origin.internal)
+    if (submit.envelope.origin.internal || !submit.envelope.targets.empty())
         return false;
     if (has_file)
         return submit.content.bytes.empty();

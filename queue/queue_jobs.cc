@@ -135,7 +135,7 @@ void Queue::job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> 
             continue; // removed by an operator meanwhile
         if (outcome.status == ipc::RecipientStatus::delivered)
             settlement_.delivered(attempted, outcome.index, outcome);
-        else if (outcome.status == ipc::RecipientStatus::temporary)
+        else if (outcome.status != ipc::RecipientStatus::permanent)
             settlement_.deferred(attempted, outcome.index, error_of(std::move(outcome)));
         else
             settlement_.failed(attempted, outcome.index, error_of(std::move(outcome)));

@@ -42,7 +42,7 @@ struct BounceCause {
 
 // A Message record, besides the content.
 struct StoredMessage {
-    uint8_t format = 3;
+    uint8_t format = 4;
     ipc::Envelope envelope;
     ipc::ContentTraits traits;
     std::optional<BounceCause> cause; // of a bounce that we wrote ourselves
@@ -56,7 +56,7 @@ struct AttemptError {
     std::string enhanced;   // "4.4.1"
     std::string diagnostic; // one line of printable ASCII, at most 1 KiB
     bool from_remote = false;
-    std::string remote; // "mx1.example[192.0.2.1]:25"; empty: nobody was reached
+    std::string remote;       // "mx1.example[192.0.2.1]:25"; empty: nobody was reached
     std::string tls = "none"; // of the connection (common/ipc/delivery.h); for the log, not kept
     static constexpr auto fields(auto& m) {
         return std::tie(m.enhanced, m.diagnostic, m.from_remote, m.remote);

@@ -52,19 +52,34 @@ bool sane(const ipc::Route& route) {
     case ActionKind::lmtp:
         return route.host.has_value();
     case ActionKind::maildir:
+    case ActionKind::mbox:
+    case ActionKind::mda:
         return true;
+    case ActionKind::expand_only:
+    case ActionKind::forward_only:
+        break; // no way to deliver
     }
     return false;
+}
+
+// Null: it is for a relay.
+const char* local_name(ActionKind kind) {
+    if (kind == ActionKind::maildir)
+        return "maildir";
+    if (kind == ActionKind::mbox)
+        return "mbox";
+    return kind == ActionKind::mda ? "mda" : nullptr;
 }
 
 } // namespace
 
 Place place_of(const ipc::Route& route, const std::string& recipient) {
     Place place;
-    if (route.kind == ActionKind::maildir) {
+    if (local_name(route.kind)) {
         // A mailbox is nobody else's business: one that is full holds no other.
         place.local = true;
-        place.destination = "maildir:" + route.action + ":" + recipient;
+        place.destination =
+            std::string(local_name(route.kind)) + ":" + route.action + ":" + recipient;
         place.domain = domain_of_path(recipient);
         return place;
     }
@@ -124,6 +139,8 @@ void Router::route(Job& job) {
         query.origin = message.envelope.origin;
         query.reverse_path = message.envelope.reverse_path;
         query.recipient = question.recipient;
+        if (const ipc::Target* target = message.envelope.target_of(index))
+            query.target = *target;
         batch.recipients.push_back(std::move(recipient));
         batch.requests.push_back(query.request);
         questions_.emplace(query.request, std::move(question));

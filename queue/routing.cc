@@ -285,6 +285,7 @@ void Routing::not_routed(QueuedMessage& message, const StoredMessage& stored,
         // The configuration may have changed since it was accepted, and may change back.
         return settlement_.deferred(attempted, recipient.index,
                                     own_error("4.4.4", "no rule says where it goes"));
+    case ipc::RouteVerdict::expanded:
     case ipc::RouteVerdict::temporary:
         return settlement_.deferred(
             attempted, recipient.index,

@@ -77,8 +77,16 @@ struct RelayTls {
     }
 };
 
-enum class ActionKind : uint8_t { relay, maildir, lmtp };
-constexpr ActionKind last_enumerator(ActionKind) { return ActionKind::lmtp; }
+enum class ActionKind : uint8_t {
+    relay,
+    maildir,
+    lmtp,
+    mbox,
+    mda,
+    expand_only,  // what aliases say; a mailbox is none
+    forward_only, // the same, and only to addresses elsewhere
+};
+constexpr ActionKind last_enumerator(ActionKind) { return ActionKind::forward_only; }
 
 // `action "name" …`: what happens to a recipient.
 struct Action {
@@ -88,14 +96,18 @@ struct Action {
     std::string helo;                // name given in EHLO; empty: the server's
     std::optional<IpAddress> source; // `src`: local address of outgoing connections
     RelayTls tls;
-    std::string maildir_path;  // with %{…} not yet expanded; empty: ~/Maildir
-    std::string user;          // deliver as this system user; empty: the recipient's own
-    bool lmtp_rcpt_to = false; // LMTP: send the envelope recipient, not the user name
+    std::string maildir_path; // with %{…} not yet expanded; empty: ~/Maildir
+    std::string user;         // deliver as this system user; empty: the recipient's own
+    // Tables: user name → whoever is in his place; for system users alone, or for any mailbox.
+    // Empty: none.
+    std::string aliases;
+    std::string virtual_users;
+    bool lmtp_rcpt_to = false;               // LMTP: send the envelope recipient, not the user name
     std::optional<std::chrono::seconds> ttl; // how long to try; none: the queue's
 
     static constexpr auto fields(auto& m) {
         return std::tie(m.name, m.kind, m.host, m.helo, m.source, m.tls, m.maildir_path, m.user,
-                        m.lmtp_rcpt_to, m.ttl);
+                        m.aliases, m.virtual_users, m.lmtp_rcpt_to, m.ttl);
     }
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <variant>
@@ -20,7 +21,12 @@ struct DeliveryRecipient {
     uint32_t index = 0;  // among the message's recipients
     std::string address; // forward-path in wire form
     RecipientParameters parameters;
-    static constexpr auto fields(auto& m) { return std::tie(m.index, m.address, m.parameters); }
+    // What is delivered to in its place: a mailbox, without looking at a .forward again, a command
+    // or a file. None: the address.
+    std::optional<Target> target;
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.index, m.address, m.parameters, m.target);
+    }
 };
 
 // One transaction's worth of one message, for one destination. Answered by one Outcome.
@@ -42,8 +48,15 @@ struct Deliver {
     }
 };
 
-enum class RecipientStatus : uint8_t { delivered, temporary, permanent };
-constexpr RecipientStatus last_enumerator(RecipientStatus) { return RecipientStatus::permanent; }
+enum class RecipientStatus : uint8_t {
+    delivered,
+    temporary,
+    permanent,
+    forwarded, // nothing was delivered: it goes to `targets` instead
+};
+constexpr RecipientStatus last_enumerator(RecipientStatus) { return RecipientStatus::forwarded; }
+
+inline constexpr size_t forward_limit = 100; // targets of one recipient
 
 // Who has a delivered message now (RFC 3461 5.2): is there a report of success to be written?
 enum class Handover : uint8_t {
@@ -64,9 +77,10 @@ struct RecipientOutcome {
     std::string remote; // "mx1.example[192.0.2.1]:25", or the mailbox; empty: nobody was reached
     // How the connection was encrypted: "TLSv1.3,TLS_AES_256_GCM_SHA384,verified", or "none".
     std::string tls = "none";
+    std::vector<Target> targets; // forwarded: one at least, forward_limit at most
     static constexpr auto fields(auto& m) {
         return std::tie(m.index, m.status, m.handover, m.deliver_by, m.enhanced, m.diagnostic,
-                        m.from_remote, m.remote, m.tls);
+                        m.from_remote, m.remote, m.tls, m.targets);
     }
 };
 

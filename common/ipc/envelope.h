@@ -9,14 +9,17 @@
 #include <vector>
 
 #include "common/base/ip_address.h"
+#include "common/ipc/target.h"
 #include "common/smtp/parameters.h"
 
 namespace postern::ipc {
 
 // Where a transaction came from, as far as `match` rules can ask.
 struct Origin {
-    IpAddress client;           // version 0: not from the network
-    bool internal = false;      // written by ourselves: a delivery status notification
+    IpAddress client; // version 0: not from the network
+    // From ourselves: a delivery status notification, or mail to those whom an alias or a .forward
+    // put in a recipient's place.
+    bool internal = false;
     bool tls = false;           // the session was encrypted
     std::string reverse_name;   // confirmed by a forward lookup; empty: none
     std::string helo;           // as the client said it
@@ -43,6 +46,7 @@ struct Envelope {
     std::vector<std::string> recipients; // forward-paths in wire form without brackets
     MailParameters parameters;
     std::vector<RecipientOptions> options; // by index
+    std::vector<RecipientTarget> targets;  // by index, of those that are not addresses
     int64_t accepted_at = 0;               // seconds since the epoch
     int64_t release_at = 0; // not to be delivered before (RFC 4865); seconds since the epoch
 
@@ -55,8 +59,16 @@ struct Envelope {
         return found != options.end() && found->index == index ? found->parameters : none;
     }
 
+    // What is delivered to in this recipient's place; null: the address itself.
+    const Target* target_of(uint32_t index) const {
+        const auto found = std::lower_bound(
+            targets.begin(), targets.end(), index,
+            [](const RecipientTarget& one, uint32_t wanted) { return one.index < wanted; });
+        return found != targets.end() && found->index == index ? &found->target : nullptr;
+    }
+
     static constexpr auto fields(auto& m) {
-        return std::tie(m.origin, m.reverse_path, m.recipients, m.parameters, m.options,
+        return std::tie(m.origin, m.reverse_path, m.recipients, m.parameters, m.options, m.targets,
                         m.accepted_at, m.release_at);
     }
 };

@@ -27,7 +27,9 @@ struct Route {
     std::string helo;                // empty: the server's host name
     std::optional<IpAddress> source; // local address of the connection
     RelayTls tls;
-    std::string user;                // maildir: the system user that it runs as
+    // Local deliveries: the system user that it runs as. A recipient with a target of the kind
+    // command has the kind mda, and one with a file mbox, whatever its action's is.
+    std::string user;
     bool lmtp_rcpt_to = false;
     std::optional<std::chrono::seconds> ttl; // none: the queue's
 
@@ -41,9 +43,10 @@ struct RouteQuery {
     uint32_t request = 0;
     Origin origin;
     std::string reverse_path;
-    std::string recipient; // in wire form
+    std::string recipient;        // in wire form
+    std::optional<Target> target; // its, if that is not an address
     static constexpr auto fields(auto& m) {
-        return std::tie(m.request, m.origin, m.reverse_path, m.recipient);
+        return std::tie(m.request, m.origin, m.reverse_path, m.recipient, m.target);
     }
 };
 
@@ -53,14 +56,24 @@ enum class RouteVerdict : uint8_t {
     no_rule,    // no rule matches: relaying denied
     no_mailbox, // it would be local, but there is no such user
     temporary,  // ask again later: a table or the user database is away
+    expanded,   // others are in its place: `expanded`
 };
-constexpr RouteVerdict last_enumerator(RouteVerdict) { return RouteVerdict::temporary; }
+constexpr RouteVerdict last_enumerator(RouteVerdict) { return RouteVerdict::expanded; }
+
+inline constexpr size_t expansion_limit = 10'000; // of one recipient
 
 struct RouteAnswer {
     uint32_t request = 0;
     RouteVerdict verdict = RouteVerdict::temporary;
     Route route;
-    static constexpr auto fields(auto& m) { return std::tie(m.request, m.verdict, m.route); }
+    std::vector<ExpandedRecipient> expanded; // to the queue alone
+    bool more = false; // there are more of them, in the next answer to the same request
+    // refused, no_mailbox, temporary: the words of a table, "5.1.1 text" in printable ASCII, at
+    // most 500 octets; empty: the usual ones.
+    std::string words;
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.request, m.verdict, m.route, m.expanded, m.more, m.words);
+    }
 };
 
 // The rules have changed: what was answered before may be answered otherwise from now on.

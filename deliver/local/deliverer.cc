@@ -51,8 +51,8 @@ ipc::RecipientOutcome not_now(const Error& error) {
 
 Deliverer::Deliverer(Executor& executor, Counters& counters, Limits limits, Peers peers)
     : executor_(executor), delivered_(counters["local.delivered"]),
-      temporary_(counters["local.temporary"]), permanent_(counters["local.permanent"]),
-      limits_(limits), peers_(std::move(peers)) {}
+      forwarded_(counters["local.forwarded"]), temporary_(counters["local.temporary"]),
+      permanent_(counters["local.permanent"]), limits_(limits), peers_(std::move(peers)) {}
 
 void Deliverer::queue_connected() {
     queue_lost();
@@ -176,6 +176,9 @@ void Deliverer::count(ipc::RecipientStatus status) {
     switch (status) {
     case ipc::RecipientStatus::delivered:
         ++delivered_;
+        break;
+    case ipc::RecipientStatus::forwarded:
+        ++forwarded_;
         break;
     case ipc::RecipientStatus::temporary:
         ++temporary_;

@@ -65,6 +65,7 @@ class Deliverer {
 
     Executor& executor_;
     uint64_t& delivered_;
+    uint64_t& forwarded_;
     uint64_t& temporary_;
     uint64_t& permanent_;
     Limits limits_;

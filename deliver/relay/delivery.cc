@@ -51,7 +51,7 @@ bool may_do_without_tls(const ipc::Deliver& order) {
 // Why this is not for a relay.
 std::optional<Diagnosis> order_error(const ipc::Deliver& order) {
     const ipc::Route& route = order.route;
-    if (route.kind == ActionKind::maildir || (route.kind == ActionKind::lmtp && !route.host))
+    if (route.kind != ActionKind::relay && (route.kind != ActionKind::lmtp || !route.host))
         return Diagnosis(status::misconfigured.as(4), "the action names no host to relay to");
     if (!may_do_without_tls(order))
         return Diagnosis(status::requiretls_needed,

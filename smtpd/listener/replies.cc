@@ -269,6 +269,7 @@ Reply recipient_refused(ipc::RouteVerdict verdict) {
     case ipc::RouteVerdict::no_mailbox:
         return Reply(550, status::bad_mailbox, "No such mailbox here");
     case ipc::RouteVerdict::accepted:
+    case ipc::RouteVerdict::expanded:
     case ipc::RouteVerdict::temporary:
         break;
     }

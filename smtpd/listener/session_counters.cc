@@ -5,6 +5,7 @@ namespace postern::listener {
 void SessionCounters::count_refusal(ipc::RouteVerdict verdict) {
     switch (verdict) {
     case ipc::RouteVerdict::accepted:
+    case ipc::RouteVerdict::expanded:
         break;
     case ipc::RouteVerdict::refused:
         ++refused_policy;

@@ -22,6 +22,8 @@ std::string verdict_name(ipc::RouteVerdict verdict) {
         return "no such mailbox";
     case ipc::RouteVerdict::temporary:
         return "lookup has no answer";
+    case ipc::RouteVerdict::expanded:
+        return "expanded";
     }
     return "unknown";
 }
@@ -183,7 +185,7 @@ Task<void> Session::settle_recipients() {
 }
 
 void Session::settle_recipient(PendingRecipient& recipient, ipc::RouteVerdict verdict) {
-    if (verdict == ipc::RouteVerdict::accepted) {
+    if (verdict == ipc::RouteVerdict::accepted || verdict == ipc::RouteVerdict::expanded) {
         const size_t before = transaction_->recipients().size();
         transaction_->add_recipient(std::move(recipient.address), std::move(recipient.parameters));
         if (transaction_->recipients().size() == before)

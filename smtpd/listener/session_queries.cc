@@ -64,9 +64,12 @@ void Session::answer_verification(const std::string& address, bool utf8,
                                   const ipc::RouteAnswer& answer) {
     if (answer.verdict == ipc::RouteVerdict::temporary)
         return say(replies::cannot_verify_now());
-    if (answer.verdict == ipc::RouteVerdict::accepted)
-        return say(answer.route.kind == ActionKind::maildir ? replies::verified(address, utf8)
-                                                            : replies::cannot_verify());
+    const bool mailbox = answer.verdict == ipc::RouteVerdict::expanded ||
+                         answer.route.kind == ActionKind::maildir ||
+                         answer.route.kind == ActionKind::mbox;
+    if (answer.verdict == ipc::RouteVerdict::accepted ||
+        answer.verdict == ipc::RouteVerdict::expanded)
+        return say(mailbox ? replies::verified(address, utf8) : replies::cannot_verify());
     const Reply reply = replies::recipient_refused(answer.verdict);
     services_.counters.count_refusal(answer.verdict);
     log::info("address not verified", {{"session", to_string(MessageId{id()})},

@@ -40,6 +40,10 @@ ipc::Route make_route(const Action& action, const Mailbox& recipient, const ipc:
         route.user = action.user;
         break;
     case ActionKind::maildir:
+    case ActionKind::mbox:
+    case ActionKind::mda:
+    case ActionKind::expand_only:
+    case ActionKind::forward_only:
         break;
     }
     return route;
@@ -96,7 +100,7 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
     const Action& action = actions_.at(rule.action);
     ipc::Route route = make_route(action, *recipient, query.origin);
     answer.verdict = ipc::RouteVerdict::accepted;
-    if (action.kind == ActionKind::maildir)
+    if (action.kind != ActionKind::relay && action.kind != ActionKind::lmtp)
         answer.verdict = find_user(action, *recipient, user_exists, route.user);
     if (answer.verdict == ipc::RouteVerdict::accepted)
         answer.route = std::move(route);

@@ -29,6 +29,8 @@ const char* counter_name(ipc::RouteVerdict verdict) {
         return "lookup.no_mailbox";
     case ipc::RouteVerdict::temporary:
         return "lookup.temporary";
+    case ipc::RouteVerdict::expanded:
+        return "lookup.expanded";
     }
     return "lookup.temporary";
 }
