@@ -162,6 +162,7 @@ void Bouncer::report(QueuedMessage& message, const StoredMessage& original,
         table_.set_error(recipient, report.error);
         recipient.delivered = !is_failure(report);
         recipient.relayed = report.action == DeliveryAction::relayed;
+        recipient.expanded = report.action == DeliveryAction::expanded;
         if (recipient.delivered)
             recorder_.changed(message);
     }
@@ -177,6 +178,8 @@ void Bouncer::resume(QueuedMessage& message) {
         RecipientReport report;
         report.index = index;
         report.action = recipient.relayed ? DeliveryAction::relayed : DeliveryAction::delivered;
+        if (recipient.expanded)
+            report.action = DeliveryAction::expanded;
         report.error = table_.errors.get(recipient.error);
         pending_[message.id].push_back(std::move(report));
         recorder_.commit_soon();

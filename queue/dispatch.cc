@@ -5,6 +5,7 @@
 #include "common/ipc/submission.h"
 #include "common/smtp/enhanced_status.h"
 #include "common/smtp/remaining_time.h"
+#include "queue/expansion.h"
 #include "queue/lifetime.h"
 
 namespace postern {
@@ -34,6 +35,13 @@ std::string consistent_code(const ipc::RecipientOutcome& outcome) {
     return to_string(code.as(status_class));
 }
 
+bool sane_targets(const ipc::RecipientOutcome& outcome) {
+    const bool forwarded = outcome.status == ipc::RecipientStatus::forwarded;
+    return outcome.targets.empty() != forwarded && outcome.targets.size() <= ipc::forward_limit &&
+           std::all_of(outcome.targets.begin(), outcome.targets.end(),
+                       [](const ipc::Target& target) { return is_sane(target); });
+}
+
 } // namespace
 
 Result<std::vector<ipc::RecipientOutcome>>
@@ -47,6 +55,8 @@ check_outcomes(const std::vector<uint32_t>& expected, std::vector<ipc::Recipient
             return Error{"an outcome for a recipient that was not handed over"};
         if (found->second)
             return Error{"two outcomes for one recipient"};
+        if (!sane_targets(outcome))
+            return Error{"an outcome with targets that are none"};
         found->second = true;
         make_harmless(outcome.diagnostic, diagnostic_limit);
         make_harmless(outcome.remote, remote_limit);
@@ -113,7 +123,9 @@ Result<void> Dispatch::deliver(Job& job, WallTime now) {
         recipient.index = index;
         recipient.address = message.envelope.recipients[index];
         recipient.parameters = message.envelope.parameters_of(index);
-        if (const ipc::Target* target = message.envelope.target_of(index))
+        // A user's name is in the route.
+        if (const ipc::Target* target = message.envelope.target_of(index);
+            target && target->kind != ipc::TargetKind::user)
             recipient.target = *target;
         deliver.recipients.push_back(std::move(recipient));
         table_.set_stage(job.message->recipients[index], Stage::in_flight);

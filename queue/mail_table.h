@@ -32,8 +32,10 @@ enum class Stage : uint8_t {
     routing,   // in a job that the router has, or will have
     ready,     // in a job that waits at its destination
     in_flight, // in a job that a deliverer has
-    reporting, // failed for good, or delivered; the report of it is not durable yet
-    finished,  // delivered, reported, or removed
+    // Failed for good, delivered or expanded; the report of it, or the mail to those in its place,
+    // is not durable yet.
+    reporting,
+    finished, // delivered, reported, or removed
 };
 
 struct QueuedRecipient {
@@ -49,8 +51,9 @@ struct QueuedRecipient {
     bool urgent : 1 = false;    // an operator asked: its destination's hold is lifted
     bool delivered : 1 = false; // reporting: success, by a relay or not
     bool relayed : 1 = false;
-    Told told : 4 = 0;     // of what the sender was told already
-    bool held : 1 = false; // waiting: by an operator, until next_attempt
+    Told told : 4 = 0;         // of what the sender was told already
+    bool held : 1 = false;     // waiting: by an operator, until next_attempt
+    bool expanded : 1 = false; // reporting: success, in that others are in its place
 };
 static_assert(sizeof(QueuedRecipient) == 16, "there are millions of them on a bad day");
 

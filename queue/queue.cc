@@ -26,13 +26,24 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
       clock_offset_(clock_offset(executor.wall_seconds())), orders_(spool.files()),
       scheduler_(scheduler_settings(settings)),
       recorder_(executor, spool, table_,
-                {[this] { bouncer_.write_pending(); },
+                {[this] {
+                     expansions_.write_pending();
+                     bouncer_.write_pending();
+                 },
                  [this](QueuedMessage& message) { parking_.consider(message); }}),
       bouncer_(executor, spool, table_, recorder_,
                [this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
                    accept(id, payload, message, size);
                }),
       settlement_(executor, table_, recorder_, bouncer_, counters),
+      expansions_(
+          executor, spool, table_, recorder_, bouncer_, counters,
+          [this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
+              accept(id, payload, message, size);
+          },
+          [this](QueuedMessage& message, const std::vector<uint32_t>& indexes) {
+              not_expanded(message, indexes);
+          }),
       notices_(executor, table_, scheduler_, settlement_, bouncer_),
       loader_(executor, spool, table_, parked_, recorder_,
               {[this](QueuedMessage& message, const StoredMessage& stored, Loader::From from) {
@@ -43,7 +54,7 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
                [this](QueuedMessage& message, uint32_t index) { remove(message, index); },
                [this](QueuedMessage& message) { bouncer_.resume(message); }}),
       parking_(executor, table_, parked_, scheduler_, loader_),
-      routing_(executor, table_, scheduler_, settlement_, orders_, random_,
+      routing_(executor, table_, scheduler_, settlement_, expansions_, orders_, random_,
                {[this] { wake(); }, [this](QueuedMessage& message) { notices_.look(message); },
                 [this] { parking_.recall(); }, [this](uint64_t id) { routed(id); }}),
       content_check_(
@@ -247,7 +258,8 @@ void Queue::drain(Duration limit, std::function<void()> drained) {
 }
 
 void Queue::check_drained() {
-    if (draining_ && dispatch_.open() == 0 && recorder_.waiting() == 0 && !bouncer_.has_pending())
+    if (draining_ && dispatch_.open() == 0 && recorder_.waiting() == 0 && !bouncer_.has_pending() &&
+        !expansions_.has_pending())
         finish_drain();
 }
 

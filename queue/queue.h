@@ -6,7 +6,8 @@
 //
 //     intake → spool → table → routing → scheduler → dispatch → settlement → recorder → spool
 //     parking ← loader ──↑                   └──→ notices ──┐       │
-//                        └──────────────── bouncer ←────────┴───────┘
+//                        ├──────────────── bouncer ←────────┴───────┤
+//                        └─────────────── expansions ←── routing ───┘
 //
 // Promises: every message in the spool is in the table exactly once, or parked; what is handed out
 // comes back, if only because its deliverer died; nothing waits without a timer or a peer that will
@@ -23,6 +24,7 @@
 #include "queue/bounce.h"
 #include "queue/content_check.h"
 #include "queue/dispatch.h"
+#include "queue/expansions.h"
 #include "queue/intake.h"
 #include "queue/loader.h"
 #include "queue/mail_table.h"
@@ -128,6 +130,9 @@ class Queue {
     void give_up(Job& job, WallTime now);
     void fail(Job& job, const AttemptError& error);
     void job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes);
+    void forward(const Settlement::Attempted& attempted, const ipc::RecipientOutcome& outcome,
+                 const std::string& user);
+    void not_expanded(QueuedMessage& message, const std::vector<uint32_t>& indexes);
     void job_lost(Job& job);
     void put_back(Job& job, bool tried);
     void expire_held(uint32_t destination, WallTime now);
@@ -148,6 +153,7 @@ class Queue {
     Recorder recorder_;
     Bouncer bouncer_;
     Settlement settlement_;
+    Expansions expansions_;
     Notices notices_;
     Loader loader_;
     Parking parking_;

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/mail/message_id.h"
 #include "queue/failure.h"
+#include "queue/lifetime.h"
 #include "queue/queue.h"
 
 namespace postern {
@@ -125,6 +126,7 @@ void Queue::job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> 
     const WallTime now = executor_.wall_seconds();
     const Settlement::Attempted attempted{message, stored, job.expires_at, random_()};
     const uint32_t destination = job.destination;
+    const std::string forwarder = table_.routes.get(job.route).user;
     const Attempt attempt = attempt_of(down, outcomes);
     const std::string reason = attempt == Attempt::answered
                                    ? std::string()
@@ -135,7 +137,9 @@ void Queue::job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> 
             continue; // removed by an operator meanwhile
         if (outcome.status == ipc::RecipientStatus::delivered)
             settlement_.delivered(attempted, outcome.index, outcome);
-        else if (outcome.status != ipc::RecipientStatus::permanent)
+        else if (outcome.status == ipc::RecipientStatus::forwarded)
+            forward(attempted, outcome, forwarder);
+        else if (outcome.status == ipc::RecipientStatus::temporary)
             settlement_.deferred(attempted, outcome.index, error_of(std::move(outcome)));
         else
             settlement_.failed(attempted, outcome.index, error_of(std::move(outcome)));
@@ -153,6 +157,32 @@ void Queue::job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> 
         parking_.destination_held(destination);
     }
     wake();
+}
+
+// A .forward of the user whose mail it is names others.
+void Queue::forward(const Settlement::Attempted& attempted, const ipc::RecipientOutcome& outcome,
+                    const std::string& user) {
+    const std::string& address = attempted.stored.envelope.recipients[outcome.index];
+    const std::string& whose = user.empty() ? address : user;
+    if (leads_back(attempted.stored, whose))
+        return settlement_.failed(
+            attempted, outcome.index,
+            own_error("5.4.6", "it was forwarded for " + whose + " before: this leads back"));
+    ExpandedFrom from;
+    from.index = outcome.index;
+    from.recipients = expanded_of(outcome.targets, address);
+    expansions_.forward(attempted.message, std::move(from), whose);
+}
+
+// The content cannot be read for messages to those in the recipients' place.
+void Queue::not_expanded(QueuedMessage& message, const std::vector<uint32_t>& indexes) {
+    const StoredMessage stored = message.read();
+    const Settlement::Attempted attempted{message, stored,
+                                          expires_at(stored.envelope, settings_.ttl), random_()};
+    for (uint32_t index : indexes)
+        settlement_.deferred(attempted, index,
+                             own_error("4.3.0", "the content cannot be read at present"));
+    scheduler_.update(message);
 }
 
 // Mail that waits for a destination which cannot be reached has failed with it.

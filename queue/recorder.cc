@@ -114,6 +114,7 @@ std::string Recorder::progress_of(const QueuedMessage& message) const {
         one.held = recipient.held;
         if (reported)
             one.handover = recipient.relayed ? ipc::Handover::relayed : ipc::Handover::delivered;
+        one.expanded = reported && recipient.expanded;
         if (recipient.error) {
             auto [place, added] = errors.try_emplace(recipient.error, 0);
             if (added) {

@@ -7,7 +7,7 @@ namespace postern {
 namespace {
 
 constexpr uint8_t message_format = 4;
-constexpr uint8_t progress_format = 3;
+constexpr uint8_t progress_format = 4;
 
 template <class T> Result<T> decode(std::string_view bytes, uint8_t format, const char* what) {
     if (!bytes.empty() && static_cast<uint8_t>(bytes[0]) != format)

@@ -31,8 +31,9 @@ struct RecipientTold {
     static constexpr auto fields(auto& m) { return std::tie(m.index, m.told); }
 };
 
-// What a bounce was written for. After a crash between "the bounce is on disk" and "its cause is
-// marked", this is how the cause is known to be reported already.
+// What a message of ours was written for: a bounce, or the last of those to whoever is in a
+// recipient's place. After a crash between "it is on disk" and "its cause is marked", this is how
+// the cause is known to be done with already.
 struct BounceCause {
     uint64_t message = 0;
     std::vector<uint32_t> recipients; // indexes of those with whom nothing is left to be done
@@ -40,14 +41,24 @@ struct BounceCause {
     static constexpr auto fields(auto& m) { return std::tie(m.message, m.recipients, m.delayed); }
 };
 
+// Of a message to those in a recipient's place: the message with that recipient, how many such
+// steps there were, and the users whose .forward was followed.
+struct Descent {
+    uint64_t parent = 0;
+    uint32_t generation = 0;
+    std::vector<std::string> ancestors;
+    static constexpr auto fields(auto& m) { return std::tie(m.parent, m.generation, m.ancestors); }
+};
+
 // A Message record, besides the content.
 struct StoredMessage {
     uint8_t format = 4;
     ipc::Envelope envelope;
     ipc::ContentTraits traits;
-    std::optional<BounceCause> cause; // of a bounce that we wrote ourselves
+    std::optional<BounceCause> cause; // of what we wrote ourselves
+    std::optional<Descent> descent;
     static constexpr auto fields(auto& m) {
-        return std::tie(m.format, m.envelope, m.traits, m.cause);
+        return std::tie(m.format, m.envelope, m.traits, m.cause, m.descent);
     }
 };
 
@@ -76,15 +87,17 @@ struct RecipientProgress {
     Told told = 0;
     // It is delivered, and a report of that is still to be written.
     std::optional<ipc::Handover> handover;
-    bool held = false; // by an operator, until next_attempt
+    bool expanded = false; // the same: others are in its place
+    bool held = false;     // by an operator, until next_attempt
     static constexpr auto fields(auto& m) {
-        return std::tie(m.index, m.attempts, m.next_attempt, m.error, m.told, m.handover, m.held);
+        return std::tie(m.index, m.attempts, m.next_attempt, m.error, m.told, m.handover,
+                        m.expanded, m.held);
     }
 };
 
 // A Progress record: the state of all recipients of a message.
 struct StoredProgress {
-    uint8_t format = 3;
+    uint8_t format = 4;
     ipc::Blob finished;                        // bit i: recipient i is finished
     std::vector<AttemptError> errors;          // each once, whoever shares it
     std::vector<RecipientProgress> recipients; // unfinished, of which there is something to say

@@ -22,6 +22,7 @@ void restore(MailTable& table, QueuedRecipient& recipient, const RecipientProgre
         table.set_stage(recipient, Stage::reporting);
         recipient.delivered = true;
         recipient.relayed = *one.handover == ipc::Handover::relayed;
+        recipient.expanded = one.expanded;
     }
     if (one.error)
         table.set_error(recipient, errors[one.error - 1]);

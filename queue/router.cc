@@ -1,12 +1,19 @@
 #include "queue/router.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "common/mail/domain.h"
+#include "queue/expansion.h"
 
 namespace postern {
 
 namespace {
 
 constexpr auto answer_limit = std::chrono::seconds(60);
+// Recipients in others' place that are kept at once; those beyond it are asked for again later.
+constexpr size_t expanded_limit = 500'000;
+constexpr size_t words_limit = 512; // bytes
 constexpr size_t name_limit = 1024; // bytes of any name in a route
 
 std::string host_destination(const RelayHost& host) {
@@ -71,6 +78,14 @@ const char* local_name(ActionKind kind) {
     return kind == ActionKind::mda ? "mda" : nullptr;
 }
 
+// Those in its place were too many: one without an address stands for them.
+void drop(RoutedRecipient& recipient) {
+    recipient.expanded = std::vector<ipc::ExpandedRecipient>(1);
+}
+bool is_dropped(const RoutedRecipient& recipient) {
+    return recipient.expanded.size() == 1 && recipient.expanded.front().recipient.empty();
+}
+
 } // namespace
 
 Place place_of(const ipc::Route& route, const std::string& recipient) {
@@ -105,8 +120,10 @@ void Router::disconnect() {
     questions_.clear();
     overdue_.disarm();
     std::list<Batch> lost = std::exchange(batches_, {});
-    for (Batch& batch : lost)
+    for (Batch& batch : lost) {
+        forget_expanded(batch);
         give_back(batch);
+    }
 }
 
 void Router::give_back(Batch& batch) {
@@ -156,11 +173,16 @@ bool Router::answer(ipc::RouteAnswer answer) {
     if (found == questions_.end())
         return true; // given up before
     const bool accepted = answer.verdict == ipc::RouteVerdict::accepted;
-    if (accepted && !sane(answer.route))
+    if ((accepted && !sane(answer.route)) || answer.words.size() > words_limit)
         return false;
     Batch& batch = *found->second.batch;
     RoutedRecipient& recipient = batch.recipients[found->second.slot];
     recipient.verdict = answer.verdict;
+    recipient.words = std::move(answer.words);
+    if (answer.verdict == ipc::RouteVerdict::expanded && !take_expanded(recipient, answer))
+        return false;
+    if (answer.more)
+        return true;
     if (accepted) {
         recipient.place = place_of(answer.route, found->second.recipient);
         recipient.route = table_.routes.intern(answer.route);
@@ -171,10 +193,44 @@ bool Router::answer(ipc::RouteAnswer answer) {
     return true;
 }
 
+// A part of those in the recipient's place. False: no sane lookup says that.
+bool Router::take_expanded(RoutedRecipient& recipient, ipc::RouteAnswer& answer) {
+    std::vector<ipc::ExpandedRecipient>& all = recipient.expanded;
+    if (answer.expanded.empty() || all.size() + answer.expanded.size() > ipc::expansion_limit ||
+        !std::all_of(answer.expanded.begin(), answer.expanded.end(),
+                     [](const ipc::ExpandedRecipient& one) { return is_sane(one); }))
+        return false;
+    if (is_dropped(recipient))
+        return true;
+    if (expanded_ + answer.expanded.size() > expanded_limit) {
+        expanded_ -= all.size();
+        drop(recipient);
+        ++expanded_;
+        return true;
+    }
+    expanded_ += answer.expanded.size();
+    std::move(answer.expanded.begin(), answer.expanded.end(), std::back_inserter(all));
+    return true;
+}
+
+void Router::forget_expanded(Batch& batch) {
+    for (RoutedRecipient& recipient : batch.recipients)
+        expanded_ -= recipient.expanded.size();
+}
+
 void Router::finish(Batch& batch) {
-    for (uint32_t request : batch.requests)
-        if (batch.unanswered)
-            questions_.erase(request);
+    for (uint32_t request : batch.requests) {
+        const auto open = batch.unanswered ? questions_.find(request) : questions_.end();
+        if (open == questions_.end())
+            continue;
+        // Not even if a part of its answer has come.
+        batch.recipients[open->second.slot].verdict = ipc::RouteVerdict::temporary;
+        questions_.erase(open);
+    }
+    for (RoutedRecipient& recipient : batch.recipients)
+        if (is_dropped(recipient)) // the others make room for it
+            recipient.verdict = ipc::RouteVerdict::temporary;
+    forget_expanded(batch);
     Batch done = std::move(batch);
     batches_.erase(done.self);
     if (done.generation != generation_)

@@ -26,6 +26,8 @@ struct RoutedRecipient {
     ipc::RouteVerdict verdict = ipc::RouteVerdict::temporary;
     uint32_t route = 0; // accepted: in MailTable::routes, with a reference
     Place place;
+    std::vector<ipc::ExpandedRecipient> expanded; // who is in its place
+    std::string words;                            // refused, temporary: of a table, or none
 };
 
 class Router {
@@ -72,6 +74,8 @@ class Router {
         Router& router_;
     };
 
+    bool take_expanded(RoutedRecipient& recipient, ipc::RouteAnswer& answer);
+    void forget_expanded(Batch& batch);
     void finish(Batch& batch);
     void give_back(Batch& batch);
     void give_up_overdue();
@@ -84,6 +88,7 @@ class Router {
     uint64_t generation_ = 0;
     std::unordered_map<uint32_t, Question> questions_;
     std::list<Batch> batches_; // in order of deadline
+    size_t expanded_ = 0;      // recipients in others' place that batches have
     Overdue overdue_{*this};
 };
 

@@ -25,6 +25,16 @@ AttemptError own_error(const char* enhanced, const char* diagnostic) {
     return error;
 }
 
+// "550 5.7.1 text" of a table, or else the usual ones.
+AttemptError words_of(const RoutedRecipient& recipient, AttemptError usual) {
+    const size_t code = recipient.words.find(' ');
+    const size_t text = code == std::string::npos ? code : recipient.words.find(' ', code + 1);
+    if (text == std::string::npos)
+        return usual;
+    return own_words(recipient.words.substr(code + 1, text - code - 1).c_str(),
+                     recipient.words.substr(text + 1), {});
+}
+
 StandingOrders::Mail as_mail(const QueuedMessage& message, const StoredMessage& stored,
                              const RoutedRecipient& recipient) {
     const Place& place = recipient.place;
@@ -35,14 +45,16 @@ StandingOrders::Mail as_mail(const QueuedMessage& message, const StoredMessage& 
 } // namespace
 
 Routing::Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
-                 const StandingOrders& orders, Random random, Handlers handlers)
+                 Expansions& expansions, const StandingOrders& orders, Random random,
+                 Handlers handlers)
     : executor_(executor), table_(table), scheduler_(scheduler), settlement_(settlement),
-      orders_(orders), random_(std::move(random)), handlers_(std::move(handlers)),
-      sender_seed_(random_()), router_(executor, table,
-                                       {[this](Job& job, std::vector<RoutedRecipient> recipients) {
-                                            job_routed(job, std::move(recipients));
-                                        },
-                                        [this](Job& job) { job_unrouted(job); }}) {}
+      expansions_(expansions), orders_(orders), random_(std::move(random)),
+      handlers_(std::move(handlers)), sender_seed_(random_()),
+      router_(executor, table,
+              {[this](Job& job, std::vector<RoutedRecipient> recipients) {
+                   job_routed(job, std::move(recipients));
+               },
+               [this](Job& job) { job_unrouted(job); }}) {}
 
 void Routing::connect(Router::Ask ask) {
     router_.connect(std::move(ask));
@@ -180,6 +192,8 @@ void Routing::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
         } else if (recipient.verdict == ipc::RouteVerdict::accepted) {
             reroute(message, stored, recipient);
             accepted.push_back(std::move(recipient));
+        } else if (recipient.verdict == ipc::RouteVerdict::expanded) {
+            expand(message, stored, recipient);
         } else {
             not_routed(message, stored, recipient, random);
         }
@@ -268,16 +282,29 @@ void Routing::reroute(const QueuedMessage& message, const StoredMessage& stored,
     recipient.place = place_of(route, stored.envelope.recipients[recipient.index]);
 }
 
+void Routing::expand(QueuedMessage& message, const StoredMessage& stored,
+                     RoutedRecipient& recipient) {
+    if (leads_back(stored, {}))
+        return settlement_.failed({message, stored}, recipient.index,
+                                  own_error("5.4.6", "forwarded too often: it leads back"));
+    ExpandedFrom from;
+    from.index = recipient.index;
+    from.recipients = std::move(recipient.expanded);
+    expansions_.expand(message, std::move(from));
+}
+
 void Routing::not_routed(QueuedMessage& message, const StoredMessage& stored,
                          const RoutedRecipient& recipient, uint64_t random) {
     const Settlement::Attempted attempted{message, stored, expires_at(stored.envelope, ttl_),
                                           random};
     switch (recipient.verdict) {
     case ipc::RouteVerdict::accepted:
+    case ipc::RouteVerdict::expanded:
         break; // not here
     case ipc::RouteVerdict::refused:
-        return settlement_.failed(attempted, recipient.index,
-                                  own_error("5.7.1", "a rule refuses this recipient"));
+        return settlement_.failed(
+            attempted, recipient.index,
+            words_of(recipient, own_error("5.7.1", "a rule refuses this recipient")));
     case ipc::RouteVerdict::no_mailbox:
         return settlement_.failed(attempted, recipient.index,
                                   own_error("5.1.1", "there is no such mailbox here"));
@@ -285,11 +312,11 @@ void Routing::not_routed(QueuedMessage& message, const StoredMessage& stored,
         // The configuration may have changed since it was accepted, and may change back.
         return settlement_.deferred(attempted, recipient.index,
                                     own_error("4.4.4", "no rule says where it goes"));
-    case ipc::RouteVerdict::expanded:
     case ipc::RouteVerdict::temporary:
         return settlement_.deferred(
             attempted, recipient.index,
-            own_error("4.4.3", "where it goes cannot be found out at present"));
+            words_of(recipient,
+                     own_error("4.4.3", "where it goes cannot be found out at present")));
     }
 }
 

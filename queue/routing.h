@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/loop/executor.h"
+#include "queue/expansions.h"
 #include "queue/mail_table.h"
 #include "queue/router.h"
 #include "queue/scheduler.h"
@@ -35,7 +36,7 @@ class Routing {
         std::function<void(uint64_t)> routed;
     };
     Routing(Executor& executor, MailTable& table, Scheduler& scheduler, Settlement& settlement,
-            const StandingOrders& orders, Random random, Handlers handlers);
+            Expansions& expansions, const StandingOrders& orders, Random random, Handlers handlers);
 
     void set_ttl(std::chrono::seconds ttl) { ttl_ = ttl; }
 
@@ -68,6 +69,7 @@ class Routing {
                    const RoutedRecipient& recipient);
     void reroute(const QueuedMessage& message, const StoredMessage& stored,
                  RoutedRecipient& recipient);
+    void expand(QueuedMessage& message, const StoredMessage& stored, RoutedRecipient& recipient);
     void not_routed(QueuedMessage& message, const StoredMessage& stored,
                     const RoutedRecipient& recipient, uint64_t random);
 
@@ -75,6 +77,7 @@ class Routing {
     MailTable& table_;
     Scheduler& scheduler_;
     Settlement& settlement_;
+    Expansions& expansions_;
     const StandingOrders& orders_;
     Random random_;
     Handlers handlers_;

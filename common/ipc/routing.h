@@ -68,8 +68,8 @@ struct RouteAnswer {
     Route route;
     std::vector<ExpandedRecipient> expanded; // to the queue alone
     bool more = false; // there are more of them, in the next answer to the same request
-    // refused, no_mailbox, temporary: the words of a table, "5.1.1 text" in printable ASCII, at
-    // most 500 octets; empty: the usual ones.
+    // refused, temporary: the words of a table, "550 5.7.1 text" in printable ASCII, at most 400
+    // octets; empty: the usual ones.
     std::string words;
     static constexpr auto fields(auto& m) {
         return std::tie(m.request, m.verdict, m.route, m.expanded, m.more, m.words);

@@ -9,13 +9,14 @@
 
 namespace postern::ipc {
 
-enum class TargetKind : uint8_t { address, mailbox, command, file };
-constexpr TargetKind last_enumerator(TargetKind) { return TargetKind::file; }
+enum class TargetKind : uint8_t { address, mailbox, command, file, user };
+constexpr TargetKind last_enumerator(TargetKind) { return TargetKind::user; }
 
 struct Target {
     TargetKind kind = TargetKind::address;
     // address: a forward-path in wire form; mailbox: a system user, who is not expanded any
-    // further; command: for /bin/sh -c; file: an absolute path, appended to as mbox.
+    // further; command: for /bin/sh -c; file: an absolute path, appended to as mbox; user: a name
+    // that aliases are done with, whose .forward counts (deliverers see the user in the route).
     std::string text;
     // command, file: on whose behalf, the owner of the .forward; empty: that of an alias table.
     std::string user;

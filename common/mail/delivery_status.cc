@@ -38,6 +38,8 @@ const char* action_name(DeliveryAction action) {
         return "delivered";
     case DeliveryAction::relayed:
         return "relayed";
+    case DeliveryAction::expanded:
+        return "expanded";
     }
     return "failed";
 }
@@ -198,6 +200,7 @@ EnhancedStatusCode status_of(const DeliveryStatusRecipient& recipient) {
         return recipient.status.as(4);
     case DeliveryAction::delivered:
     case DeliveryAction::relayed:
+    case DeliveryAction::expanded:
         return recipient.status.as(2);
     }
     return recipient.status;

@@ -21,7 +21,7 @@
 
 namespace postern {
 
-enum class DeliveryAction { failed, delayed, delivered, relayed }; // RFC 3464 2.3.3
+enum class DeliveryAction { failed, delayed, delivered, relayed, expanded }; // RFC 3464 2.3.3
 
 struct DeliveryStatusRecipient {
     using TimePoint = std::chrono::system_clock::time_point;

@@ -31,6 +31,9 @@ constexpr Words words[] = {
      "not confirm what it delivers, or not in time:\r\n\r\n",
      "You may hear no more of it, even if it is delivered. You do not need to send\r\n"
      "the message again.\r\n\r\n"},
+    {DeliveryAction::expanded,
+     "Your message was passed on to several others in place of these recipients:\r\n\r\n",
+     "You will hear no more of it if it is delivered to them.\r\n\r\n"},
 };
 
 constexpr const char* after_expiry =

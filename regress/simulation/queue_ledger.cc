@@ -12,7 +12,7 @@ void QueueLedger::fail(const std::string& what) {
 void QueueLedger::submitted(uint32_t request, const ipc::Envelope& envelope) {
     for (uint32_t index = 0; index < envelope.recipients.size(); ++index) {
         Entry& entry = entries_[envelope.recipients[index]];
-        entry.name = envelope.recipients[index];
+        entry.name = entry.address = envelope.recipients[index];
         entry.index = index;
         entry.from_nobody = envelope.reverse_path.empty();
         entry.parameters = envelope.parameters_of(index);
@@ -58,11 +58,15 @@ QueueLedger::Entry* QueueLedger::find(const QueuedMessage& message, const Stored
                                       uint32_t index) {
     if (Entry* entry = find(Key{message.id, index}))
         return entry;
-    const bool is_report = stored.envelope.origin.internal;
-    const std::string name =
-        is_report ? "report " + std::to_string(message.id) : stored.envelope.recipients[index];
+    const bool is_child = stored.descent.has_value();
+    const bool is_report = stored.envelope.origin.internal && !is_child;
+    std::string name = stored.envelope.recipients[index];
+    if (is_report)
+        name = "report " + std::to_string(message.id);
+    else if (is_child)
+        name += " of message " + std::to_string(message.id);
     auto found = entries_.find(name);
-    if (found == entries_.end() && !is_report) {
+    if (found == entries_.end() && !is_report && !is_child) {
         fail("nobody has submitted " + name);
         return nullptr;
     }
@@ -72,10 +76,44 @@ QueueLedger::Entry* QueueLedger::find(const QueuedMessage& message, const Stored
         entry.answer = Answer::durable;
         entry.is_report = entry.from_nobody = true;
     }
+    if (is_child)
+        note_child(entry, stored, index);
+    entry.name = name;
     entry.message = message.id;
     entry.index = index;
     by_place_[{message.id, index}] = &entry;
     return &entry;
+}
+
+void QueueLedger::note_child(Entry& entry, const StoredMessage& stored, uint32_t index) {
+    entry.address = stored.envelope.recipients[index];
+    entry.answer = Answer::durable;
+    entry.from_nobody = stored.envelope.reverse_path.empty();
+    entry.parameters = stored.envelope.parameters_of(index);
+    auto original = in_place_of_.find(entry.address);
+    if (original == in_place_of_.end())
+        return fail(entry.address + " is in nobody's place");
+    original->second->others_seen.insert(entry.address);
+}
+
+void QueueLedger::noticed(const QueuedMessage& message) {
+    const StoredMessage stored = message.read();
+    for (uint32_t index = 0; index < message.count; ++index)
+        if (message.recipients[index].stage != Stage::finished)
+            find(message, stored, index);
+}
+
+void QueueLedger::expanded(const std::string& recipient, const std::vector<std::string>& others,
+                           bool reported) {
+    Entry& entry = entries_.at(recipient);
+    entry.others.insert(others.begin(), others.end());
+    entry.expansion_reported = reported;
+    for (const std::string& other : others)
+        in_place_of_[other] = &entry;
+}
+
+bool QueueLedger::is_expanded(const Entry& entry) {
+    return !entry.others.empty() && entry.others == entry.others_seen;
 }
 
 void QueueLedger::end(Entry& entry, Fate fate) {
@@ -108,7 +146,7 @@ QueueLedger::Handed QueueLedger::handed(const ipc::Deliver& deliver, const Queue
         entry->fate = Fate::open;
         entry->out = true;
     }
-    if (stored.cause)
+    if (stored.cause && !stored.descent)
         note_report(message.id, stored, content);
     return handed;
 }
@@ -176,16 +214,21 @@ void QueueLedger::note_report(uint64_t report, const StoredMessage& stored,
             by_place_[{entry->message, index}] = entry;
             end(*entry, Fate::failed);
         }
-        const std::string action = action_of(content, entry->name);
+        const std::string action = action_of(content, entry->address);
         if (action == "failed") {
             note_once(entry->failures, report, *entry, "failure");
             if (!entry->parameters.wants_failure())
                 fail(entry->name + ": a failure is reported that nobody wants to hear of");
             if (entry->fate == Fate::delivered && !window_ever_)
                 fail(entry->name + " was delivered and is reported as failed");
-        } else if (action == "delivered" || action == "relayed") {
+        } else if (action == "delivered" || action == "relayed" || action == "expanded") {
             note_once(entry->successes, report, *entry, "success");
-            if (entry->fate != Fate::delivered && entry->fate != Fate::removed && !window_ever_)
+            // Those in its place are on disk by now, and will be seen.
+            if (entry->expansion_reported && entry->failures.empty() &&
+                (entry->fate == Fate::open || entry->fate == Fate::failed))
+                end(*entry, Fate::expanded);
+            if (entry->fate != Fate::expanded && entry->fate != Fate::delivered &&
+                entry->fate != Fate::removed && !window_ever_)
                 fail(entry->name + " is reported as delivered and is not");
         } else {
             fail(entry->name + ": a report says nothing of it");
@@ -262,6 +305,8 @@ void QueueLedger::compare_absent(Entry& entry, WallTime expired_by) {
     case Answer::durable:
         break;
     }
+    if (entry.fate == Fate::open && is_expanded(entry))
+        end(entry, Fate::expanded);
     if (entry.fate == Fate::open && (entry.may_fail || entry.accepted_at <= expired_by))
         end(entry, Fate::failed);
     if (entry.fate == Fate::open)
@@ -315,13 +360,19 @@ void QueueLedger::finish(bool reports_expire) {
             continue;
         if (entry.fate == Fate::open)
             fail(name + " came to no end");
-        if (entry.from_nobody || entry.report_removed || reports_expire)
+        if (reports_expire)
+            continue;
+        if (entry.fate == Fate::expanded && !is_expanded(entry))
+            fail(name + " is done with, but not all have the mail who are in its place");
+        if (entry.from_nobody || entry.report_removed)
             continue;
         if (entry.fate == Fate::failed && entry.parameters.wants_failure() &&
             entry.failures.empty())
             fail(name + " failed, and nobody was told");
-        if (entry.fate == Fate::delivered && entry.parameters.wants_success() &&
-            entry.successes.empty())
+        const bool success =
+            entry.fate == Fate::delivered ||
+            (entry.fate == Fate::expanded && entry.expansion_reported && !entry.may_fail);
+        if (success && entry.parameters.wants_success() && entry.successes.empty())
             fail(name + " was delivered, and its report is missing");
     }
 }

@@ -5,7 +5,9 @@
 //   refused is not, nor is what a start has once shown to be gone;
 // - nobody is given a recipient that somebody else has, or one that is finished; after a crash he
 //   may be given one again whose end was not yet on disk, that is, the window of a lazy sync;
-// - each failure that is to be reported is, once, and so is each success and each delay.
+// - each failure that is to be reported is, once, and so is each success and each delay;
+// - a recipient in whose place others are is gone only when a message to each of these has been
+//   seen. They may get it twice, by messages of their own; what is said above holds for each.
 //
 // Reports that the queue writes itself are messages like others from when they are first seen.
 #pragma once
@@ -45,6 +47,12 @@ class QueueLedger {
     void ended(uint64_t message, uint32_t index, ipc::RecipientStatus status);
     // It came back without a result.
     void returned(const Handed& handed);
+    // The queue was told that others are in its place. `reported`: to a sender who wants to hear of
+    // success.
+    void expanded(const std::string& recipient, const std::vector<std::string>& others,
+                  bool reported);
+    // A message that nobody may have been given yet.
+    void noticed(const QueuedMessage& message);
     // The queue was told that it goes nowhere.
     void refused_by_rule(const std::string& recipient);
 
@@ -74,9 +82,10 @@ class QueueLedger {
 
   private:
     enum class Answer { none, durable, refused, unknown };
-    enum class Fate { open, delivered, failed, removed };
+    enum class Fate { open, delivered, failed, removed, expanded };
     struct Entry {
         std::string name;
+        std::string address;
         Answer answer = Answer::none;
         Fate fate = Fate::open;
         uint64_t message = 0;
@@ -88,7 +97,9 @@ class QueueLedger {
         bool may_fail = false; // a rule refuses it
         bool is_report = false;
         bool from_nobody = false;
-        bool report_removed = false; // by an operator
+        bool report_removed = false;               // by an operator
+        std::set<std::string> others, others_seen; // in its place
+        bool expansion_reported = false;
         RecipientParameters parameters;
         WallTime accepted_at = 0;
         std::set<uint64_t> failures, successes;    // reports, by message
@@ -98,6 +109,8 @@ class QueueLedger {
 
     Entry* find(const QueuedMessage& message, const StoredMessage& stored, uint32_t index);
     Entry* find(const Key& key);
+    void note_child(Entry& entry, const StoredMessage& stored, uint32_t index);
+    static bool is_expanded(const Entry& entry);
     void compare_present(Entry& entry, const QueuedRecipient& recipient);
     void compare_absent(Entry& entry, WallTime expired_by);
     void end(Entry& entry, Fate fate);
@@ -107,6 +120,7 @@ class QueueLedger {
 
     std::map<std::string, Entry> entries_; // by address, or "report ID"
     std::map<Key, Entry*> by_place_;
+    std::map<std::string, Entry*> in_place_of_; // by address of another
     std::map<uint32_t, std::vector<Entry*>> requests_;
     uint64_t life_ = 1;
     bool undecided_ = false; // the present life has not been compared yet

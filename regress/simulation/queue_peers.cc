@@ -150,6 +150,36 @@ void QueueWorld::listen(ipc::QueueToListener message) {
 
 // -- Lookup.
 
+// One of those in a recipient's place: "r17@d1.example" → "r17.t0@d2.example".
+std::string QueueWorld::other(const std::string& recipient, const char* kind, size_t number) {
+    const size_t at = recipient.find('@');
+    return recipient.substr(0, at) + "." + kind + std::to_string(number) + "@" +
+           domain(1 + number % 3);
+}
+
+// How many are in its place: some recipients' numbers have it so.
+size_t QueueWorld::expands(const std::string& recipient, size_t divisor) {
+    if (recipient.front() != 'r' || recipient.find('.') < recipient.find('@'))
+        return 0;
+    const size_t number = std::stoul(recipient.substr(1));
+    return number % divisor == 0 ? 1 + number % 3 : 0;
+}
+
+void QueueWorld::expand(const ipc::RouteQuery& query, size_t others, ipc::RouteAnswer& answer) {
+    std::vector<std::string> names;
+    const bool list = others == 2 && !query.reverse_path.empty();
+    for (size_t i = 0; i < others; ++i) {
+        names.push_back(other(query.recipient, "t", i));
+        ipc::ExpandedRecipient& one = answer.expanded.emplace_back();
+        one.recipient = names.back();
+        if (list)
+            one.owner = "owner-" + query.recipient;
+    }
+    answer.verdict = ipc::RouteVerdict::expanded;
+    answer.route = {};
+    ledger_.expanded(query.recipient, names, others > 1);
+}
+
 bool QueueWorld::answer_questions() {
     if (questions_.empty() || (!easy_ && chance(0.1)))
         return false;
@@ -171,12 +201,15 @@ ipc::RouteAnswer QueueWorld::route(const ipc::RouteQuery& query) {
         answer.route.action = "box";
         answer.route.user = "somebody";
     }
+    if (const size_t others = expands(query.recipient, 5); others && !query.origin.internal)
+        expand(query, others, answer);
     if (easy_ || chance(0.88))
         return answer;
     static constexpr ipc::RouteVerdict verdicts[] = {
         ipc::RouteVerdict::temporary, ipc::RouteVerdict::no_rule, ipc::RouteVerdict::temporary,
         ipc::RouteVerdict::refused, ipc::RouteVerdict::no_mailbox};
     // A report always goes somewhere: it would vanish unseen.
+    answer.expanded.clear();
     answer.verdict = verdicts[random.below(query.origin.internal ? 3 : std::size(verdicts))];
     if (answer.verdict == ipc::RouteVerdict::refused ||
         answer.verdict == ipc::RouteVerdict::no_mailbox)
@@ -195,7 +228,14 @@ void QueueWorld::take(uint16_t deliverer, ipc::Deliver deliver) {
             static_cast<ssize_t>(content.size()))
             ledger_.fail("content is shorter than it was");
     }
-    open_.push_back({deliverer, deliver.delivery, ledger_.handed(deliver, *message, content)});
+    Open open{deliverer,
+              deliver.delivery,
+              ledger_.handed(deliver, *message, content),
+              {},
+              message->read().envelope.origin.internal};
+    for (const ipc::DeliveryRecipient& recipient : deliver.recipients)
+        open.addresses[recipient.index] = recipient.address;
+    open_.push_back(std::move(open));
 }
 
 bool QueueWorld::answer_deliveries() {
@@ -238,6 +278,9 @@ void QueueWorld::answer_delivery(Open open) {
         one.index = index;
         if (answer.destination_down)
             one.status = ipc::RecipientStatus::temporary;
+        else if (const std::string& address = open.addresses.at(index);
+                 one.status == ipc::RecipientStatus::delivered && !open.internal)
+            forward(address, one);
         ledger_.ended(open.handed.message, index, one.status);
         answer.recipients.push_back(std::move(one));
     }
@@ -246,6 +289,20 @@ void QueueWorld::answer_delivery(Open open) {
         answer.recipients.pop_back(); // a missing one is temporary
     if (!queue_->outcome(open.deliverer, std::move(answer)))
         ledger_.fail("a deliverer is cut off");
+}
+
+// A .forward has others in its place.
+void QueueWorld::forward(const std::string& recipient, ipc::RecipientOutcome& outcome) {
+    const size_t others = expands(recipient, 7);
+    if (!others || recipient.find("@d0.") == std::string::npos)
+        return;
+    outcome.status = ipc::RecipientStatus::forwarded;
+    std::vector<std::string> names;
+    for (size_t i = 0; i < others; ++i) {
+        names.push_back(other(recipient, "f", i));
+        outcome.targets.emplace_back().text = names.back();
+    }
+    ledger_.expanded(recipient, names, others > 1);
 }
 
 // An outcome that no sane deliverer has; it is cut off, and what it had comes back.
@@ -305,13 +362,16 @@ void QueueWorld::remove_something() {
     remove.message = ids[random.below(ids.size())];
     if (chance(0.5))
         remove.index = static_cast<uint32_t>(random.below(2));
+    if (const QueuedMessage* message = queue_->table().find(*remove.message))
+        ledger_.noticed(*message);
     ipc::Question question = remove;
     if (admin_->ask(question))
         return; // there is no such recipient, or none that is left
     removals_[remove.request] = remove;
-    if (const QueuedMessage* message = queue_->table().find(*remove.message))
-        if (const StoredMessage stored = message->read(); stored.cause)
+    if (const QueuedMessage* message = queue_->table().find(*remove.message)) {
+        if (const StoredMessage stored = message->read(); stored.cause && !stored.descent)
             ledger_.report_removed(*stored.cause);
+    }
     ledger_.removed(*remove.message, remove.index, false);
 }
 

@@ -70,6 +70,8 @@ bool QueueWorld::start() {
     if (files.stopped())
         return false;
     compare();
+    if (files.stopped()) // by what was still to be written for mail that was found
+        return false;
     connect_listener();
     connect_lookup();
     for (uint16_t deliverer = 0; deliverer < deliverers; ++deliverer)

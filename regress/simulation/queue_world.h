@@ -54,6 +54,8 @@ class QueueWorld {
         uint16_t deliverer = 0;
         uint64_t delivery = 0;
         QueueLedger::Handed handed;
+        std::map<uint32_t, std::string> addresses; // by index
+        bool internal = false;
     };
     struct Upload {
         ipc::Envelope envelope;
@@ -73,6 +75,10 @@ class QueueWorld {
     void upload(ipc::ContentFile file);
     bool answer_questions();
     ipc::RouteAnswer route(const ipc::RouteQuery& query);
+    static std::string other(const std::string& recipient, const char* kind, size_t number);
+    static size_t expands(const std::string& recipient, size_t divisor);
+    void expand(const ipc::RouteQuery& query, size_t others, ipc::RouteAnswer& answer);
+    void forward(const std::string& recipient, ipc::RecipientOutcome& outcome);
     bool answer_deliveries();
     void answer_delivery(Open open);
     ipc::RecipientOutcome outcome();

@@ -39,7 +39,7 @@ TEST(Records, WhatIsNoMessageIsAnError) {
         EXPECT_FALSE(decode_message(good.substr(0, length))) << length;
     EXPECT_FALSE(decode_message(good + "x"));
     std::string newer = good;
-    newer[0] = 4;
+    newer[0] = 5;
     Result<StoredMessage> unknown = decode_message(newer);
     ASSERT_FALSE(unknown);
     EXPECT_EQ(unknown.error().message, "an envelope record of an unknown format");
