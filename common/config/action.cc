@@ -1,4 +1,4 @@
-// `action NAME relay|maildir|lmtp …`
+// `action NAME relay|maildir|lmtp|expand-only|forward-only …`
 #include "common/config/grammar.h"
 #include "common/config/maildir_path.h"
 
@@ -65,12 +65,16 @@ void parse_local_options(Grammar& g, Action& action) {
     while (g.in.more()) {
         if (action.kind == ActionKind::lmtp && options.accept("rcpt-to")) {
             action.lmtp_rcpt_to = true;
+        } else if (action.virtual_users.empty() && options.accept("alias")) {
+            action.aliases = read_table(g, TableUse::aliases, "alias");
+        } else if (action.aliases.empty() && options.accept("virtual")) {
+            action.virtual_users = read_table(g, TableUse::aliases, "virtual");
         } else if (options.accept("user")) {
             action.user = read_name(g.in, "a user name", is_user_name);
         } else if (options.accept("ttl")) {
             action.ttl = read_duration(g.in);
         } else {
-            g.in.refuse({"alias", "junk", "userbase", "virtual", "wrapper"});
+            g.in.refuse({"junk", "userbase", "wrapper"});
             g.in.fail();
         }
     }
@@ -100,6 +104,15 @@ void parse_lmtp(Grammar& g, Action& action) {
     parse_local_options(g, action);
 }
 
+// No method at all: what aliases say, or nothing.
+void parse_only(Grammar& g, Action& action, ActionKind kind) {
+    action.kind = kind;
+    const Position place = g.in.current().position;
+    parse_local_options(g, action);
+    if (!g.in.failed() && action.aliases.empty() && action.virtual_users.empty())
+        g.in.fail(place, "expected \"alias\" or \"virtual\" with a table");
+}
+
 } // namespace
 
 void parse_action(Grammar& g) {
@@ -118,8 +131,12 @@ void parse_action(Grammar& g) {
         parse_maildir(g, action);
     } else if (g.in.accept("lmtp")) {
         parse_lmtp(g, action);
+    } else if (g.in.accept("expand-only")) {
+        parse_only(g, action, ActionKind::expand_only);
+    } else if (g.in.accept("forward-only")) {
+        parse_only(g, action, ActionKind::forward_only);
     } else {
-        g.in.refuse({"expand-only", "forward-only", "mbox", "mda"});
+        g.in.refuse({"mbox", "mda"});
         g.in.fail();
     }
     if (!g.in.failed() && is_new)

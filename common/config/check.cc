@@ -13,7 +13,7 @@ constexpr bool may_be_mapping(TableUse use) {
 }
 
 constexpr bool must_be_mapping(TableUse use) {
-    return use == TableUse::credentials || use == TableUse::senders;
+    return use == TableUse::credentials || use == TableUse::senders || use == TableUse::aliases;
 }
 
 // What stands in the way of using a table that has no values of its own here, or has expressions.
@@ -50,8 +50,8 @@ void check_values(Grammar& g, const TableReference& reference, const TableSource
     };
     if (!table.is_mapping)
         std::for_each(table.values.begin(), table.values.end(), check_one);
-    if (!must_be_mapping(reference.use))
-        return;
+    if (!must_be_mapping(reference.use) || reference.use == TableUse::aliases)
+        return; // check_aliases() looks at those
     // A value is not repeated: it may be a password that somebody forgot to hash.
     for (const auto& [key, value] : table.pairs)
         if (const auto expected = check_table_value(reference.use, value))
@@ -162,6 +162,7 @@ std::vector<Diagnostic> warn_of_open_relays(const Grammar& g) {
 std::vector<Diagnostic> check(Grammar& g) {
     check_tables(g);
     check_actions(g);
+    check_aliases(g);
     check_retries(g);
     check_pkis(g);
     return warn_of_open_relays(g);

@@ -112,6 +112,9 @@ void parse_processes(Grammar& grammar, uint32_t& count);
 // Whether pkis are whole, and which of them each listener has.
 void check_pkis(Grammar& grammar);
 
+// What stands in tables of aliases; reads what they include.
+void check_aliases(Grammar& grammar);
+
 // What can only be judged when everything has been read. Returns warnings.
 std::vector<Diagnostic> check(Grammar& grammar);
 

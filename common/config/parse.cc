@@ -62,7 +62,9 @@ constexpr Directive directives[] = {
     {"bounce", parse_bounce},
     {"ca", parse_authority},
     {"hostname",
-     [](Grammar& g) { g.configuration.hostname = read_value(g.in, "a host name", parse_host_name); }},
+     [](Grammar& g) {
+         g.configuration.hostname = read_value(g.in, "a host name", parse_host_name);
+     }},
     {"include", parse_include},
     {"listen", parse_listen},
     {"listener", [](Grammar& g) { parse_processes(g, g.configuration.listeners); }},
@@ -84,8 +86,7 @@ constexpr Directive directives[] = {
 };
 
 void parse_line(Grammar& g) {
-    g.in.refuse(
-        {"admd", "filter", "mda", "proc", "scheduler", "srs"});
+    g.in.refuse({"admd", "filter", "mda", "proc", "scheduler", "srs"});
     if (g.in.failed())
         return;
     if (g.in.current().kind == TokenKind::error)
@@ -149,6 +150,8 @@ Result<std::string> read_configuration_file(const std::string& path) {
         return system_error(path);
     if (!S_ISREG(status.st_mode))
         return Error{path + ": not a regular file"};
+    if (status.st_mode & S_IWOTH)
+        return Error{path + ": anybody may write to it"};
     std::string text;
     while (text.size() <= configuration_file_limit) {
         const size_t before = text.size();

@@ -28,7 +28,7 @@ struct ParsedConfiguration {
 using FileReader = std::function<Result<std::string>(const std::string& path)>;
 
 // The whole of a regular file of at most `configuration_file_limit` bytes; anything else (a FIFO
-// could make us wait for ever) is an error.
+// could make us wait for ever) is an error, and so is one that anybody may write to.
 inline constexpr size_t configuration_file_limit = 32u << 20;
 Result<std::string> read_configuration_file(const std::string& path);
 

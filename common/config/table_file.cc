@@ -26,6 +26,10 @@ size_t end_of_key(std::string_view line, TableForm form) {
         const size_t bracket = line.find(']');
         return bracket == std::string_view::npos ? line.size() : bracket + 1;
     }
+    if (line.starts_with('"')) {
+        const size_t quote = line.find('"', 1);
+        return quote == std::string_view::npos ? line.size() : quote + 1;
+    }
     if (Network::parse(line))
         return line.size();
     return std::min(line.find_first_of(" \t:"), line.size());
@@ -43,15 +47,34 @@ std::string check_line(std::string_view line) {
 
 void split_pair(std::string_view text, TableForm form, TableLine& line) {
     const size_t end = end_of_key(text, form);
-    line.key = text.substr(0, end);
+    std::string_view key = text.substr(0, end);
+    if (form == TableForm::blanks_or_colon && key.starts_with('"') && key.size() > 1 &&
+        key.ends_with('"'))
+        key = key.substr(1, key.size() - 2);
+    line.key = key;
     std::string_view rest = text.substr(end);
     if (form == TableForm::blanks_or_colon && rest.starts_with(':'))
         rest.remove_prefix(1);
     line.value = trim(rest);
     if (line.key.empty())
         line.error = "expected a key before \":\"";
-    else if (line.value.empty())
-        line.error = "expected a value behind the key: this table is a mapping";
+}
+
+// Whether lines that begin with a blank go on with this one.
+bool is_alias(std::string_view whole) {
+    const size_t end = end_of_key(whole, TableForm::blanks_or_colon);
+    return blanks.find(whole.front()) == std::string_view::npos && end < whole.size() &&
+           whole[end] == ':';
+}
+
+void continue_line(std::string_view text, TableLine& line) {
+    const std::string error = check_line(text);
+    if (!error.empty())
+        line.error = error;
+    else if (line.value.size() + text.size() + 1 > table_value_limit)
+        line.error = "this value is longer than " + std::to_string(table_value_limit) + " bytes";
+    else
+        line.value += (line.value.empty() ? "" : " ") + std::string(text);
 }
 
 } // namespace
@@ -59,6 +82,7 @@ void split_pair(std::string_view text, TableForm form, TableLine& line) {
 TableText parse_table_text(std::string_view text, TableForm form) {
     TableText table;
     std::optional<bool> is_mapping;
+    bool goes_on = false; // with a line that begins with a blank
     for (uint32_t number = 1; !text.empty(); ++number) {
         const size_t end = std::min(text.find('\n'), text.size());
         const std::string_view whole = text.substr(0, end);
@@ -69,8 +93,14 @@ TableText parse_table_text(std::string_view text, TableForm form) {
                 is_mapping = false;
             continue;
         }
-        if (line.empty())
+        if (line.empty()) {
+            goes_on = false;
             continue;
+        }
+        if (goes_on && line.data() != whole.data()) {
+            continue_line(line, table.lines.back());
+            continue;
+        }
         TableLine result;
         result.line = number;
         result.column = static_cast<uint32_t>(line.data() - whole.data() + 1);
@@ -81,9 +111,14 @@ TableText parse_table_text(std::string_view text, TableForm form) {
             split_pair(line, form, result);
         else
             result.key = line;
+        goes_on = result.error.empty() && *is_mapping && form == TableForm::blanks_or_colon &&
+                  is_alias(whole);
         table.lines.push_back(std::move(result));
     }
     table.is_mapping = is_mapping.value_or(false);
+    for (TableLine& line : table.lines)
+        if (table.is_mapping && line.error.empty() && line.value.empty())
+            line.error = "expected a value behind the key: this table is a mapping";
     return table;
 }
 

@@ -9,7 +9,8 @@
 
 namespace postern::config {
 
-inline constexpr size_t table_line_limit = 4096; // bytes
+inline constexpr size_t table_line_limit = 4096;       // bytes
+inline constexpr size_t table_value_limit = 60 * 1024; // the same of a value of several lines
 
 struct TableLine {
     uint32_t line = 0; // from 1
@@ -28,7 +29,10 @@ struct TableText {
 enum class TableForm : uint8_t { blanks_or_colon, blanks };
 
 // The first line decides whether it is a list or a mapping, unless "# @list" stands before it.
-// Empty lines and those that begin with '#' do not count.
+// Empty lines and those that begin with '#' do not count. Where a colon sets key and value apart, a
+// key with blanks or colons of its own stands in quotes, and as in aliases(5) a line that begins
+// with a blank goes on with the value before it, if that has a key with a colon that began its
+// line.
 TableText parse_table_text(std::string_view text, TableForm form = TableForm::blanks_or_colon);
 
 } // namespace postern::config

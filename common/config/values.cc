@@ -253,6 +253,8 @@ TableService service_for(TableUse use) {
         return TableService::credentials;
     case TableUse::senders:
         return TableService::mailaddrmap;
+    case TableUse::aliases:
+        return TableService::alias;
     }
     return TableService::string;
 }
@@ -283,6 +285,8 @@ std::optional<std::string> check_table_value(TableUse use, std::string_view valu
             return "the hash of a password, as \"smtpctl encrypt\" makes it: $y$, $2b$, $6$, "
                    "$5$, $7$, $argon2id$ or SCRAM-SHA-256$";
         break;
+    case TableUse::aliases:
+        return "a mapping of names";
     case TableUse::senders: {
         bool good = true;
         for_each_item(value, [&good](std::string_view address) {

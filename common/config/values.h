@@ -64,6 +64,7 @@ enum class TableUse : uint8_t {
     tags,
     credentials, // password hashes, the values of a mapping
     senders,     // lists of addresses, the values of a mapping
+    aliases,     // the same of whatever aliases(5) has
 };
 
 // What a table used so is asked for, if it is external.

@@ -1,7 +1,10 @@
 #include "smtpd/listener/replies.h"
 
+#include <optional>
+
 #include "common/base/utf8.h"
 #include "common/smtp/sasl.h"
+#include "common/smtp/text.h"
 
 namespace postern::listener::replies {
 
@@ -180,7 +183,9 @@ Reply no_service() { return Reply(503, status::invalid_command, "No service here
 Reply no_address() {
     return Reply(553, status::bad_recipient_syntax, "Neither an address nor a user name");
 }
-Reply no_list() { return Reply(550, status::bad_mailbox, "Not a mailing list: there are none"); }
+Reply no_list() {
+    return Reply(550, status::bad_mailbox, "Not a mailing list whose members are told");
+}
 Reply may_not_give_client() {
     return Reply(550, status::not_authorized, "Not authorized to speak for others");
 }
@@ -260,7 +265,28 @@ Reply too_many_recipients() {
     return Reply(452, status::too_many_recipients, "Too many recipients"); // RFC 5321 4.5.3.1.10
 }
 
-Reply recipient_refused(ipc::RouteVerdict verdict) {
+namespace {
+
+// Nothing: these are no words that the verdict can be said in.
+std::optional<Reply> reply_of(ipc::RouteVerdict verdict, std::string_view words) {
+    const bool good_code = words.size() > 4 && words[3] == ' ' && is_ascii_digit(words[1]) &&
+                           is_ascii_digit(words[2]) &&
+                           words[0] == (verdict == ipc::RouteVerdict::temporary ? '4' : '5');
+    if (!good_code)
+        return std::nullopt;
+    const int code = (words[0] - '0') * 100 + (words[1] - '0') * 10 + (words[2] - '0');
+    words.remove_prefix(4);
+    const auto enhanced = take_enhanced_status(words);
+    if (!enhanced || words.empty() || code == 421 || code == 521) // these end sessions
+        return std::nullopt;
+    return Reply(code, *enhanced, sanitize(words));
+}
+
+} // namespace
+
+Reply recipient_refused(ipc::RouteVerdict verdict, std::string_view words) {
+    if (const auto reply = reply_of(verdict, words))
+        return *reply;
     switch (verdict) {
     case ipc::RouteVerdict::no_rule:
         return Reply(550, status::not_authorized, "Relaying denied");

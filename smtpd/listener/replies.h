@@ -93,7 +93,8 @@ Reply message_too_big(uint64_t limit);
 Reply too_many_recipients();
 Reply sender_not_owned();
 Reply sender_unchecked();
-Reply recipient_refused(ipc::RouteVerdict verdict); // any verdict but accepted
+// Any verdict but accepted and expanded. `words`: of a table, "550 5.7.1 text"; empty: the usual.
+Reply recipient_refused(ipc::RouteVerdict verdict, std::string_view words = {});
 Reply bare_line_ends();
 Reply content_has_nul();
 Reply content_line_too_long();

@@ -139,6 +139,7 @@ class Session {
         std::string address;
         RecipientParameters parameters;
         std::optional<Reply> refusal; // then nobody is asked
+        std::string words;            // of a table, for one that is refused
         Completion<ipc::RouteVerdict> verdict;
     };
     // What XCLIENT said: it holds whatever EHLO says afterwards.

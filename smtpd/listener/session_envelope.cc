@@ -158,6 +158,7 @@ Task<void> Session::look_up(std::shared_ptr<PendingRecipient> recipient) {
     query.reverse_path = transaction_->reverse_path();
     query.recipient = recipient->address;
     ipc::RouteAnswer answer = co_await services_.routing.route(std::move(query), patience::routing);
+    recipient->words = std::move(answer.words);
     recipient->verdict.complete(answer.verdict);
 }
 
@@ -193,7 +194,7 @@ void Session::settle_recipient(PendingRecipient& recipient, ipc::RouteVerdict ve
         say(replies::recipient_ok());
         return;
     }
-    const Reply reply = replies::recipient_refused(verdict);
+    const Reply reply = replies::recipient_refused(verdict, recipient.words);
     services_.counters.count_refusal(verdict);
     log::info("recipient refused", {{"session", to_string(MessageId{id()})},
                                     {"from", transaction_->reverse_path()},

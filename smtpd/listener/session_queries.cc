@@ -70,7 +70,7 @@ void Session::answer_verification(const std::string& address, bool utf8,
     if (answer.verdict == ipc::RouteVerdict::accepted ||
         answer.verdict == ipc::RouteVerdict::expanded)
         return say(mailbox ? replies::verified(address, utf8) : replies::cannot_verify());
-    const Reply reply = replies::recipient_refused(answer.verdict);
+    const Reply reply = replies::recipient_refused(answer.verdict, answer.words);
     services_.counters.count_refusal(answer.verdict);
     log::info("address not verified", {{"session", to_string(MessageId{id()})},
                                        {"to", address},
@@ -82,7 +82,7 @@ void Session::answer_verification(const std::string& address, bool utf8,
     count_error();
 }
 
-// There are no lists.
+// Nobody is told who is behind an alias or on a list.
 void Session::expand() {
     budget_.idle_command();
     say(address().vrfy ? replies::no_list() : replies::cannot_expand());

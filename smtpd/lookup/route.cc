@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/config/aliases.h"
 #include "common/mail/domain.h"
 #include "common/smtp/address.h"
 #include "common/smtp/text.h"
@@ -64,18 +65,48 @@ Result<Router> Router::prepare(const ipc::LookupSettings& settings) {
                                              {settings.local_names, settings.local_addresses});
     if (!rules)
         return rules.error();
-    std::unordered_map<std::string, Action> actions;
-    for (const Action& action : settings.actions)
-        actions.emplace(action.name, action);
+    Router router(std::move(*rules), settings.switch_user);
+    for (const Action& action : settings.actions) {
+        router.actions_.emplace(action.name, action);
+        for (const std::string* table : {&action.aliases, &action.virtual_users})
+            if (!table->empty() && !settings.tables.contains(*table))
+                return Error{"action \"" + sanitize(action.name) + "\": there is no table \"" +
+                             sanitize(*table) + "\""};
+            else if (!table->empty())
+                router.take_aliases(*table, settings.tables);
+    }
     for (const MatchRule& rule : settings.rules)
-        if (!rule.action.empty() && !actions.contains(rule.action))
+        if (!rule.action.empty() && !router.actions_.contains(rule.action))
             return Error{"match rule in line " + std::to_string(rule.line) +
                          ": there is no action \"" + sanitize(rule.action) + "\""};
-    return Router(std::move(*rules), std::move(actions), settings.switch_user);
+    router.default_domain_ =
+        settings.local_names.empty() ? "localhost" : settings.local_names.front();
+    return router;
+}
+
+void Router::take_aliases(const std::string& name, const std::map<std::string, Table>& tables) {
+    if (tables.at(name).kind == TableKind::external)
+        return; // it is asked when it is needed
+    const auto [place, is_new] = aliases_.try_emplace(name);
+    if (!is_new)
+        return;
+    for (const auto& [key, value] : tables.at(name).pairs) {
+        place->second.emplace(alias_key(key), value);
+        const auto values = parse_alias_values(value);
+        if (!values)
+            continue; // whoever read the configuration has refused it
+        for (const AliasValue& one : *values) {
+            const auto included = one.kind == AliasKind::include
+                                      ? tables.find(config::include_table(one.text))
+                                      : tables.end();
+            if (included != tables.end())
+                included_.emplace(one.text, included->second.values);
+        }
+    }
 }
 
 ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& user_exists,
-                               TableAnswers& answers) const {
+                               TableAnswers& answers, std::vector<std::string>* problems) const {
     ipc::RouteAnswer answer;
     answer.request = query.request;
     std::optional<Mailbox> recipient = parse_recipient(query.recipient);
@@ -98,16 +129,118 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
         return answer;
     }
     const Action& action = actions_.at(rule.action);
+    if (!query.target &&
+        expand(query, *recipient, *reverse_path, action, user_exists, answers, answer, problems))
+        return answer;
     ipc::Route route = make_route(action, *recipient, query.origin);
-    answer.verdict = ipc::RouteVerdict::accepted;
-    if (action.kind != ActionKind::relay && action.kind != ActionKind::lmtp)
-        answer.verdict = find_user(action, *recipient, user_exists, route.user);
+    answer.verdict = query.target
+                         ? deliver_to(*query.target, action, user_exists, route)
+                         : deliver(action, recipient->local_part(), user_exists, route.user);
     if (answer.verdict == ipc::RouteVerdict::accepted)
         answer.route = std::move(route);
     return answer;
 }
 
-ipc::RouteVerdict Router::find_user(const Action& action, const Mailbox& recipient,
+// False: nobody is in the recipient's place.
+bool Router::expand(const ipc::RouteQuery& query, const Mailbox& recipient,
+                    const Mailbox& reverse_path, const Action& action,
+                    const UserExists& user_exists, TableAnswers& answers, ipc::RouteAnswer& answer,
+                    std::vector<std::string>* problems) const {
+    if (action.aliases.empty() && action.virtual_users.empty())
+        return false;
+    ipc::Origin internal = query.origin;
+    internal.internal = true;
+    static const std::vector<std::string> nobody;
+    ExpansionView view;
+    view.find = [&](const std::string& table,
+                    const std::string& key) -> Result<std::optional<std::string>> {
+        const auto entries = aliases_.find(table);
+        if (entries == aliases_.end()) {
+            auto value = answers.value_of(table, TableService::alias, key);
+            if (answers.undecided())
+                return Error{"the table is away, or has yet to answer"};
+            return value;
+        }
+        const auto found = entries->second.find(key);
+        return found == entries->second.end() ? std::nullopt : std::optional(found->second);
+    };
+    view.is_external = [this](const std::string& table) { return !aliases_.contains(table); };
+    view.included = [this](const std::string& path) -> const std::vector<std::string>& {
+        const auto found = included_.find(path);
+        return found == included_.end() ? nobody : found->second;
+    };
+    view.action_of = [&](const Mailbox& address) -> const Action* {
+        const auto index = rules_.match(internal, reverse_path, address, answers);
+        const std::string& name = index ? rules_.rules()[*index].action : std::string();
+        return name.empty() ? nullptr : &actions_.at(name);
+    };
+    view.find_mailbox = [&](const Action& one, const std::string& local_part) {
+        std::string user;
+        return deliver(one, local_part, user_exists, user);
+    };
+    const std::string& domain = query.origin.local_hostname;
+    Expander expander(view, domain.empty() ? default_domain_ : domain, !query.reverse_path.empty());
+    Expansion expansion = expander.expand(recipient, action);
+    if (answers.undecided()) {
+        answer.verdict = ipc::RouteVerdict::temporary;
+        return true;
+    }
+    if (problems)
+        *problems = std::move(expansion.problems);
+    if (expansion.verdict == ipc::RouteVerdict::accepted)
+        return false;
+    answer.verdict = expansion.verdict;
+    answer.words = std::move(expansion.words);
+    answer.expanded = std::move(expansion.recipients);
+    return true;
+}
+
+// Whether a mailbox of the local part is there, and whose it is.
+ipc::RouteVerdict Router::deliver(const Action& action, const std::string& local_part,
+                                  const UserExists& user_exists, std::string& user) const {
+    switch (action.kind) {
+    case ActionKind::relay:
+    case ActionKind::lmtp: // whoever speaks it knows
+        return ipc::RouteVerdict::accepted;
+    case ActionKind::maildir:
+    case ActionKind::mbox:
+    case ActionKind::mda:
+        return find_user(action, local_part, user_exists, user);
+    case ActionKind::expand_only:
+    case ActionKind::forward_only:
+        break;
+    }
+    return ipc::RouteVerdict::no_mailbox;
+}
+
+// What an alias or a .forward has put in the recipient's place, under the present configuration.
+ipc::RouteVerdict Router::deliver_to(const ipc::Target& target, const Action& action,
+                                     const UserExists& user_exists, ipc::Route& route) const {
+    switch (target.kind) {
+    case ipc::TargetKind::address: // it would be the recipient itself
+        break;
+    case ipc::TargetKind::user:
+    case ipc::TargetKind::mailbox:
+        if (action.kind == ActionKind::lmtp && action.user.empty())
+            route.user = target.text;
+        return deliver(action, target.text, user_exists, route.user);
+    case ipc::TargetKind::command:
+    case ipc::TargetKind::file: {
+        if (action.kind == ActionKind::relay || action.kind == ActionKind::forward_only)
+            break;
+        route.kind = target.kind == ipc::TargetKind::command ? ActionKind::mda : ActionKind::mbox;
+        route.host.reset();
+        route.user = target.user.empty() ? action.user : target.user;
+        if (route.user.empty() || route.user == "root")
+            break;
+        const Result<bool> exists = switch_user_ ? user_exists(route.user) : true;
+        return exists && *exists ? ipc::RouteVerdict::accepted : ipc::RouteVerdict::temporary;
+    }
+    }
+    return ipc::RouteVerdict::no_rule; // the configuration has changed since, and may change back
+}
+
+ipc::RouteVerdict Router::find_user(const Action& action, const std::string& local_part,
                                     const UserExists& user_exists, std::string& user) const {
     using ipc::RouteVerdict;
     if (!action.user.empty()) {
@@ -118,7 +251,7 @@ ipc::RouteVerdict Router::find_user(const Action& action, const Mailbox& recipie
         Result<bool> exists = user_exists(user);
         return exists && *exists ? RouteVerdict::accepted : RouteVerdict::temporary;
     }
-    user = ascii_lower(recipient.local_part());
+    user = ascii_lower(local_part);
     for (bool whole : {true, false}) {
         if (!whole) {
             const size_t tag = user.find(subaddress_delimiter);
@@ -136,7 +269,7 @@ ipc::RouteVerdict Router::find_user(const Action& action, const Mailbox& recipie
     }
     // RFC 5321 4.5.1: where mail is taken at all, postmaster's is. Without a user or alias of that
     // name it is root's.
-    if (ascii_lower(recipient.local_part()) == "postmaster") {
+    if (ascii_lower(local_part) == "postmaster") {
         user = "root";
         Result<bool> exists = user_exists(user);
         return exists && *exists ? RouteVerdict::accepted : RouteVerdict::temporary;

@@ -7,10 +7,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/routing.h"
+#include "smtpd/lookup/expand.h"
 #include "smtpd/lookup/match.h"
 
 namespace postern {
@@ -28,25 +30,40 @@ class Router {
     // there. Nothing of `settings` is kept by reference.
     static Result<Router> prepare(const ipc::LookupSettings& settings);
 
-    // What is to happen to query.recipient. `request` of the answer is the query's.
+    // What is to happen to query.recipient. `request` of the answer is the query's; `expanded` has
+    // all who are in its place, whatever a packet can hold. `problems`: what an expansion had to
+    // leave out, for the operator.
     //
     // A Maildir belongs to the action's user, else to the system user that the local part names in
     // lower case; where there is none, to the one before a '+' ("user+tag"). An address that
     // cannot be parsed has no mailbox.
     //
     // The answer is temporary where an external table is away, and does not count where `answers`
-    // are wanting afterwards.
+    // are wanting afterwards. `problems`: what was left out of an expansion, for the operator.
     ipc::RouteAnswer route(const ipc::RouteQuery& query, const UserExists& user_exists,
-                           TableAnswers& answers) const;
+                           TableAnswers& answers,
+                           std::vector<std::string>* problems = nullptr) const;
 
   private:
-    Router(RuleSet rules, std::unordered_map<std::string, Action> actions, bool switch_user)
-        : rules_(std::move(rules)), actions_(std::move(actions)), switch_user_(switch_user) {}
-    ipc::RouteVerdict find_user(const Action& action, const Mailbox& recipient,
+    using AliasTable = std::unordered_map<std::string, std::string>; // by alias_key()
+
+    Router(RuleSet rules, bool switch_user) : rules_(std::move(rules)), switch_user_(switch_user) {}
+    void take_aliases(const std::string& name, const std::map<std::string, Table>& tables);
+    bool expand(const ipc::RouteQuery& query, const Mailbox& recipient, const Mailbox& reverse_path,
+                const Action& action, const UserExists& user_exists, TableAnswers& answers,
+                ipc::RouteAnswer& answer, std::vector<std::string>* problems) const;
+    ipc::RouteVerdict deliver(const Action& action, const std::string& local_part,
+                              const UserExists& user_exists, std::string& user) const;
+    ipc::RouteVerdict deliver_to(const ipc::Target& target, const Action& action,
+                                 const UserExists& user_exists, ipc::Route& route) const;
+    ipc::RouteVerdict find_user(const Action& action, const std::string& local_part,
                                 const UserExists& user_exists, std::string& user) const;
 
     RuleSet rules_;
     std::unordered_map<std::string, Action> actions_;
+    std::unordered_map<std::string, AliasTable> aliases_;
+    std::unordered_map<std::string, std::vector<std::string>> included_; // by path
+    std::string default_domain_;
     bool switch_user_;
 };
 

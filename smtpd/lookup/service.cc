@@ -16,6 +16,10 @@ namespace {
 // its credit, no more than so many answers of this size (bytes).
 constexpr size_t largest_answer = 2048;
 constexpr size_t unread_limit = ipc::routing_credit * largest_answer;
+// The same with those who are in recipients' places (bytes): a packet's worth each, several of the
+// largest lists at once.
+constexpr size_t expanded_part = 64 * 1024;
+constexpr size_t unread_expanded_limit = 128u << 20;
 
 const char* counter_name(ipc::RouteVerdict verdict) {
     switch (verdict) {
@@ -80,6 +84,11 @@ ipc::RouteAnswer temporary_answer(const ipc::RouteQuery& query) {
     ipc::RouteAnswer answer;
     answer.request = query.request;
     return answer;
+}
+
+size_t size_of(const ipc::ExpandedRecipient& one) {
+    return one.recipient.size() + one.owner.size() + 32 +
+           (one.target ? one.target->text.size() + one.target->user.size() : 0);
 }
 
 Result<bool> user_exists(const std::string& name) {
@@ -194,9 +203,15 @@ void LookupService::route(PeerKey key, ipc::RouteQuery&& query) {
 
 // By the rules as they are now, with what has become known.
 void LookupService::route_again(const std::shared_ptr<Waiting>& waiting) {
-    ipc::RouteAnswer answer = router_->route(waiting->query, user_exists, *waiting->answers);
-    if (!waiting->answers->wanting())
+    std::vector<std::string> problems;
+    ipc::RouteAnswer answer =
+        router_->route(waiting->query, user_exists, *waiting->answers, &problems);
+    if (!waiting->answers->wanting()) {
+        for (const std::string& problem : problems)
+            log::warning("an alias cannot be used as it is",
+                         {{"to", waiting->query.recipient}, {"reason", problem}});
         return answer_route(*waiting, std::move(answer));
+    }
     if (++waiting->rounds > most_rounds)
         return answer_route(*waiting, temporary_answer(waiting->query));
     learn(waiting->answers, [this, waiting] { route_again(waiting); });
@@ -209,9 +224,9 @@ void LookupService::answer_route(const Waiting& waiting, ipc::RouteAnswer answer
         return;
     --asker->waiting;
     if (asker->listener)
-        send(waiting.peer, *asker->listener, std::move(answer));
+        answer_listener(waiting.peer, std::move(answer));
     else
-        send(waiting.peer, *asker->other, std::move(answer));
+        answer_queue(waiting.peer, std::move(answer));
 }
 
 void LookupService::learn(const std::shared_ptr<TableAnswers>& answers,
@@ -235,6 +250,32 @@ void LookupService::learn(const std::shared_ptr<TableAnswers>& answers,
 LookupService::Peer* LookupService::peer(PeerKey key, uint64_t life) {
     const auto found = peers_.find(key);
     return found == peers_.end() || found->second.life != life ? nullptr : &found->second;
+}
+
+// They need not know who is in a recipient's place.
+void LookupService::answer_listener(PeerKey key, ipc::RouteAnswer answer) {
+    answer.expanded.clear();
+    send(key, *peers_.at(key).listener, std::move(answer));
+}
+
+// In as many answers as it takes.
+void LookupService::answer_queue(PeerKey key, ipc::RouteAnswer answer) {
+    std::vector<ipc::ExpandedRecipient> all = std::exchange(answer.expanded, {});
+    for (size_t next = 0; next == 0 || next < all.size();) {
+        ipc::RouteAnswer part = answer;
+        size_t size = 0;
+        for (; next < all.size() && size < expanded_part; ++next) {
+            size += size_of(all[next]);
+            part.expanded.push_back(std::move(all[next]));
+        }
+        part.more = next < all.size();
+        const auto peer = peers_.find(key);
+        if (peer == peers_.end())
+            return; // it did not read the ones before
+        send(key, *peer->second.other, std::move(part));
+        if (all.empty())
+            return;
+    }
 }
 
 namespace {
@@ -468,7 +509,8 @@ void LookupService::check_sender(const SenderQuestion& question,
 template <class Channel, class Answer>
 void LookupService::send(PeerKey key, Channel& channel, Answer answer) {
     channel.send(std::move(answer));
-    if (channel.unsent() <= unread_limit)
+    const size_t limit = key.first == ipc::Role::listener ? unread_limit : unread_expanded_limit;
+    if (channel.unsent() <= limit)
         return;
     log::error("peer does not read its answers",
                {{"peer", ipc::role_name(key.first)}, {"index", key.second}});

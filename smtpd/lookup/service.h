@@ -83,6 +83,8 @@ class LookupService : Timer {
     void route(PeerKey key, ipc::RouteQuery&& query);
     void route_again(const std::shared_ptr<Waiting>& waiting);
     void answer_route(const Waiting& waiting, ipc::RouteAnswer answer);
+    void answer_queue(PeerKey key, ipc::RouteAnswer answer);
+    void answer_listener(PeerKey key, ipc::RouteAnswer answer);
     void dispatch(PeerKey key, ipc::ListenerToLookup&& message);
     void authenticate(PeerKey key, ipc::Authenticate&& question);
     // A password that is to be checked, once it is known what its table has.

@@ -47,7 +47,8 @@ void describe_tables(std::ostream& out, const Configuration& configuration) {
 }
 
 void describe_actions(std::ostream& out, const Configuration& configuration) {
-    static constexpr const char* kinds[] = {"relay", "maildir", "lmtp"};
+    static constexpr const char* kinds[] = {"relay", "maildir",     "lmtp",        "mbox",
+                                            "mda",   "expand-only", "forward-only"};
     for (const Action& action : configuration.actions) {
         out << "action " << action.name << " " << kinds[static_cast<size_t>(action.kind)];
         if (action.host)
@@ -68,6 +69,10 @@ void describe_actions(std::ostream& out, const Configuration& configuration) {
             out << " path " << action.maildir_path;
         if (!action.user.empty())
             out << " user " << action.user;
+        if (!action.aliases.empty())
+            out << " alias " << action.aliases;
+        if (!action.virtual_users.empty())
+            out << " virtual " << action.virtual_users;
         if (action.lmtp_rcpt_to)
             out << " rcpt-to";
         if (action.ttl)

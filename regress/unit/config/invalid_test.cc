@@ -24,9 +24,12 @@ std::map<std::string, std::string> texts() {
         {"loop", "# x\ninclude \"loop2\""},
         {"loop2", "include 'loop'"},
         {"bad", "spool /a\n  spool b\n"},
-        {"/bad", "key: a\n  nothing\nKEY b\n: x\n"},
+        {"/bad", "key: a\nnothing\nKEY b\n: x\n"},
         {"/notnets", "# nets\n10/8\n  example.org\n"},
         {"deep", "include \"deep1\""},
+        {"/aliases", "# of this host\nroot: alice\nbad: \"alice\nrun: |cat,\n   bob\n"
+                     "in: :include:/list\nnone: :include:/none\nshort: error:55 No\n"},
+        {"/list", "alice\n|cat\n"},
     };
     for (int i = 1; i < 20; ++i)
         texts["deep" + std::to_string(i)] = "include \"deep" + std::to_string(i + 1) + "\"";
@@ -394,14 +397,15 @@ TEST(Invalid, Actions) {
         {"action", "f:1:7: found end of line, expected an action name"},
         {"action local relay",
          R"(f:1:8: found "local", expected an action name (a keyword must be quoted to be a value))"},
-        {"action x", "f:1:9: found end of line, expected one of: relay, maildir, lmtp"},
-        {"action x foo", R"(f:1:10: found "foo", expected one of: relay, maildir, lmtp)"},
+        {"action x", "f:1:9: found end of line, expected one of: relay, maildir, lmtp, "
+                     "expand-only, forward-only"},
+        {"action x foo",
+         R"(f:1:10: found "foo", expected one of: relay, maildir, lmtp, expand-only, forward-only)"},
         {"action x mbox",
          R"(f:1:10: "mbox" is a known smtpd.conf keyword, but this version does not support it here)"},
         {R"(action x mda "/path/to/mda -f -")",
          R"(f:1:10: "mda" is a known smtpd.conf keyword, but this version does not support it here)"},
-        {"action x forward-only",
-         R"(f:1:10: "forward-only" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x forward-only", R"(f:1:22: expected "alias" or "virtual" with a table)"},
         {"action x relay foo",
          R"(f:1:16: found "foo", expected one of: host, helo, src, ttl, tls, ca, ciphers, protocols)"},
         {"action x relay host",
@@ -458,19 +462,39 @@ TEST(Invalid, Actions) {
          R"(f:1:18: format specifier "rcpt[]": expected an offset or a range in [])"},
         {R"(action x maildir "/a" junk)",
          R"(f:1:23: "junk" is a known smtpd.conf keyword, but this version does not support it here)"},
-        {"action x maildir alias <aliases>",
-         R"(f:1:18: "alias" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x maildir alias <aliases>", R"(f:1:24: there is no table "aliases")"},
+        {"table t { a }\naction x maildir alias <t>",
+         R"(f:2:24: table "t" is a list, but "alias" needs a mapping)"},
+        {"table t { a = b }\naction x maildir alias <t> virtual <t>",
+         R"(f:2:28: found "virtual", expected one of: alias, user, ttl)"},
         {"action x maildir host a",
-         R"(f:1:18: found "host", expected one of: a path, user, ttl (a keyword must be quoted to be a value))"},
+         R"(f:1:18: found "host", expected one of: a path, alias, virtual, user, ttl (a keyword must be quoted to be a value))"},
         {"action x maildir rcpt-to",
-         R"(f:1:18: found "rcpt-to", expected one of: a path, user, ttl (a keyword must be quoted to be a value))"},
+         R"(f:1:18: found "rcpt-to", expected one of: a path, alias, virtual, user, ttl (a keyword must be quoted to be a value))"},
         {"action x lmtp", "f:1:14: found end of line, expected host:port or the path of a socket"},
         {"action x lmtp a:b",
          R"(f:1:15: found "a:b", expected a port from 1 to 65535 behind the host (IPv6 needs brackets))"},
-        {R"(action x lmtp "a" virtual <v>)",
-         R"(f:1:19: "virtual" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(action x lmtp "a" virtual <v>)", R"(f:1:27: there is no table "v")"},
         {R"(action x lmtp "a" rcpt-to rcpt-to)", R"(f:1:27: "rcpt-to" is given twice)"},
         {"action x relay\naction x maildir", R"(f:2:8: action "x" is defined already (f:1))"},
+    });
+}
+
+// Places in what an alias names are those of its key.
+TEST(Invalid, Aliases) {
+    expect_errors({
+        {"table a file:/aliases\naction x maildir alias <a>",
+         R"(/aliases:3:1: ""alice" has a quote that is not closed)"
+         "\n"
+         R"(/aliases:4:1: a command or a file, but action "x" has no "user" to run it as)"
+         "\n"
+         R"(/aliases:6:1: cannot include: /list: line 2: "|cat" may not be in an included file: only names and addresses may)"
+         "\n"
+         "/aliases:7:1: cannot include: /none: No such file or directory\n"
+         R"(/aliases:8:1: "error:55 No" has no code of class 4 or 5 behind "error:")"},
+        {R"(table a { x = "/var/x" })"
+         "\naction x maildir alias <a> user root",
+         R"(f:1:11: a command or a file, but nothing is run as root: action "x" needs another "user")"},
     });
 }
 
@@ -501,7 +525,7 @@ TEST(Invalid, Tables) {
         {"table t file:/missing",
          "f:1:9: cannot read the table: /missing: No such file or directory"},
         {"table t { a }\ntable t { b }", R"(f:2:7: table "t" is defined already (f:1))"},
-        {"table t file:/bad", "/bad:2:3: expected a value behind the key: this table is a mapping\n"
+        {"table t file:/bad", "/bad:2:1: expected a value behind the key: this table is a mapping\n"
                               "/bad:3:1: key \"KEY\" is in this table already\n"
                               R"(/bad:4:1: expected a key before ":")"},
         {"table t { a } b", R"(f:1:15: found "b", expected end of line)"},
@@ -658,7 +682,7 @@ TEST(Invalid, SeveralErrors) {
          "f:2:22: there is no action \"b\"\n"
          R"(f:3:18: found "foo", expected one of: host, helo, src, ttl, tls, ca, ciphers, protocols)"},
         {"action \"a\" foo\nmatch for any action \"a\"",
-         R"(f:1:12: found "foo", expected one of: relay, maildir, lmtp)"},
+         R"(f:1:12: found "foo", expected one of: relay, maildir, lmtp, expand-only, forward-only)"},
         {"table t { a,, b }\nmatch for domain <t> reject",
          R"(f:1:13: found ",", expected a value)"},
     });

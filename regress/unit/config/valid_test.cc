@@ -420,6 +420,40 @@ TEST(Valid, Tables) {
         files);
 }
 
+TEST(Valid, Aliases) {
+    const Files files({{"/aliases", "# as in aliases(5)\n"
+                                    "root: alice,\n"
+                                    "  bob , \\carol\n"
+                                    "\n"
+                                    "List:\n"
+                                    "\t:include:/list,\n"
+                                    "\tx@y.example\n"
+                                    "\"a b\": c\n"
+                                    "gone: \"error:550 No, never\"\n"},
+                       {"/list", "# members\nalice\n\"a b\"@y.example, bob\n"},
+                       {"/indented", "  a: b\n  c: d\n"}});
+    EXPECT_EQ(meaning_of(R"(table aliases file:/aliases
+table t { "@example.org" = "x@y.example, |cat" }
+table i "/indented"
+action here maildir alias <aliases> ttl 1d
+action lists expand-only virtual <t> user daemon
+action onward forward-only alias <aliases>
+action i maildir alias <i>
+match reject
+)",
+                         files),
+              R"(table <include:/list> list [alice] ["a b"@y.example] [bob]
+table aliases mapping [a b=c] [gone="error:550 No, never"] [list=:include:/list, x@y.example] [root=alice, bob , \carol]
+table i mapping [a=b] [c=d]
+table t mapping [@example.org=x@y.example, |cat]
+action here maildir alias aliases ttl 86400
+action lists expand-only user daemon virtual t
+action onward forward-only alias aliases
+action i maildir alias i
+8: from local, for local, reject
+)");
+}
+
 TEST(Valid, Macros) {
     expect_meanings({
         {"lan = \"192.0.2.1\"\nlisten on $lan", "2: listen 192.0.2.1 25\n"},
