@@ -2,9 +2,9 @@
 // connections.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/ip_address.h"
 
@@ -15,8 +15,9 @@ struct Place {
     // The domain whose mail exchangers are looked up, the host that is relayed to, or the domain of
     // a local recipient: what `mta limit for domain` means. Empty for a socket of this machine.
     std::string domain;
-    bool local = false;                             // for local; else for a relay
-    std::optional<IpAddress> source = std::nullopt; // of our addresses, if the action names one
+    bool local = false; // for local; else for a relay
+    // Of our addresses, one of a family at most, if the action names any.
+    std::vector<IpAddress> sources{};
 };
 
 // Of a forward-path in wire form; empty for one that has none (<postmaster>).

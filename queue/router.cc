@@ -16,7 +16,8 @@ constexpr size_t expanded_limit = 500'000;
 constexpr size_t words_limit = 512; // bytes
 constexpr size_t name_limit = 1024; // bytes of any name in a route
 
-std::string host_destination(const RelayHost& host) {
+std::string host_destination(const RelayTarget& target) {
+    const RelayHost& host = target.host;
     if (!host.unix_path.empty())
         return "lmtp:" + host.unix_path;
     const char* scheme = "smtp://";
@@ -28,12 +29,15 @@ std::string host_destination(const RelayHost& host) {
         scheme = "smtp+tls://";
     else if (host.scheme == RelayScheme::smtp_no_tls)
         scheme = "smtp+notls://";
-    return scheme + normalize_domain(host.host) + ":" + std::to_string(host.port);
+    const std::string label = target.label.empty() ? "" : target.label + "@";
+    return scheme + label + normalize_domain(host.host) + ":" + std::to_string(host.port);
 }
 
 // What keeps mail for a destination from going that would go on other terms, such as a certificate.
 std::string tls_terms(const RelayTls& tls) {
     std::string terms = tls.required ? " tls" : "";
+    if (!tls.mta_sts)
+        terms += " no-mta-sts";
     if (!tls.verify)
         terms += " no-verify";
     if (!tls.authority.empty())
@@ -42,16 +46,33 @@ std::string tls_terms(const RelayTls& tls) {
         terms += " ciphers " + tls.ciphers;
     if (!tls.tls_1_2 || !tls.tls_1_3)
         terms += tls.tls_1_2 ? " TLSv1.2" : " TLSv1.3";
+    if (!tls.pki.empty())
+        terms += " pki " + tls.pki;
     return terms;
 }
 
+bool sane(const RelayTarget& target) {
+    return target.host.host.size() <= name_limit && target.host.unix_path.size() <= name_limit &&
+           target.label.size() <= name_limit;
+}
+
 bool sane(const ipc::Route& route) {
-    for (const std::string* name : {&route.action, &route.domain, &route.helo, &route.user,
-                                    &route.tls.authority, &route.tls.ciphers})
+    for (const std::string* name :
+         {&route.action, &route.label, &route.credentials, &route.domain, &route.backup_name,
+          &route.helo, &route.user, &route.tls.authority, &route.tls.ciphers, &route.tls.pki})
         if (name->size() > name_limit)
             return false;
-    if (route.host &&
-        (route.host->host.size() > name_limit || route.host->unix_path.size() > name_limit))
+    if ((route.host && !sane(RelayTarget{*route.host})) ||
+        route.others.size() >= relay_hosts_limit || route.sources.size() > 2)
+        return false;
+    if (!std::all_of(route.others.begin(), route.others.end(),
+                     [](const RelayTarget& other) { return sane(other); }))
+        return false;
+    for (const ipc::SourceAddress& source : route.sources)
+        if (source.helo.size() > name_limit)
+            return false;
+    if (route.proxy &&
+        (route.proxy->host.size() > name_limit || route.proxy->label.size() > name_limit))
         return false;
     switch (route.kind) {
     case ActionKind::relay:
@@ -98,11 +119,18 @@ Place place_of(const ipc::Route& route, const std::string& recipient) {
         place.domain = domain_of_path(recipient);
         return place;
     }
-    place.destination = route.host ? host_destination(*route.host) : normalize_domain(route.domain);
+    place.destination = route.host ? host_destination({*route.host, route.label})
+                                   : normalize_domain(route.domain);
+    for (const RelayTarget& other : route.others)
+        place.destination += "," + host_destination(other);
     place.domain = route.host ? route.host->host : route.domain;
-    place.source = route.source;
-    if (route.source)
-        place.destination += " from " + route.source->to_string();
+    for (const ipc::SourceAddress& source : route.sources) {
+        place.sources.push_back(source.address);
+        place.destination += " from " + source.address.to_string();
+    }
+    if (route.proxy)
+        place.destination += " through " + route.proxy->host + ":" +
+                             std::to_string(route.proxy->port);
     place.destination += tls_terms(route.tls);
     return place;
 }

@@ -275,7 +275,10 @@ void Routing::reroute(const QueuedMessage& message, const StoredMessage& stored,
     ipc::Route route = table_.routes.get(recipient.route);
     route.kind = ActionKind::relay;
     route.host = order->host;
+    route.label.clear();
+    route.others.clear();
     route.domain.clear();
+    route.backup_name.clear();
     route.user.clear();
     table_.routes.release(recipient.route);
     recipient.route = table_.routes.intern(route);

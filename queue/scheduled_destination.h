@@ -54,7 +54,7 @@ struct Scheduler::Destination : RingMember {
     uint32_t slots = 0;    // taken
     uint32_t failures = 0; // since somebody answered, of whole holds
     std::string domain;    // of its Place
-    std::optional<IpAddress> source_address;
+    std::vector<IpAddress> source_addresses; // Place::sources
     Source* source = nullptr; // if that has a limit
     uint64_t ticket = 0;      // of its place in a lane of that; 0: it has none
     Allowance allowance;

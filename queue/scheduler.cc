@@ -64,8 +64,8 @@ Scheduler::Destination& Scheduler::find_or_make(const Place& place) {
     destination.number = number;
     destination.local = place.local;
     destination.domain = place.domain;
-    destination.source_address = place.source;
-    destination.source = find_source(place.source);
+    destination.source_addresses = place.sources;
+    destination.source = find_source(place.sources);
     destination.allowance = settings_.allowances.of(place.domain, place.local);
     destination.hold.destination = place.destination;
     destination.deliverer = deliverer_of(destination);

@@ -172,7 +172,8 @@ class Scheduler {
     void follow_allowance(Destination& destination);
     void give_back_rate(Destination& destination);
     void look_at_rate(Destination& destination, TimePoint now);
-    Source* find_source(const std::optional<IpAddress>& address) const;
+    // The one that has a limit: the configuration lets a pool have limits in one family only.
+    Source* find_source(const std::vector<IpAddress>& addresses) const;
     void follow_sources();
     void clear_lanes();
     static bool allows_another(const Source& source);

@@ -13,9 +13,10 @@ constexpr TimePoint at_once = TimePoint::min();
 
 } // namespace
 
-Scheduler::Source* Scheduler::find_source(const std::optional<IpAddress>& address) const {
+Scheduler::Source* Scheduler::find_source(const std::vector<IpAddress>& addresses) const {
     const auto found = std::find_if(sources_.begin(), sources_.end(), [&](const auto& source) {
-        return address && source->allowance.address == *address;
+        return std::find(addresses.begin(), addresses.end(), source->allowance.address) !=
+               addresses.end();
     });
     return found == sources_.end() ? nullptr : found->get();
 }
@@ -44,12 +45,12 @@ void Scheduler::follow_sources() {
         source->out = 0;
     }
     for (const SourceAllowance& allowance : settings_.allowances.sources())
-        if (!find_source(allowance.address))
+        if (!find_source({allowance.address}))
             sources_.emplace_back(std::make_unique<Source>())->allowance = allowance;
     for (const auto& destination : destinations_) {
         if (!destination)
             continue;
-        destination->source = find_source(destination->source_address);
+        destination->source = find_source(destination->source_addresses);
         if (destination->source)
             destination->source->out += destination->slots;
     }

@@ -6,23 +6,102 @@ namespace postern::config {
 
 namespace {
 
-// `what` may be a table in OpenSMTPD.
-void refuse_table(TokenStream& in, std::string_view what) {
-    if (in.at_punctuation("<") || in.at_punctuation("{"))
-        in.fail(in.current().position,
-                quoted(what) + " with a table is not supported by this version");
+bool at_table(const TokenStream& in) { return in.at_punctuation("<") || in.at_punctuation("{"); }
+
+// A URL, or whatever else `parse` makes of a value.
+template <class Parse> auto read_url(TokenStream& in, std::string_view what, Parse parse) {
+    using Value = std::decay_t<decltype(*parse(std::string_view()))>;
+    const Token token = in.value(what);
+    if (in.failed())
+        return std::optional<Value>();
+    auto value = parse(token.text);
+    if (value)
+        return std::optional<Value>(*std::move(value));
+    in.fail(token, value.error().message);
+    return std::optional<Value>();
 }
 
-template <class Parse> std::optional<RelayHost> read_host(TokenStream& in, Parse parse) {
-    const Token token = in.value("a relay URL such as smtp://host:port");
-    if (in.failed())
-        return std::nullopt;
-    const Result<RelayHost> host = parse(token.text);
-    if (!host.ok()) {
-        in.fail(token, host.error().message);
-        return std::nullopt;
+void parse_relay_hosts(Grammar& g, Action& action) {
+    if (at_table(g.in)) {
+        action.hosts = read_table(g, TableUse::relay_hosts, "relay host");
+        return;
     }
-    return *host;
+    auto target = read_url(g.in, "a relay URL such as smtp://host:port", parse_relay_target);
+    if (!target)
+        return;
+    action.host = std::move(target->host);
+    action.label = std::move(target->label);
+}
+
+// Where the mail goes; false: something else is there.
+bool parse_next_hop(Grammar& g, Options& options, Action& action) {
+    const Position place = g.in.current().position;
+    const bool chosen = action.host || !action.hosts.empty() || !action.host_by_domain.empty() ||
+                        action.backup;
+    if (options.accept("host")) {
+        parse_relay_hosts(g, action);
+    } else if (options.accept("domain")) {
+        action.host_by_domain = read_table(g, TableUse::relay_hosts_by_domain, "relay domain");
+    } else if (options.accept("backup")) {
+        action.backup = true;
+        if (g.in.accept("mx"))
+            action.backup_name = read_value(g.in, "a host name", parse_host_name);
+    } else {
+        return false;
+    }
+    if (chosen && !g.in.failed())
+        g.in.report(place, "only one of \"host\", \"domain\" and \"backup\" is possible");
+    return true;
+}
+
+void parse_sources(Grammar& g, Action& action) {
+    if (at_table(g.in))
+        action.sources = read_table(g, TableUse::sources, "src");
+    else
+        action.source = read_value(g.in, "an address", parse_address);
+}
+
+// From where, as whom, by whom; false: something else is there.
+bool parse_identity(Grammar& g, Options& options, Action& action) {
+    if (options.accept("helo"))
+        action.helo = read_value(g.in, "a host name or an address literal", parse_helo_name);
+    else if (options.accept("helo-src"))
+        action.helo_by_source = read_table(g, TableUse::helo_names, "helo-src");
+    else if (options.accept("src"))
+        parse_sources(g, action);
+    else if (options.accept("auth"))
+        action.credentials = read_table(g, TableUse::secrets, "relay auth");
+    else if (options.accept("proxy"))
+        action.proxy =
+            read_url(g.in, "a proxy's URL such as socks5://host:port", parse_socks_proxy);
+    else
+        return false;
+    return true;
+}
+
+bool never_tls(RelayScheme scheme) {
+    return scheme == RelayScheme::smtp_no_tls || scheme == RelayScheme::lmtp;
+}
+
+void check_relay(Grammar& g, const Position& place, const Action& action) {
+    const bool never = action.host && never_tls(action.host->scheme);
+    if (never && action.tls != RelayTls())
+        g.in.report(place, "options of TLS, for a host that is not spoken to by TLS");
+    const bool demanded =
+        action.tls.required || !action.hosts.empty() || !action.host_by_domain.empty() ||
+        (action.host && (action.host->scheme == RelayScheme::smtp_tls ||
+                         action.host->scheme == RelayScheme::smtps));
+    if (!never && !action.tls.authority.empty() && !(demanded && action.tls.verify))
+        g.in.report(place, "\"ca\", but no certificate is demanded: \"tls\" is missing");
+    const bool labelled = !action.label.empty() || (action.proxy && !action.proxy->label.empty());
+    if (labelled && action.credentials.empty())
+        g.in.report(place, "a label, but no table of passwords: \"auth\" is missing");
+    const bool may_be_labelled =
+        labelled || !action.hosts.empty() || !action.host_by_domain.empty();
+    if (!action.credentials.empty() && !may_be_labelled)
+        g.in.report(place, "\"auth\", but no label in a URL, such as smtp+tls://label@host");
+    if (!action.helo_by_source.empty() && !action.source && action.sources.empty())
+        g.in.report(place, "\"helo-src\", but no \"src\"");
 }
 
 void parse_relay(Grammar& g, Action& action) {
@@ -30,33 +109,21 @@ void parse_relay(Grammar& g, Action& action) {
     const Position place = g.in.current().position;
     Options options(g.in);
     while (g.in.more()) {
-        if (options.accept("host")) {
-            refuse_table(g.in, "host");
-            action.host = read_host(g.in, parse_relay_url);
-        } else if (options.accept("helo")) {
-            action.helo = read_value(g.in, "a host name or an address literal", parse_helo_name);
-        } else if (options.accept("src")) {
-            refuse_table(g.in, "src");
-            action.source = read_value(g.in, "an address", parse_address);
-        } else if (options.accept("ttl")) {
+        if (options.accept("ttl")) {
             action.ttl = read_duration(g.in);
         } else if (options.accept("tls")) {
             action.tls.required = true;
             action.tls.verify = !g.in.accept("no-verify");
-        } else if (!parse_relay_tls(g, options, action.tls)) {
-            g.in.refuse({"auth", "backup", "domain", "helo-src", "mail-from", "pki", "srs"});
+        } else if (options.accept("pki")) {
+            action.tls.pki = read_pki_name(g.in);
+            g.pki_references.push_back({action.tls.pki, g.in.position(), false});
+        } else if (!parse_next_hop(g, options, action) && !parse_identity(g, options, action) &&
+                   !parse_relay_tls(g, options, action.tls)) {
+            g.in.refuse({"mail-from", "srs"});
             g.in.fail();
         }
     }
-    const bool never = action.host && (action.host->scheme == RelayScheme::smtp_no_tls ||
-                                       action.host->scheme == RelayScheme::lmtp);
-    if (never && action.tls != RelayTls())
-        g.in.report(place, "options of TLS, for a host that is not spoken to by TLS");
-    const bool demanded =
-        action.tls.required || (action.host && (action.host->scheme == RelayScheme::smtp_tls ||
-                                                action.host->scheme == RelayScheme::smtps));
-    if (!never && !action.tls.authority.empty() && !(demanded && action.tls.verify))
-        g.in.report(place, "\"ca\", but no certificate is demanded: \"tls\" is missing");
+    check_relay(g, place, action);
 }
 
 // Behind the method of a local delivery.

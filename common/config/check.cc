@@ -13,7 +13,9 @@ constexpr bool may_be_mapping(TableUse use) {
 }
 
 constexpr bool must_be_mapping(TableUse use) {
-    return use == TableUse::credentials || use == TableUse::senders || use == TableUse::aliases;
+    return use == TableUse::credentials || use == TableUse::senders || use == TableUse::aliases ||
+           use == TableUse::secrets || use == TableUse::relay_hosts_by_domain ||
+           use == TableUse::helo_names;
 }
 
 // What stands in the way of using a table that has no values of its own here, or has expressions.
@@ -116,6 +118,29 @@ void check_retries(Grammar& g) {
     }
 }
 
+bool has_limit(const QueueOptions& queue, const IpAddress& address) {
+    return std::any_of(queue.source_limits.begin(), queue.source_limits.end(),
+                       [&](const SourceLimit& limit) { return limit.source == address; });
+}
+
+// Mail that may leave from an address of either family is counted for one of them only.
+void check_source_pools(Grammar& g) {
+    for (const Action& action : g.configuration.actions) {
+        const auto table = g.configuration.tables.find(action.sources);
+        if (table == g.configuration.tables.end())
+            continue;
+        std::set<uint8_t> limited;
+        for (const std::string& value : table->second.values)
+            if (const auto address = parse_address(value);
+                address && has_limit(g.configuration.queue, *address))
+                limited.insert(address->version);
+        if (limited.size() > 1)
+            g.in.report(g.actions.at(action.name),
+                        "\"mta limit src\" for IPv4 and for IPv6 addresses of the same \"src\": "
+                        "give each family an action of its own");
+    }
+}
+
 // Whether anybody may send to anywhere by this rule. What a client says of itself (HELO, the
 // reverse-path) keeps nobody out.
 bool is_open(const MatchRule& rule) {
@@ -164,6 +189,7 @@ std::vector<Diagnostic> check(Grammar& g) {
     check_actions(g);
     check_aliases(g);
     check_retries(g);
+    check_source_pools(g);
     check_pkis(g);
     return warn_of_open_relays(g);
 }

@@ -60,7 +60,28 @@ struct RelayHost {
     }
 };
 
-// `relay … tls`, `ca`, `protocols`, `ciphers`: what connections to next hops have to be like.
+// Relay hosts that stand for each other.
+inline constexpr size_t relay_hosts_limit = 32;
+
+// A relay host, and as whom we speak to it: `host smtp+tls://label@name:port`.
+struct RelayTarget {
+    RelayHost host;
+    std::string label{}; // of a credential in the table of `auth`; empty: as nobody
+
+    static constexpr auto fields(auto& m) { return std::tie(m.host, m.label); }
+};
+
+// `relay … proxy socks5://label@name:port`: through whom connections are made (RFC 1928).
+struct SocksProxy {
+    std::string host; // as RelayHost has it
+    uint16_t port = 1080;
+    std::string label{}; // as RelayTarget has it (RFC 1929)
+
+    static constexpr auto fields(auto& m) { return std::tie(m.host, m.port, m.label); }
+};
+
+// `relay … tls`, `ca`, `protocols`, `ciphers`, `pki`: what connections to next hops have to be
+// like.
 struct RelayTls {
     bool required = false; // `tls`
     bool verify = true;    // not `tls no-verify`; of connections that have to be encrypted
@@ -69,11 +90,12 @@ struct RelayTls {
     bool tls_1_2 = true;   // `protocols`
     bool tls_1_3 = true;
     bool mta_sts = true; // not `no-mta-sts`: mail exchangers are what their domain's policy asks
+    std::string pki; // by name, the certificate that servers who ask for one are shown; empty: none
 
     bool operator==(const RelayTls&) const = default;
     static constexpr auto fields(auto& m) {
         return std::tie(m.required, m.verify, m.authority, m.ciphers, m.tls_1_2, m.tls_1_3,
-                        m.mta_sts);
+                        m.mta_sts, m.pki);
     }
 };
 
@@ -93,8 +115,17 @@ struct Action {
     std::string name;
     ActionKind kind = ActionKind::relay;
     std::optional<RelayHost> host;   // relay host, or where LMTP is spoken
+    std::string label;               // of `host`, as RelayTarget has it
+    std::string hosts;               // table: several relay hosts; empty: `host`
+    std::string host_by_domain;      // table: the recipient's domain → relay hosts, with commas
+    bool backup = false;             // `backup`: to better mail exchangers than `backup_name`
+    std::string backup_name;         // empty: the server's
+    std::string credentials;         // table: label → user:password; empty: there are none
     std::string helo;                // name given in EHLO; empty: the server's
     std::optional<IpAddress> source; // `src`: local address of outgoing connections
+    std::string sources;             // table: several of these; empty: `source`
+    std::string helo_by_source;      // table: source address → name given in EHLO
+    std::optional<SocksProxy> proxy; // none: connections are made from here
     RelayTls tls;
     std::string maildir_path; // with %{…} not yet expanded; empty: ~/Maildir
     std::string user;         // deliver as this system user; empty: the recipient's own
@@ -106,8 +137,10 @@ struct Action {
     std::optional<std::chrono::seconds> ttl; // how long to try; none: the queue's
 
     static constexpr auto fields(auto& m) {
-        return std::tie(m.name, m.kind, m.host, m.helo, m.source, m.tls, m.maildir_path, m.user,
-                        m.aliases, m.virtual_users, m.lmtp_rcpt_to, m.ttl);
+        return std::tie(m.name, m.kind, m.host, m.label, m.hosts, m.host_by_domain, m.backup,
+                        m.backup_name, m.credentials, m.helo, m.source, m.sources, m.helo_by_source,
+                        m.proxy, m.tls, m.maildir_path, m.user, m.aliases, m.virtual_users,
+                        m.lmtp_rcpt_to, m.ttl);
     }
 };
 

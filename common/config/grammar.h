@@ -79,6 +79,7 @@ bool parse_tls_option(Grammar& grammar, Options& options, TlsOptions& tls);
 bool parse_relay_tls(Grammar& grammar, Options& options, RelayTls& tls);
 void check_tls_options(Grammar& grammar, const Position& place, const TlsOptions& tls);
 std::string read_ciphers(TokenStream& in);
+std::string read_pki_name(TokenStream& in);
 // The same of authentication.
 bool parse_auth_option(Grammar& grammar, Options& options, AuthOptions& auth);
 void check_auth_options(Grammar& grammar, const Position& place, const AuthOptions& auth,

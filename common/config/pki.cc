@@ -58,11 +58,11 @@ std::optional<Protocols> parse_protocols(std::string_view text) {
     return protocols;
 }
 
+} // namespace
+
 std::string read_pki_name(TokenStream& in) {
     return read_value(in, "the name of a pki: a host name or \"*\"", parse_pki_name);
 }
-
-} // namespace
 
 std::string read_ciphers(TokenStream& in) {
     return read_name(in, "a list of ciphers such as HIGH:!aNULL", is_cipher_list);

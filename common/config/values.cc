@@ -180,7 +180,10 @@ bool is_socket_path(std::string_view text) {
     return is_absolute_path(text) && text.size() < sizeof(sockaddr_un::sun_path);
 }
 
-Result<RelayHost> parse_relay_url(std::string_view text) {
+namespace {
+
+// Takes "scheme://" off the front of `text`. The error says what was expected.
+Result<RelayHost> take_scheme(std::string_view& text) {
     RelayHost host;
     if (text.find("://") != std::string_view::npos) {
         const auto scheme =
@@ -193,9 +196,92 @@ Result<RelayHost> parse_relay_url(std::string_view text) {
         host.port = scheme->port;
         text.remove_prefix(scheme->prefix.size());
     }
+    return host;
+}
+
+// Takes "label@" off the front of `text`; empty: there is none. Nothing: it is no label.
+std::optional<std::string> take_label(std::string_view& text) {
+    const size_t at = text.rfind('@');
+    if (at == std::string_view::npos)
+        return std::string();
+    const std::string label(text.substr(0, at));
+    text.remove_prefix(at + 1);
+    return !label.empty() && is_one_word(label) ? std::optional(label) : std::nullopt;
+}
+
+} // namespace
+
+Result<RelayHost> parse_relay_url(std::string_view text) {
+    Result<RelayHost> host = take_scheme(text);
+    if (!host)
+        return host;
     if (text.find('@') != std::string_view::npos)
-        return Error{"no \"label@\": this version does not support authentication"};
-    return parse_host_and_port(text, std::move(host));
+        return Error{"no \"label@\" here"};
+    return parse_host_and_port(text, std::move(*host));
+}
+
+Result<RelayTarget> parse_relay_target(std::string_view text) {
+    Result<RelayHost> scheme = take_scheme(text);
+    if (!scheme)
+        return scheme.error();
+    RelayTarget target;
+    std::optional<std::string> label = take_label(text);
+    if (!label)
+        return Error{"a label without blanks in front of \"@\""};
+    if (!label->empty() && scheme->scheme != RelayScheme::smtp_tls &&
+        scheme->scheme != RelayScheme::smtps)
+        return Error{"smtp+tls:// or smtps:// in front of a label: a password needs TLS"};
+    Result<RelayHost> host = parse_host_and_port(text, std::move(*scheme));
+    if (!host)
+        return host.error();
+    target.host = *std::move(host);
+    target.label = *std::move(label);
+    return target;
+}
+
+Result<std::vector<RelayTarget>> parse_relay_targets(std::string_view text) {
+    std::vector<RelayTarget> targets;
+    std::optional<Error> error;
+    for_each_item(text, [&](std::string_view item) {
+        Result<RelayTarget> target = parse_relay_target(item);
+        if (target)
+            targets.push_back(*std::move(target));
+        else if (!error)
+            error = target.error();
+    });
+    if (error)
+        return *error;
+    if (targets.empty() || targets.size() > relay_hosts_limit)
+        return Error{"one to " + std::to_string(relay_hosts_limit) + " relay URLs"};
+    return targets;
+}
+
+Result<SocksProxy> parse_socks_proxy(std::string_view text) {
+    constexpr std::string_view scheme = "socks5://";
+    if (!equal_ignoring_case(text.substr(0, scheme.size()), scheme))
+        return Error{"a proxy's URL such as socks5://host:port"};
+    text.remove_prefix(scheme.size());
+    SocksProxy proxy;
+    std::optional<std::string> label = take_label(text);
+    if (!label)
+        return Error{"a label without blanks in front of \"@\""};
+    RelayHost place;
+    place.port = proxy.port;
+    Result<RelayHost> host = parse_host_and_port(text, std::move(place));
+    if (!host)
+        return host.error();
+    proxy.host = host->host;
+    proxy.port = host->port;
+    proxy.label = *std::move(label);
+    return proxy;
+}
+
+// No NUL, which PLAIN has between the two (RFC 4616 2), and no more than fits into a command line.
+bool is_secret(std::string_view text) {
+    constexpr size_t longest = 512;
+    const size_t colon = text.find(':');
+    return colon != std::string_view::npos && colon > 0 && colon + 1 < text.size() &&
+           text.size() <= longest && text.find('\0') == std::string_view::npos;
 }
 
 std::string to_url(const RelayHost& host) {
@@ -255,6 +341,12 @@ TableService service_for(TableUse use) {
         return TableService::mailaddrmap;
     case TableUse::aliases:
         return TableService::alias;
+    case TableUse::secrets: // these are not external
+    case TableUse::relay_hosts:
+    case TableUse::relay_hosts_by_domain:
+    case TableUse::sources:
+    case TableUse::helo_names:
+        break;
     }
     return TableService::string;
 }
@@ -287,6 +379,26 @@ std::optional<std::string> check_table_value(TableUse use, std::string_view valu
         break;
     case TableUse::aliases:
         return "a mapping of names";
+    case TableUse::secrets:
+        if (!is_secret(value))
+            return "user:password";
+        break;
+    case TableUse::relay_hosts:
+        if (const Result<RelayTarget> target = parse_relay_target(value); !target)
+            return target.error().message;
+        break;
+    case TableUse::relay_hosts_by_domain:
+        if (const Result<std::vector<RelayTarget>> targets = parse_relay_targets(value); !targets)
+            return targets.error().message;
+        break;
+    case TableUse::sources:
+        if (!parse_address(value))
+            return "an address";
+        break;
+    case TableUse::helo_names:
+        if (!parse_helo_name(value))
+            return "a host name or an address literal";
+        break;
     case TableUse::senders: {
         bool good = true;
         for_each_item(value, [&good](std::string_view address) {

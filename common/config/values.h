@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/ip_address.h"
 #include "common/base/result.h"
@@ -45,6 +46,17 @@ bool is_socket_path(std::string_view text);
 // [scheme://]host[:port] of `relay host`; the error says what was expected instead.
 Result<RelayHost> parse_relay_url(std::string_view text);
 
+// The same with a label of a credential: [scheme://[label@]]host[:port], of a scheme with TLS.
+Result<RelayTarget> parse_relay_target(std::string_view text);
+// One or more of these with commas between them: no more than relay_hosts_limit.
+Result<std::vector<RelayTarget>> parse_relay_targets(std::string_view text);
+
+// "socks5://[label@]host[:port]".
+Result<SocksProxy> parse_socks_proxy(std::string_view text);
+
+// "user:password" of a table of secrets; both are there. A user has no colon in its name.
+bool is_secret(std::string_view text);
+
 // The contrary. `host` has no unix_path.
 std::string to_url(const RelayHost& host);
 
@@ -62,9 +74,14 @@ enum class TableUse : uint8_t {
     addresses,
     users,
     tags,
-    credentials, // password hashes, the values of a mapping
-    senders,     // lists of addresses, the values of a mapping
-    aliases,     // the same of whatever aliases(5) has
+    credentials,           // password hashes, the values of a mapping
+    senders,               // lists of addresses, the values of a mapping
+    aliases,               // the same of whatever aliases(5) has
+    secrets,               // user:password, the values of a mapping
+    relay_hosts,           // URLs
+    relay_hosts_by_domain, // lists of URLs, the values of a mapping
+    sources,               // addresses
+    helo_names,            // the values of a mapping from addresses
 };
 
 // What a table used so is asked for, if it is external.

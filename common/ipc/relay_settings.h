@@ -20,9 +20,11 @@ struct RelaySettings {
     // Who vouches for servers' certificates: by the name of a `ca`, and for all others.
     std::vector<NamedCertificates> authorities;
     Blob system_authorities; // PEM; empty: there are none
+    // What servers that ask for it are shown; the keyholder has the keys.
+    std::vector<NamedCertificates> pkis;
     static constexpr auto fields(auto& m) {
         return std::tie(m.hostname, m.own_endpoints, m.machine_addresses, m.own_names,
-                        m.authorities, m.system_authorities);
+                        m.authorities, m.system_authorities, m.pkis);
     }
 };
 

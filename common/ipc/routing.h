@@ -18,14 +18,29 @@ namespace postern::ipc {
 
 inline constexpr uint32_t routing_credit = 4096; // questions one peer may have open
 
+// A local address of connections, and the name given in EHLO on these.
+struct SourceAddress {
+    IpAddress address;
+    std::string helo{}; // empty: Route::helo
+
+    static constexpr auto fields(auto& m) { return std::tie(m.address, m.helo); }
+};
+
 // How a recipient is to be delivered. Two recipients with equal routes may share one transaction.
 struct Route {
     ActionKind kind = ActionKind::relay;
     std::string action;              // its name, for the log and to find its settings
     std::optional<RelayHost> host;   // relay host, lmtp
+    std::string label;               // of `host`, as RelayTarget has it
+    std::vector<RelayTarget> others; // relay hosts as good as `host`
+    std::string credentials;         // table of the labels
     std::string domain;              // relay by mail exchanger: the recipient's domain
-    std::string helo;                // empty: the server's host name
-    std::optional<IpAddress> source; // local address of the connection
+    std::string backup_name; // the same: only exchangers better than this host; empty: all
+    std::string helo;        // empty: the server's host name
+    // Where connections come from: one of a family at most. Without any the system chooses; else
+    // there are none to addresses of another family.
+    std::vector<SourceAddress> sources;
+    std::optional<SocksProxy> proxy;
     RelayTls tls;
     // Local deliveries: the system user that it runs as. A recipient with a target of the kind
     // command has the kind mda, and one with a file mbox, whatever its action's is.
@@ -34,8 +49,9 @@ struct Route {
     std::optional<std::chrono::seconds> ttl; // none: the queue's
 
     static constexpr auto fields(auto& m) {
-        return std::tie(m.kind, m.action, m.host, m.domain, m.helo, m.source, m.tls, m.user,
-                        m.lmtp_rcpt_to, m.ttl);
+        return std::tie(m.kind, m.action, m.host, m.label, m.others, m.credentials, m.domain,
+                        m.backup_name, m.helo, m.sources, m.proxy, m.tls, m.user, m.lmtp_rcpt_to,
+                        m.ttl);
     }
 };
 

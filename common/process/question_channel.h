@@ -61,7 +61,14 @@ template <class FromPeer, class ToPeer, class Answer> class QuestionChannel {
         co_return std::nullopt;
     }
 
+    // What has no answer. Lost where there is no channel, or the peer does not read.
+    template <class Message> void tell(Message message) {
+        if (channel_ && channel_->unsent() < untold_limit)
+            channel_->send(std::move(message));
+    }
+
   private:
+    static constexpr size_t untold_limit = 1024 * 1024; // bytes
     static constexpr std::chrono::seconds restart_limit{10};
     static constexpr std::chrono::seconds restart_pause{1};
 

@@ -3,7 +3,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/sha.h>
 
 namespace postern::scram {
 
@@ -13,38 +12,45 @@ const unsigned char* octets(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-std::string sha256(std::string_view text) {
-    std::string digest(SHA256_DIGEST_LENGTH, '\0');
-    SHA256(octets(text), text.size(), reinterpret_cast<unsigned char*>(digest.data()));
+const EVP_MD* function_of(Hash hash) { return hash == Hash::sha1 ? EVP_sha1() : EVP_sha256(); }
+
+} // namespace
+
+std::string digest(Hash hash, std::string_view text) {
+    std::string digest(digest_size(hash), '\0');
+    if (EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(digest.data()),
+                   nullptr, function_of(hash), nullptr) != 1)
+        digest.clear();
     return digest;
 }
 
-// Hi() of RFC 5802 2.2.
-std::optional<Secret> salted_password(std::string_view password, std::string_view salt,
+std::optional<Secret> salted_password(Hash hash, std::string_view password, std::string_view salt,
                                       uint32_t iterations) {
-    std::string key(ScramSecret::key_size, '\0');
+    std::string key(digest_size(hash), '\0');
     if (PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), octets(salt),
-                          static_cast<int>(salt.size()), static_cast<int>(iterations), EVP_sha256(),
-                          static_cast<int>(key.size()),
+                          static_cast<int>(salt.size()), static_cast<int>(iterations),
+                          function_of(hash), static_cast<int>(key.size()),
                           reinterpret_cast<unsigned char*>(key.data())) != 1)
         return std::nullopt;
     return Secret::take(key);
 }
 
-} // namespace
-
-std::string hmac(std::string_view key, std::string_view text) {
-    unsigned int length = SHA256_DIGEST_LENGTH;
-    std::string digest(length, '\0');
-    if (!HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets(text), text.size(),
-              reinterpret_cast<unsigned char*>(digest.data()), &length))
+std::string hmac(Hash hash, std::string_view key, std::string_view text) {
+    std::string digest(digest_size(hash), '\0');
+    unsigned int length = 0;
+    if (!HMAC(function_of(hash), key.data(), static_cast<int>(key.size()), octets(text),
+              text.size(), reinterpret_cast<unsigned char*>(digest.data()), &length))
         digest.clear();
     return digest;
 }
 
+std::string hmac(std::string_view key, std::string_view text) {
+    return hmac(Hash::sha256, key, text);
+}
+
 std::optional<ScramSecret> make_secret(const Secret& password, std::string salt,
                                        uint32_t iterations) {
-    const std::optional<Secret> salted = salted_password(password.view(), salt, iterations);
+    const std::optional<Secret> salted = salted_password(Hash::sha256, password.view(), salt, iterations);
     if (!salted)
         return std::nullopt;
     std::string client_key_text = hmac(salted->view(), "Client Key");
@@ -52,7 +58,7 @@ std::optional<ScramSecret> make_secret(const Secret& password, std::string salt,
     ScramSecret secret;
     secret.iterations = iterations;
     secret.salt = std::move(salt);
-    secret.stored_key = sha256(client_key.view());
+    secret.stored_key = digest(Hash::sha256, client_key.view());
     secret.server_key = hmac(salted->view(), "Server Key");
     if (client_key.empty() || secret.server_key.empty())
         return std::nullopt;
@@ -65,7 +71,7 @@ bool is_proof(std::string_view proof, std::string_view stored_key, std::string_v
         return false;
     for (size_t i = 0; i < proof.size(); ++i)
         client_key[i] = static_cast<char>(client_key[i] ^ proof[i]);
-    const bool good = same_octets(sha256(client_key), stored_key);
+    const bool good = same_octets(digest(Hash::sha256, client_key), stored_key);
     wipe(client_key);
     return good;
 }

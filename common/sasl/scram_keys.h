@@ -1,4 +1,4 @@
-// The arithmetic of SCRAM-SHA-256 (RFC 5802 3, RFC 7677). Pure.
+// The arithmetic of SCRAM (RFC 5802 3), with SHA-256 (RFC 7677) where nothing else is said. Pure.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,19 @@
 
 namespace postern::scram {
 
-// 32 octets. Empty: the library has no memory.
+enum class Hash : uint8_t { sha1, sha256 };
+
+// Octets of a digest.
+constexpr size_t digest_size(Hash hash) { return hash == Hash::sha1 ? 20 : 32; }
+
+// As long as a digest. Empty: the library has no memory.
+std::string digest(Hash hash, std::string_view text);
+std::string hmac(Hash hash, std::string_view key, std::string_view text);
 std::string hmac(std::string_view key, std::string_view text);
+
+// Hi() of RFC 5802 2.2, as slow as make_secret(). Nothing: there is no memory.
+std::optional<Secret> salted_password(Hash hash, std::string_view password, std::string_view salt,
+                                      uint32_t iterations);
 
 // What to store of a password, which has been through saslprep(). Slow, by as much as there are
 // iterations (1 to 3 million a second): not for an event loop. Nothing: there is no memory.

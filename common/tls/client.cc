@@ -8,6 +8,7 @@
 #include "common/tls/ciphers.h"
 #include "common/tls/dane.h"
 #include "common/tls/groups.h"
+#include "common/tls/remote_key.h"
 
 namespace postern {
 
@@ -32,6 +33,7 @@ std::string context_key(const TlsDemand& demand) {
     add(key, demand.ciphers);
     key += demand.tls_1_2 ? '2' : '-';
     key += demand.tls_1_3 ? '3' : '-';
+    add(key, demand.certificate);
     return key;
 }
 
@@ -76,8 +78,9 @@ bool demand_dane(SSL* ssl, const TlsDemand& demand) {
 
 } // namespace
 
-TlsClient::TlsClient(TlsAuthorities authorities)
-    : authorities_(std::move(authorities)), sessions_(std::make_shared<ClientSessions>()) {}
+TlsClient::TlsClient(TlsAuthorities authorities, TlsCertificates certificates)
+    : authorities_(std::move(authorities)), certificates_(std::move(certificates)),
+      sessions_(std::make_shared<ClientSessions>()) {}
 
 Result<SslSession> TlsClient::begin(const TlsDemand& demand) {
     ERR_clear_error();
@@ -129,6 +132,9 @@ Result<SslContext> TlsClient::make_context(const TlsDemand& demand) {
         SSL_CTX_set_security_level(context.get(), 0);
     if (Result<void> set = set_ciphers(*context, demand.ciphers); !set)
         return set.error();
+    if (!demand.certificate.empty())
+        if (Result<void> used = use_certificate(*context, demand); !used)
+            return used.error();
     ClientSessions::keep_those_of(context.get());
     if (demand.proof == TlsProof::none) {
         SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
@@ -145,6 +151,32 @@ Result<SslContext> TlsClient::make_context(const TlsDemand& demand) {
         return store.error();
     SSL_CTX_set1_cert_store(context.get(), *store);
     return context;
+}
+
+Result<void> TlsClient::use_certificate(SSL_CTX& context, const TlsDemand& demand) {
+    const auto found = certificates_.find(demand.certificate);
+    if (found == certificates_.end())
+        return Error{"there is no pki " + demand.certificate};
+    if (!demand.tls_1_3)
+        return Error{"certificates of ours are for TLS 1.3"};
+    Result<std::vector<X509Certificate>> chain = parse_certificates(found->second);
+    if (!chain)
+        return chain.error();
+    X509* own = chain->front().get();
+    const EVP_PKEY* public_key = X509_get0_pubkey(own);
+    if (!public_key)
+        return openssl_error("the certificate's key cannot be read");
+    Result<EvpKey> key = make_remote_key(*public_key);
+    if (!key)
+        return key.error();
+    SSL_CTX_set_min_proto_version(&context, TLS1_3_VERSION);
+    if (SSL_CTX_use_certificate(&context, own) != 1 ||
+        SSL_CTX_use_PrivateKey(&context, key->get()) != 1)
+        return openssl_error("the certificate cannot be used");
+    for (size_t i = 1; i < chain->size(); ++i)
+        if (SSL_CTX_add1_chain_cert(&context, (*chain)[i].get()) != 1)
+            return openssl_error("a certificate cannot be added");
+    return {};
 }
 
 Result<X509_STORE*> TlsClient::store_for(const std::string& authority) {

@@ -27,6 +27,9 @@ struct TlsDemand {
     std::string ciphers;           // of TLS 1.2 (ciphers.h)
     bool tls_1_2 = true;
     bool tls_1_3 = true;
+    // By name, what a server that asks for one is shown; empty: none. TLS 1.3 only: what the
+    // keyholder signs for a client of TLS 1.2 could be anything.
+    std::string certificate;
 };
 
 // Who vouches for servers.
@@ -35,12 +38,15 @@ struct TlsAuthorities {
     std::map<std::string, std::string> named;
 };
 
+// Our own, in PEM with those that vouch for them, by name. The keyholder has the keys.
+using TlsCertificates = std::map<std::string, std::string>;
+
 class TlsClient {
   public:
-    explicit TlsClient(TlsAuthorities authorities);
+    explicit TlsClient(TlsAuthorities authorities, TlsCertificates certificates = {});
 
     // For connect_tls(). An error: the demand cannot be met by anybody, because there are no such
-    // authorities or ciphers.
+    // authorities, certificate or ciphers.
     Result<SslSession> begin(const TlsDemand& demand);
 
     size_t sessions() const { return sessions_->size(); }
@@ -48,9 +54,11 @@ class TlsClient {
   private:
     Result<SSL_CTX*> context_for(const TlsDemand& demand);
     Result<SslContext> make_context(const TlsDemand& demand);
+    Result<void> use_certificate(SSL_CTX& context, const TlsDemand& demand);
     Result<X509_STORE*> store_for(const std::string& authority);
 
     TlsAuthorities authorities_;
+    TlsCertificates certificates_;
     std::map<std::string, SslContext> contexts_; // as many as there are different actions
     std::map<std::string, TrustStore> stores_;
     std::shared_ptr<ClientSessions> sessions_; // connections that outlive us give it theirs

@@ -33,7 +33,7 @@ TlsProof proof_of(SSL* ssl) {
 TlsHandshake::TlsHandshake(SslSession ssl) : ssl_(std::move(ssl)) {
     SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    if (SSL_is_server(ssl_.get())) // a client has nothing to sign
+    if (SSL_get_privatekey(ssl_.get())) // most clients have nothing to sign with
         SSL_set_mode(ssl_.get(), SSL_MODE_ASYNC);
 }
 
@@ -82,8 +82,10 @@ TlsStep TlsHandshake::step() {
         }
         error_ = openssl_error("TLS");
         if (const long verdict = SSL_get_verify_result(ssl_.get());
-            verdict != X509_V_OK && SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE)
+            verdict != X509_V_OK && SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE) {
             error_.message += std::string(" (") + X509_verify_cert_error_string(verdict) + ")";
+            error_.code = -static_cast<int>(verdict);
+        }
     }
     return TlsStep::failed;
 }

@@ -28,6 +28,7 @@ Task<Result<TlsFacts>> shake_hands(SocketStream& stream, SslSession ssl, Signer*
                                    TimePoint end) {
     Executor& executor = stream.executor();
     SSL_set_fd(ssl.get(), stream.fd());
+    const bool is_server = SSL_is_server(ssl.get()) == 1;
     TlsHandshake handshake(std::move(ssl));
     for (;;) {
         const TlsStep step = handshake.step();
@@ -48,7 +49,7 @@ Task<Result<TlsFacts>> shake_hands(SocketStream& stream, SslSession ssl, Signer*
         } else {
             const bool ready = co_await socket_ready(stream, step, end - executor.now());
             if (!ready)
-                co_return Error{std::string(signer ? "the client" : "the server") +
+                co_return Error{std::string(is_server ? "the client" : "the server") +
                                 " kept the handshake waiting"};
         }
     }

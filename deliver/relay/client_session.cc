@@ -109,6 +109,7 @@ Task<bool> ClientSession::encrypt() {
         co_return true;
     }
     tls_failed_ = true;
+    certificate_error_ = std::max(-done.error().code, 0);
     policy_unmet_ = options_.tls.demands_tls();
     fail(Diagnosis(status::cryptographic_failure.as(4),
                    sanitize("the TLS handshake failed: " + done.error().message, diagnosis_limit),
@@ -142,14 +143,20 @@ void ClientSession::transaction_begun() {
     needs_reset_ = true;
 }
 
-void ClientSession::command(std::string_view lines) {
-    if (failed())
-        return;
-    if (input_waiting()) {
+bool ClientSession::may_speak() {
+    if (!failed() && input_waiting())
         fail(Diagnosis(status::other_protocol.as(4), "the server spoke out of turn", remote()));
-        return;
-    }
-    stream_.write(lines);
+    return !failed();
+}
+
+void ClientSession::command(std::string_view lines) {
+    if (may_speak())
+        stream_.write(lines);
+}
+
+void ClientSession::secret_command(std::string_view line) {
+    if (may_speak())
+        stream_.write_secret(line);
 }
 
 Task<std::optional<Reply>> ClientSession::reply(const char* awaited, Duration limit) {
@@ -213,6 +220,11 @@ std::optional<Reply> ClientSession::early_reply() {
 void ClientSession::fail(Diagnosis diagnosis) {
     if (!failure_ || (diagnosis.from_remote && !failure_->from_remote))
         failure_ = std::move(diagnosis);
+}
+
+void ClientSession::give_up(Diagnosis diagnosis) {
+    refused_ = !failed();
+    fail(std::move(diagnosis));
 }
 
 void ClientSession::fail_unexpected(const char* awaited, const Reply& reply) {

@@ -16,8 +16,8 @@
 #include "common/net/stream.h"
 #include "common/smtp/ehlo.h"
 #include "common/smtp/reply.h"
-#include "common/tls/facts.h"
 #include "deliver/relay/diagnosis.h"
+#include "deliver/relay/encryption.h"
 #include "deliver/relay/tls_policy.h"
 
 namespace postern::relay {
@@ -28,14 +28,6 @@ inline constexpr std::chrono::minutes stage_limit{30};
 // From the reply to STARTTLS, or the connection, to the end of the handshake.
 inline constexpr std::chrono::seconds handshake_limit{60};
 
-// How the session's stream becomes encrypted.
-class Encryption {
-  public:
-    virtual ~Encryption() = default;
-    // Nothing has come in that was not asked for. After an error the stream is of no use.
-    virtual Task<Result<TlsFacts>> begin(Stream& stream, Duration limit) = 0;
-};
-
 struct SessionOptions {
     SessionOptions(std::string helo, bool lmtp, std::string remote)
         : helo(std::move(helo)), lmtp(lmtp), remote(std::move(remote)) {}
@@ -44,6 +36,8 @@ struct SessionOptions {
     std::string remote; // "mx1.example[192.0.2.1]:25", for diagnoses
     TlsPolicy tls{};
     std::unique_ptr<Encryption> encryption{}; // null only if the policy is `never`
+    // Without TLS because that has failed lately: the server may offer more at another time.
+    bool for_now = false;
 };
 
 class ClientSession {
@@ -74,6 +68,12 @@ class ClientSession {
     bool tls_failed() const { return tls_failed_; }
     // It failed because it would not have been encrypted as the policy says.
     bool policy_unmet() const { return policy_unmet_; }
+    // The handshake failed for the server's certificate: OpenSSL's number of what is wrong with it;
+    // else 0.
+    int certificate_error() const { return certificate_error_; }
+
+    // It goes without TLS, and with what the server offers then, for this hour only.
+    bool for_now() const { return options_.for_now; }
 
     bool lmtp() const { return options_.lmtp; }
     const std::string& remote() const { return options_.remote; }
@@ -88,6 +88,8 @@ class ClientSession {
     // Sends command lines, CRLF included. Fails the session if the server has said something that
     // it was not asked for: its replies could no longer be told apart.
     void command(std::string_view lines);
+    // The same of a line with a password or what is as good as one.
+    void secret_command(std::string_view line);
     // The next reply. Nothing: the session has failed, by a 421 too. `awaited` is named in the
     // diagnosis; a literal.
     Task<std::optional<Reply>> reply(const char* awaited, Duration limit);
@@ -100,6 +102,8 @@ class ClientSession {
 
     // The first reason stays, but the server's own words are the better one.
     void fail(Diagnosis diagnosis);
+    // The same, and the server is to hear a QUIT: it has done nothing wrong, but will not do.
+    void give_up(Diagnosis diagnosis);
     // A reply that has no meaning here.
     void fail_unexpected(const char* awaited, const Reply& reply);
     // A MAIL was sent, and no positive reply to the content: RSET comes before the next one.
@@ -113,6 +117,7 @@ class ClientSession {
     Task<bool> hello();
     Task<bool> start_tls();
     Task<bool> encrypt();
+    bool may_speak();
     bool refuse_without_tls(Diagnosis diagnosis);
 
     Stream& stream_;
@@ -124,6 +129,7 @@ class ClientSession {
     TimePoint stage_deadline_;
     bool tls_failed_ = false;
     bool policy_unmet_ = false;
+    int certificate_error_ = 0;
     bool open_ = false;
     bool refused_ = false; // by a reply to the greeting, EHLO or HELO: it waits for our QUIT
     bool needs_reset_ = false;

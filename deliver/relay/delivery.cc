@@ -2,12 +2,12 @@
 #include "deliver/relay/delivery.h"
 
 #include <algorithm>
-#include <cerrno>
 
 #include "common/smtp/address.h"
-#include "deliver/relay/dane.h"
 #include "deliver/relay/next_hops.h"
+#include "deliver/relay/opening.h"
 #include "deliver/relay/sts.h"
+#include "deliver/relay/tls_required.h"
 #include "deliver/relay/transaction.h"
 
 namespace postern::relay {
@@ -16,12 +16,6 @@ namespace {
 
 // All texts of an outcome together, so that it fits into a packet (packet_channel.h).
 constexpr size_t texts_limit = 300 * 1024;
-
-// Failures that are not the destination's.
-bool is_our_trouble(int error) {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
-           error == EADDRNOTAVAIL || error == EACCES || error == EPERM;
-}
 
 // What stands in RCPT: the forward-path; for an LMTP action without rcpt-to, the user.
 std::string recipient_address(const ipc::Route& route, const std::string& forward_path) {
@@ -53,26 +47,8 @@ std::optional<Diagnosis> order_error(const ipc::Deliver& order) {
     const ipc::Route& route = order.route;
     if (route.kind != ActionKind::relay && (route.kind != ActionKind::lmtp || !route.host))
         return Diagnosis(status::misconfigured.as(4), "the action names no host to relay to");
-    if (!may_do_without_tls(order))
-        return Diagnosis(status::requiretls_needed,
-                         "the sender requires TLS all the way (REQUIRETLS), which this relay does "
-                         "not promise");
     return std::nullopt;
 }
-
-// Encrypts the streams of one exchanger by the network.
-class NetworkEncryption final : public Encryption {
-  public:
-    NetworkEncryption(Network& network, TlsDemand demand)
-        : network_(network), demand_(std::move(demand)) {}
-    Task<Result<TlsFacts>> begin(Stream& stream, Duration limit) override {
-        return network_.encrypt(stream, demand_, limit);
-    }
-
-  private:
-    Network& network_;
-    TlsDemand demand_;
-};
 
 class Delivery {
   public:
@@ -88,54 +64,60 @@ class Delivery {
         refused, // 4yz to MAIL: the host will not have it now
         broken,  // the session has failed
     };
+    // To be tried when all others have been.
+    struct Later {
+        RelayTarget target;
+        Exchanger exchanger;
+        std::vector<std::string> domains;
+    };
 
-    Task<void> walk(Destinations::Lease& lease);
+    std::vector<RelayTarget> shuffled_targets() const;
+    void aim(const RelayTarget& target);
+    std::string key() const;
+    Task<void> try_target(bool is_last);
+    Task<void> walk(Destinations::Lease& lease, bool is_last);
+    void keep_reachable(std::vector<Exchanger>& exchangers);
     Task<void> try_unix(Destinations::Lease& lease);
     Task<bool> find_sts();
     Task<void> try_exchanger(Destinations::Lease& lease, Exchanger exchanger);
-    Task<std::optional<TlsPolicy>> policy_for(const Exchanger& exchanger);
-    std::string tls_terms(const Exchanger& exchanger) const;
-    Task<std::unique_ptr<Connection>> open(Destinations::Lease& lease, Exchanger exchanger,
-                                           TlsPolicy policy);
-    Task<std::unique_ptr<Connection>> connect(Exchanger exchanger, TlsPolicy policy);
-    Task<bool> open_session(Connection& connection);
-    void count_tls(const ClientSession& session);
-    Task<Sent> send(Destinations::Lease& lease, std::unique_ptr<Connection> connection);
+    Task<bool> use(Destinations::Lease& lease, Opening opening);
+    Task<Sent> send(Destinations::Lease& lease, std::unique_ptr<Connection> connection, bool keeps);
 
     size_t open_recipients() const;
     bool in_time() const { return around_.network.executor().now() < walk_until_; }
+    bool goes_on() const { return open_recipients() > 0 && in_time(); }
     void explain(const Diagnosis& diagnosis);
-    void explain_connect(const std::string& where, const Error& error);
     void settle(const Diagnosis& diagnosis);
-    bool lmtp() const {
-        return order_.route.host && order_.route.host->scheme == RelayScheme::lmtp;
-    }
 
     Surroundings around_;
     std::shared_ptr<const Identity> identity_;
-    ipc::Deliver order_;
-    std::string helo_;
+    ipc::Deliver order_; // `host` of its route is the one that is tried
+    OpeningTerms terms_;
     std::unique_ptr<ContentSource> content_;
     Message message_;
     std::vector<Recipient> recipients_;
-    std::vector<std::string> domains_; // ExchangerList::domains
-    ipc::StsPolicy sts_;               // of the domain
+    std::vector<Later> later_;
     TimePoint walk_until_;
-    std::string refused_by_;        // it said 4yz to MAIL over a connection from before
-    bool reached_ = false;          // somebody said hello
-    bool handshake_failed_ = false; // of the last connection, where it may go in plain
-    bool our_trouble_ = false;      // what failed was not the destination
+    std::string refused_by_;   // it said 4yz to MAIL over a connection from before
+    bool reached_ = false;     // somebody said hello
+    bool our_trouble_ = false; // what failed was not the destination
     bool destination_down_ = false;
+    std::optional<Diagnosis> unmet_; // why a server is not what REQUIRETLS wants
+    bool other_failure_ = false;     // but another one may be, at another time
 };
 
 Delivery::Delivery(Surroundings surroundings, std::shared_ptr<const Identity> identity,
                    ipc::Deliver order)
     : around_(surroundings), identity_(std::move(identity)), order_(std::move(order)),
-      helo_(order_.route.helo.empty() ? identity_->hostname : order_.route.helo),
-      content_(open_content(order_)), message_(*content_),
+      terms_(order_.route), content_(open_content(order_)), message_(*content_),
       walk_until_(around_.network.executor().now() + walk_limit) {
+    terms_.helo = order_.route.helo.empty() ? identity_->hostname : order_.route.helo;
+    terms_.require_tls = !may_do_without_tls(order_);
+    if (!order_.parameters.require_tls) // which overrules the field (RFC 8689 3)
+        terms_.waives_tls = [this] { return waives_tls(*content_, order_.traits.header_length); };
     message_.reverse_path = order_.reverse_path;
     message_.parameters = order_.parameters;
+    message_.parameters.require_tls = terms_.require_tls;
     message_.as_of = around_.network.executor().now();
     message_.eight_bit = order_.traits.eight_bit;
     message_.utf8_header = order_.parameters.smtp_utf8 && order_.traits.eight_bit &&
@@ -163,13 +145,6 @@ void Delivery::explain(const Diagnosis& diagnosis) {
         }
 }
 
-void Delivery::explain_connect(const std::string& where, const Error& error) {
-    const bool ours = is_our_trouble(error.code);
-    our_trouble_ = our_trouble_ || ours;
-    explain(Diagnosis(ours ? status::other_system.as(4) : status::no_answer,
-                      sanitize(where + ": " + error.message, diagnosis_limit)));
-}
-
 // The verdict for all that are still open, by the class of `diagnosis`.
 void Delivery::settle(const Diagnosis& diagnosis) {
     for (Recipient& recipient : recipients_) {
@@ -182,22 +157,55 @@ void Delivery::settle(const Diagnosis& diagnosis) {
     }
 }
 
+// All hosts of the route, each as likely in each place, so that they have equal shares and those
+// of one that is away are shared out too. One without a host stands for the mail exchangers.
+std::vector<RelayTarget> Delivery::shuffled_targets() const {
+    std::vector<RelayTarget> targets;
+    if (!order_.route.host)
+        return targets;
+    targets.push_back({*order_.route.host, order_.route.label});
+    const auto& others = order_.route.others;
+    targets.insert(targets.end(), others.begin(),
+                   others.begin() +
+                       static_cast<std::ptrdiff_t>(std::min(others.size(), relay_hosts_limit - 1)));
+    for (size_t i = targets.size(); i > 1; --i)
+        std::swap(targets[i - 1], targets[static_cast<size_t>(around_.random(i))]);
+    return targets;
+}
+
+void Delivery::aim(const RelayTarget& target) {
+    order_.route.host = target.host;
+    order_.route.label = target.label;
+    refused_by_.clear();
+}
+
+std::string Delivery::key() const {
+    return destination_key(order_.route, terms_.helo, terms_.require_tls);
+}
+
 Task<void> Delivery::run() {
     if (std::optional<Diagnosis> error = order_error(order_)) {
         settle(*error);
         co_return;
     }
-    Destinations::Lease lease = around_.destinations.lease(destination_key(order_.route, helo_));
-    if (std::unique_ptr<Connection> connection = lease.take()) {
-        // What goes wrong here may be the connection's age: the addresses are still walked.
-        reached_ = true;
-        const std::string remote = connection->session.remote();
-        const Sent sent = co_await send(lease, std::move(connection));
-        if (sent == Sent::refused)
-            refused_by_ = remote;
+    const std::vector<RelayTarget> targets = shuffled_targets();
+    if (targets.empty())
+        co_await try_target(true);
+    for (size_t i = 0; i < targets.size() && goes_on(); ++i) {
+        aim(targets[i]);
+        co_await try_target(i + 1 == targets.size() && later_.empty());
     }
-    if (open_recipients() > 0)
-        co_await walk(lease);
+    for (size_t i = 0; i < later_.size() && goes_on(); ++i) {
+        aim(later_[i].target);
+        terms_.domains = later_[i].domains;
+        Destinations::Lease lease = around_.destinations.lease(key());
+        if (std::unique_ptr<Connection> other = lease.take())
+            lease.discard(std::move(other)); // to another address of the host
+        co_await try_exchanger(lease, later_[i].exchanger);
+    }
+    // The sender is told when nobody is left who could be what it wants (RFC 8689 4.2.1).
+    if (unmet_ && !other_failure_)
+        settle(*unmet_);
     const bool left = open_recipients() > 0;
     destination_down_ = left && !reached_ && !our_trouble_;
     for (Recipient& recipient : recipients_) {
@@ -207,83 +215,88 @@ Task<void> Delivery::run() {
         if (!recipient.diagnosis.status.present())
             recipient.diagnosis =
                 Diagnosis(status::bad_connection, "no next hop has dealt with the recipient");
+        recipient.diagnosis.status = recipient.diagnosis.status.as(4);
     }
 }
 
-Task<void> Delivery::walk(Destinations::Lease& lease) {
-    const ipc::Route& route = order_.route;
-    if (route.host && !route.host->unix_path.empty()) {
-        co_await try_unix(lease);
-        co_return;
+// The mail exchangers, or one host. Not the last one: addresses that have lately cost much time are
+// put off until the others have been tried.
+Task<void> Delivery::try_target(bool is_last) {
+    Destinations::Lease lease = around_.destinations.lease(key());
+    if (std::unique_ptr<Connection> connection = lease.take()) {
+        // What goes wrong here may be the connection's age: the addresses are still walked.
+        reached_ = true;
+        const std::string remote = connection->session.remote();
+        const Sent sent = co_await send(lease, std::move(connection), true);
+        if (sent == Sent::refused)
+            refused_by_ = remote;
+        other_failure_ = true;
     }
+    if (!goes_on())
+        co_return;
+    if (order_.route.host && !order_.route.host->unix_path.empty())
+        co_await try_unix(lease);
+    else
+        co_await walk(lease, is_last);
+}
+
+Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
+    const ipc::Route& route = order_.route;
     ExchangerList list =
         co_await find_exchangers(around_.network, route, identity_->ourselves, around_.random);
     if (list.failure) {
+        other_failure_ = true;
         if (list.failure->status.status_class == 5)
             settle(*list.failure);
         else
             explain(*list.failure);
         co_return;
     }
-    domains_ = std::move(list.domains);
+    terms_.domains = std::move(list.domains);
     const bool found = co_await find_sts();
     if (!found)
         co_return;
+    keep_reachable(list.exchangers);
     around_.slow.move_to_end(list.exchangers, around_.network.executor().now());
     for (const Exchanger& exchanger : list.exchangers) {
-        if (open_recipients() == 0 || !in_time())
+        if (!goes_on())
             co_return;
-        if (refused_by_ != to_string(exchanger))
+        if (refused_by_ == to_string(exchanger))
+            continue;
+        if (!is_last && around_.slow.is_slow(exchanger.endpoint, around_.network.executor().now()))
+            later_.push_back({{*route.host, route.label}, exchanger, terms_.domains});
+        else
             co_await try_exchanger(lease, exchanger);
     }
 }
 
+// Without those to which there is no address of ours to connect from.
+void Delivery::keep_reachable(std::vector<Exchanger>& exchangers) {
+    const ipc::Route& route = order_.route;
+    const bool some = !exchangers.empty();
+    std::erase_if(exchangers, [&](const Exchanger& exchanger) {
+        return !route.proxy && !has_source_for(route, exchanger.endpoint.address.version);
+    });
+    if (!some || !exchangers.empty())
+        return;
+    other_failure_ = true;
+    explain(Diagnosis(status::no_answer, "no address is of the family of the source address " +
+                                             route.sources.front().address.to_string()));
+}
+
 Task<void> Delivery::try_unix(Destinations::Lease& lease) {
-    const std::string path = order_.route.host->unix_path;
     bool again = true;
     while (again) {
-        Network::Connected stream = co_await around_.network.connect_unix(path);
-        if (!stream) {
-            explain_connect(path, stream.error());
-            co_return;
-        }
-        SessionOptions options(helo_, lmtp(), path);
-        auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
-        const bool opened = co_await open_session(*connection);
-        if (!opened)
-            co_return lease.discard(std::move(connection));
-        const Sent sent = co_await send(lease, std::move(connection));
-        again = sent == Sent::part && in_time();
+        Opening opening = co_await open_unix(around_, terms_, order_.route.host->unix_path, lease);
+        again = co_await use(lease, std::move(opening));
     }
 }
 
 Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchanger) {
-    Executor& executor = around_.network.executor();
-    const std::string terms = tls_terms(exchanger);
     bool again = true;
     while (again) {
-        std::optional<TlsPolicy> wanted = co_await policy_for(exchanger);
-        if (!wanted)
-            co_return;
-        TlsPolicy policy = *std::move(wanted);
-        const bool opportunistic = policy.level == TlsLevel::opportunistic;
-        if (opportunistic && around_.tls.fails_with(exchanger.endpoint, terms, executor.now()))
-            policy.level = TlsLevel::never;
-        const TimePoint started = executor.now();
-        std::unique_ptr<Connection> connection = co_await open(lease, exchanger, policy);
-        if (!connection && handshake_failed_) {
-            policy.level = TlsLevel::never; // in plain, by a new connection
-            ++around_.tls.fallbacks;
-            connection = co_await open(lease, exchanger, policy);
-        }
-        if (connection)
-            around_.slow.forget(exchanger.endpoint);
-        else if (executor.now() - started >= SlowAddresses::too_long)
-            around_.slow.note(exchanger.endpoint, executor.now());
-        if (!connection)
-            co_return;
-        const Sent sent = co_await send(lease, std::move(connection));
-        again = sent == Sent::part && in_time();
+        Opening opening = co_await open_exchanger(around_, terms_, exchanger, lease);
+        again = co_await use(lease, std::move(opening));
     }
 }
 
@@ -294,112 +307,35 @@ Task<bool> Delivery::find_sts() {
         co_return true;
     const std::string domain = order_.route.domain;
     ipc::PolicyAnswer answer = co_await around_.network.find_policy(domain);
-    if (answer.known)
-        sts_ = std::move(answer.policy);
-    else
-        explain(Diagnosis(status::directory_failure,
-                          "whether " + domain + " has an MTA-STS policy cannot be found out now"));
-    co_return answer.known;
-}
-
-// What a connection to the exchanger has to be like: by the configuration, by DANE, and where the
-// zone says nothing by MTA-STS (RFC 8461 2). Nothing: it must not be used; the reason is noted.
-Task<std::optional<TlsPolicy>> Delivery::policy_for(const Exchanger& exchanger) {
-    TlsPolicy policy = tls_policy(order_.route);
-    DaneFinding finding;
-    if (policy.level == TlsLevel::opportunistic || policy.level == TlsLevel::encrypted)
-        finding = co_await find_dane(around_.network, exchanger);
-    if (finding.verdict == DaneVerdict::failed) {
-        finding.failure.remote = to_string(exchanger);
-        explain(finding.failure);
-        co_return std::nullopt;
+    if (answer.known) {
+        terms_.sts = std::move(answer.policy);
+        co_return true;
     }
-    policy = with_dane(std::move(policy), finding, domains_);
-    if (finding.verdict == DaneVerdict::usable || sts_.mode != ipc::StsMode::enforce)
-        co_return policy;
-    if (!names_exchanger(sts_, exchanger.host)) {
-        explain(Diagnosis(status::other_security.as(4),
-                          exchanger.host + " is not named by the MTA-STS policy of " +
-                              order_.route.domain,
-                          to_string(exchanger)));
-        co_return std::nullopt;
+    our_trouble_ = other_failure_ = true;
+    explain(Diagnosis(status::directory_failure,
+                      "whether " + domain + " has an MTA-STS policy cannot be found out now"));
+    co_return false;
+}
+
+// Sends over the session, if there is one. True: the same server may have more of it.
+Task<bool> Delivery::use(Destinations::Lease& lease, Opening opening) {
+    reached_ = reached_ || opening.reached;
+    if (!opening.connection) {
+        our_trouble_ = our_trouble_ || opening.ours;
+        if (opening.unmet)
+            unmet_ = opening.failure;
+        else
+            other_failure_ = true;
+        explain(opening.failure);
+        co_return false;
     }
-    co_return with_sts(std::move(policy), sts_);
-}
-
-// All that is wanted of a handshake, the name by which the server is asked for too: what fails with
-// one name, which anybody can have point there, says nothing of another.
-std::string Delivery::tls_terms(const Exchanger& exchanger) const {
-    return exchanger.host + '\n' + ipc::encode_bytes(order_.route.tls);
-}
-
-// An open session. Nothing: the reason is noted; of the host too, if it was the handshake.
-Task<std::unique_ptr<Connection>> Delivery::open(Destinations::Lease& lease, Exchanger exchanger,
-                                                 TlsPolicy policy) {
-    handshake_failed_ = false;
-    std::unique_ptr<Connection> connection = co_await connect(exchanger, policy);
-    if (!connection)
-        co_return nullptr;
-    const bool opened = co_await open_session(*connection);
-    count_tls(connection->session);
-    if (opened)
-        co_return connection;
-    // What fails where more is demanded, such as a name, says nothing of what will do here.
-    handshake_failed_ = connection->session.tls_failed() && policy.level == TlsLevel::opportunistic;
-    if (handshake_failed_)
-        around_.tls.note_failure(exchanger.endpoint, tls_terms(exchanger),
-                                 around_.network.executor().now());
-    lease.discard(std::move(connection));
-    co_return nullptr;
-}
-
-void Delivery::count_tls(const ClientSession& session) {
-    TlsRecord& record = around_.tls;
-    if (session.tls()) {
-        ++record.handshakes;
-        record.resumed += session.tls()->resumed;
-    } else if (session.tls_failed()) {
-        ++record.failures;
-    }
-    record.unmet += session.policy_unmet();
-}
-
-// Nothing: the reason is noted.
-Task<std::unique_ptr<Connection>> Delivery::connect(Exchanger exchanger, TlsPolicy policy) {
-    std::string remote = to_string(exchanger);
-    std::optional<IpAddress> source = order_.route.source;
-    if (source && source->version != exchanger.endpoint.address.version) {
-        explain(Diagnosis(status::no_answer, remote + ": not of the family of the source address " +
-                                                 source->to_string()));
-        co_return nullptr;
-    }
-    Network::Connected stream = co_await around_.network.connect(exchanger.endpoint, source);
-    if (!stream) {
-        explain_connect(remote, stream.error());
-        co_return nullptr;
-    }
-    SessionOptions options(helo_, lmtp(), std::move(remote));
-    options.tls = policy;
-    if (policy.level != TlsLevel::never)
-        options.encryption = std::make_unique<NetworkEncryption>(
-            around_.network, tls_demand(policy, order_.route, exchanger));
-    auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
-    connection->endpoint = exchanger.endpoint;
-    co_return connection;
-}
-
-Task<bool> Delivery::open_session(Connection& connection) {
-    // A co_await has a statement of its own: gcc 12 gets it wrong within conditions.
-    const bool opened = co_await connection.session.open();
-    if (opened)
-        reached_ = true;
-    else
-        explain(connection.session.failure());
-    co_return opened;
+    const Sent sent = co_await send(lease, std::move(opening.connection), !opening.waived);
+    other_failure_ = true;
+    co_return sent == Sent::part&& in_time();
 }
 
 Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
-                                    std::unique_ptr<Connection> connection) {
+                                    std::unique_ptr<Connection> connection, bool keeps) {
     const size_t before = open_recipients();
     ++connection->messages;
     const std::optional<TlsFacts>& tls = connection->session.tls();
@@ -411,11 +347,13 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
     const bool failed = connection->session.failed();
     if (connection->session.lost_after_content() && connection->endpoint)
         around_.slow.note(*connection->endpoint, around_.network.executor().now());
-    if (left == 0) {
+    if (left == 0 && keeps) {
         lease.keep(std::move(connection));
         co_return Sent::all;
     }
     lease.discard(std::move(connection));
+    if (left == 0)
+        co_return Sent::all;
     co_return failed ? Sent::broken : left < before ? Sent::part : Sent::refused;
 }
 

@@ -8,7 +8,7 @@
 
 namespace postern::relay {
 
-std::string destination_key(const ipc::Route& route, const std::string& helo) {
+std::string destination_key(const ipc::Route& route, const std::string& helo, bool require_tls) {
     // No field can hold a line feed's neighbour by accident: each is preceded by its length.
     std::string key;
     auto add = [&key](std::string_view field) {
@@ -17,8 +17,13 @@ std::string destination_key(const ipc::Route& route, const std::string& helo) {
         key += field;
     };
     add(helo);
-    add(route.source ? route.source->to_string() : std::string());
+    add(ipc::encode_bytes(route.sources));
     add(ipc::encode_bytes(route.tls));
+    add(ipc::encode_bytes(route.proxy));
+    add(require_tls ? "requiretls" : "");
+    add(route.label);
+    add(route.label.empty() && !route.proxy ? "" : route.credentials);
+    add(normalize_domain(route.backup_name));
     if (route.host) {
         add(std::to_string(static_cast<unsigned>(route.host->scheme)));
         add(normalize_domain(route.host->host));

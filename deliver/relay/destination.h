@@ -32,9 +32,11 @@ struct Connection {
     unsigned messages = 0; // that it has been used for
 };
 
-// What makes two deliveries go to the same place in the same manner. `helo` is the name really
-// used.
-std::string destination_key(const ipc::Route& route, const std::string& helo);
+// What makes two deliveries go to the same place in the same manner. Of several hosts it is the
+// route's `host` that is meant. `helo` is the name used where the route's sources have none;
+// `require_tls`: REQUIRETLS is wanted (RFC 8689), of servers that have proved who they are.
+std::string destination_key(const ipc::Route& route, const std::string& helo,
+                            bool require_tls = false);
 
 class Destinations {
   public:

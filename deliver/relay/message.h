@@ -15,7 +15,7 @@ namespace postern::relay {
 struct Message {
     explicit Message(ContentSource& content) : content(content) {}
     std::string reverse_path; // in wire form without brackets; empty: the null path
-    MailParameters parameters;
+    MailParameters parameters; // require_tls: of the next hop, too, which is sure to offer it
     TimePoint as_of{};        // BY of `parameters` is what was left then
     bool eight_bit = false;   // a byte over 127 occurs in the content
     bool utf8_header = false; // and in the header section of a message with SMTPUTF8

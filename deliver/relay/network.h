@@ -12,7 +12,9 @@
 #include "common/loop/executor.h"
 #include "common/loop/task.h"
 #include "common/net/stream.h"
+#include "common/smtp/sasl.h"
 #include "common/tls/client.h"
+#include "deliver/relay/encryption.h"
 
 namespace postern::relay {
 
@@ -27,9 +29,14 @@ class Network {
     virtual Task<Connected> connect_unix(std::string path) = 0;
     static constexpr std::chrono::seconds connect_limit{30};
 
-    // Encrypts a stream that connect() gave, from the next byte on. An error: see connect_tls(), or
-    // the demand is one that nobody can meet.
-    virtual Task<Result<TlsFacts>> encrypt(Stream& stream, TlsDemand demand, Duration limit) = 0;
+    // For a stream that connect() will give. An error: nobody can meet the demand, because there
+    // are no such authorities or ciphers here.
+    virtual Result<std::unique_ptr<Encryption>> prepare(const TlsDemand& demand) = 0;
+
+    // As whom we speak. Nothing: there is no such credential, or nobody can tell now. Ends within
+    // a minute.
+    virtual Task<std::optional<SaslCredentials>> credentials(std::string table,
+                                                             std::string label) = 0;
 
     // `temporary` when the resolver does not answer, or is not there. Ends within a minute.
     virtual Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) = 0;
@@ -37,6 +44,8 @@ class Network {
     // What the domain asks of those who send to it. Not `known` when policy does not answer, or is
     // not there. Ends within a minute.
     virtual Task<ipc::PolicyAnswer> find_policy(std::string domain) = 0;
+    // How a connection went, for its domain to be told.
+    virtual void report(ipc::SessionResult result) = 0;
 };
 
 } // namespace postern::relay

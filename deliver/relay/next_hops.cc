@@ -106,7 +106,11 @@ Task<ExchangerList> find_exchangers(Network& network, const ipc::Route& route,
                                     const Ourselves& ourselves, const Random& random) {
     if (route.host)
         co_return co_await find_configured(network, route.host->host, route.host->port, ourselves);
-    co_return co_await find_by_domain(network, route.domain, ourselves, random);
+    if (route.backup_name.empty())
+        co_return co_await find_by_domain(network, route.domain, ourselves, random);
+    Ourselves with_backup = ourselves; // the same rule, for one more name (RFC 5321 5.1)
+    with_backup.names.push_back(route.backup_name);
+    co_return co_await find_by_domain(network, route.domain, with_backup, random);
 }
 
 } // namespace postern::relay

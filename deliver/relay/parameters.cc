@@ -153,6 +153,8 @@ std::string mail_parameters(const Message& message, const Abilities& next_hop, b
         text += " BODY=8BITMIME";
     if (utf8)
         text += " SMTPUTF8";
+    if (parameters.require_tls)
+        text += " REQUIRETLS";
     if (offered.dsn && !next_hop.lmtp) {
         if (parameters.returned != Returned::unspecified)
             text += parameters.returned == Returned::all ? " RET=FULL" : " RET=HDRS";

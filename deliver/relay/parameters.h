@@ -12,8 +12,8 @@
 //                                          least; one that delivers itself, over LMTP, needs
 //                                          neither
 //
-// REQUIRETLS is never said: it is for TLS (RFC 8689 2), which is not spoken here. Whether a message
-// that had it may go is for the delivery to know (delivery.cc).
+// REQUIRETLS is said of what goes to a server that offers it, and has proved who it is: that is for
+// the delivery to see to (opening.h, RFC 8689 4.2.1).
 #pragma once
 
 #include <optional>

@@ -56,7 +56,10 @@ void Relay::configure(const ipc::RelaySettings& settings) {
     authorities.system = settings.system_authorities.bytes;
     for (const ipc::NamedCertificates& named : settings.authorities)
         authorities.named[named.name] = named.certificates.bytes;
-    network_.trust(std::move(authorities));
+    TlsCertificates certificates;
+    for (const ipc::NamedCertificates& pki : settings.pkis)
+        certificates[pki.name] = pki.certificates.bytes;
+    network_.trust(std::move(authorities), std::move(certificates));
 }
 
 void Relay::connect(ipc::Connect connect) {
@@ -67,6 +70,10 @@ void Relay::connect(ipc::Connect connect) {
         return network_.connect_resolver(std::move(connect.channel));
     case ipc::Role::policy:
         return network_.connect_policy(std::move(connect.channel));
+    case ipc::Role::lookup:
+        return network_.connect_lookup(std::move(connect.channel));
+    case ipc::Role::keyholder:
+        return network_.connect_keyholder(std::move(connect.channel));
     case ipc::Role::control:
         return operator_.connect(std::move(connect.channel));
     default:

@@ -27,6 +27,11 @@ class SlowAddresses {
     }
     void forget(const Endpoint& endpoint) { until_.erase(endpoint); }
 
+    bool is_slow(const Endpoint& endpoint, TimePoint now) const {
+        const auto found = until_.find(endpoint);
+        return found != until_.end() && found->second > now;
+    }
+
     // Puts those that were noted behind the others, the one noted last at the end; otherwise the
     // order stays.
     void move_to_end(std::vector<Exchanger>& exchangers, TimePoint now) {

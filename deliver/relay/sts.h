@@ -15,6 +15,12 @@ bool goes_by_sts(const ipc::Route& route);
 // Whether the policy names the host: by its name, or by "*" for its first label (4.1).
 bool names_exchanger(const ipc::StsPolicy& policy, const std::string& host);
 
+// What a connection of this policy came to, for the exchanger's domain to be told (RFC 8460 4).
+ipc::SessionResult session_result(const std::string& domain, const Exchanger& exchanger,
+                                  const TlsPolicy& policy, const ipc::StsPolicy& sts);
+// What is wrong with a certificate, by OpenSSL's number.
+ipc::TlsResult result_of_certificate(int error);
+
 // What `policy` becomes for an exchanger that is named: TLS, and a certificate for its name (4.2).
 TlsPolicy with_sts(TlsPolicy policy, const ipc::StsPolicy& sts);
 

@@ -25,6 +25,20 @@ bool is_connected_to_itself(int fd, const Endpoint& peer) {
     return Endpoint::from_sockaddr(reinterpret_cast<sockaddr&>(own)) == peer;
 }
 
+// All streams here are sockets.
+class SocketEncryption final : public Encryption {
+  public:
+    SocketEncryption(SslSession ssl, Signer& signer) : ssl_(std::move(ssl)), signer_(signer) {}
+    Task<Result<TlsFacts>> begin(Stream& stream, Duration limit) override {
+        return connect_tls(static_cast<SocketStream&>(stream), std::move(ssl_), limit,
+                           &signer_);
+    }
+
+  private:
+    SslSession ssl_;
+    Signer& signer_;
+};
+
 } // namespace
 
 Task<ipc::ResolveAnswer> SystemNetwork::resolve(ipc::RecordType type, std::string name) {
@@ -34,6 +48,24 @@ Task<ipc::ResolveAnswer> SystemNetwork::resolve(ipc::RecordType type, std::strin
     std::optional<ipc::ResolveAnswer> answer =
         co_await resolver_.ask_patiently(std::move(query), answer_limit);
     co_return answer ? std::move(*answer) : ipc::ResolveAnswer(); // temporary
+}
+
+void SystemNetwork::connect_lookup(FileDescriptor channel) {
+    secrets_.abandon();
+    lookup_ = std::make_unique<ipc::Channel<ipc::LookupToRelay, ipc::RelayToLookup>>(
+        loop_, std::move(channel),
+        [this](ipc::LookupToRelay&& message) {
+            std::visit(ipc::Overloaded{[this](ipc::CredentialAnswer& answer) {
+                           const uint32_t request = answer.request;
+                           secrets_.answer(request, std::move(answer));
+                       }},
+                       message);
+        },
+        [this](const std::string&) {
+            lookup_.reset();
+            secrets_.abandon();
+        });
+    lookup_->wipe_packets();
 }
 
 Task<ipc::PolicyAnswer> SystemNetwork::find_policy(std::string domain) {
@@ -62,12 +94,36 @@ Task<Network::Connected> SystemNetwork::connect_unix(std::string path) {
     co_return connected(co_await connect_to_unix(loop_, std::move(path), connect_limit));
 }
 
-// All streams here are sockets.
-Task<Result<TlsFacts>> SystemNetwork::encrypt(Stream& stream, TlsDemand demand, Duration limit) {
+Result<std::unique_ptr<Encryption>> SystemNetwork::prepare(const TlsDemand& demand) {
     Result<SslSession> ssl = tls_->begin(demand);
     if (!ssl)
-        co_return ssl.error();
-    co_return co_await connect_tls(static_cast<SocketStream&>(stream), std::move(*ssl), limit);
+        return ssl.error();
+    return std::unique_ptr<Encryption>(std::make_unique<SocketEncryption>(std::move(*ssl), signer_));
+}
+
+Task<std::optional<SaslCredentials>> SystemNetwork::credentials(std::string table,
+                                                                std::string label) {
+    const TimePoint started = loop_.now();
+    do {
+        if (lookup_) {
+            ipc::CredentialQuery query;
+            query.table = table;
+            query.label = label;
+            auto send = [this](ipc::CredentialQuery asked) { lookup_->send(std::move(asked)); };
+            std::optional<ipc::CredentialAnswer> answer =
+                co_await secrets_.ask(std::move(query), send, answer_limit);
+            if (answer && !answer->found)
+                co_return std::nullopt;
+            if (answer) {
+                SaslCredentials found;
+                found.user = std::move(answer->user);
+                found.password = std::move(answer->password);
+                co_return found;
+            }
+        }
+        co_await loop_.sleep(restart_pause);
+    } while (loop_.now() - started < restart_limit);
+    co_return std::nullopt;
 }
 
 } // namespace postern::relay

@@ -41,6 +41,7 @@ TlsDemand tls_demand(const TlsPolicy& policy, const ipc::Route& route, const Exc
     }
     demand.authority = route.tls.authority;
     demand.ciphers = route.tls.ciphers;
+    demand.certificate = route.tls.pki;
     demand.tls_1_2 = route.tls.tls_1_2;
     demand.tls_1_3 = route.tls.tls_1_3;
     return demand;

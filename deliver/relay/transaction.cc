@@ -24,6 +24,16 @@ void decide(Recipient& recipient, Verdict verdict, Diagnosis diagnosis) {
     recipient.diagnosis = std::move(diagnosis);
 }
 
+Abilities everything() {
+    static const EhloCapabilities all = [] {
+        EhloCapabilities offered;
+        offered.eight_bit_mime = offered.chunking = offered.binary_mime = true;
+        offered.smtp_utf8 = offered.deliver_by = true;
+        return offered;
+    }();
+    return Abilities{all};
+}
+
 class Transaction {
   public:
     Transaction(ClientSession& session, const Message& message, std::vector<Recipient>& recipients,
@@ -39,6 +49,7 @@ class Transaction {
 
     bool acceptable();
     void refuse_unacceptable();
+    static void refuse(Recipient& recipient, Diagnosis obstacle, bool later);
     void take_batch();
     std::string mail_command() const;
     std::string recipient_command(const Recipient& recipient) const;
@@ -105,10 +116,19 @@ bool Transaction::acceptable() {
     if (!obstacle)
         return true;
     obstacle->remote = session_.remote();
+    const bool later = session_.for_now() && !find_obstacle(message_, everything(), session_.now());
     for (Recipient* recipient : waiting_)
-        decide(*recipient, Verdict::permanent, *obstacle);
+        refuse(*recipient, *obstacle, later);
     waiting_.clear();
     return false;
+}
+
+// Without its being asked. `later`: a server that offers everything could take it, and this one may
+// do so as soon as TLS works again.
+void Transaction::refuse(Recipient& recipient, Diagnosis obstacle, bool later) {
+    if (later)
+        obstacle.status = obstacle.status.as(4);
+    decide(recipient, later ? Verdict::temporary : Verdict::permanent, std::move(obstacle));
 }
 
 void Transaction::refuse_unacceptable() {
@@ -117,7 +137,8 @@ void Transaction::refuse_unacceptable() {
         if (!obstacle)
             return false;
         obstacle->remote = session_.remote();
-        decide(*recipient, Verdict::permanent, std::move(*obstacle));
+        refuse(*recipient, std::move(*obstacle),
+               session_.for_now() && !find_obstacle(*recipient, everything()));
         return true;
     });
 }

@@ -2,6 +2,7 @@
 #include "common/ipc/administration.h"
 #include "common/ipc/authentication.h"
 #include "common/ipc/codec.h"
+#include "common/ipc/credentials.h"
 #include "common/ipc/delivery.h"
 #include "common/ipc/pam.h"
 #include "common/ipc/resolution.h"
@@ -36,6 +37,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check<ipc::ToLookup>(bytes);
     check<ipc::FromLookup>(bytes);
     check<ipc::ListenerToLookup>(bytes);
+    check<ipc::RelayToLookup>(bytes);
+    check<ipc::LookupToRelay>(bytes);
     check<ipc::LookupToListener>(bytes);
     check<ipc::LookupToPam>(bytes);
     check<ipc::PamToLookup>(bytes);

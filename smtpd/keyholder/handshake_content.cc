@@ -14,8 +14,7 @@ namespace {
 constexpr size_t randoms = 2 * 32; // the client's and the server's, in TLS 1.2
 
 // 64 spaces, the context, a zero byte and the hash of what was said so far.
-bool is_certificate_verify(std::string_view content) {
-    constexpr std::string_view context = "TLS 1.3, server CertificateVerify";
+bool is_certificate_verify(std::string_view context, std::string_view content) {
     constexpr size_t spaces = 64;
     if (content.substr(0, spaces).find_first_not_of(' ') != std::string_view::npos ||
         content.substr(0, spaces).size() != spaces)
@@ -86,7 +85,12 @@ bool is_server_key_exchange(std::string_view content) {
 } // namespace
 
 bool is_server_handshake(std::string_view content) {
-    return is_certificate_verify(content) || is_server_key_exchange(content);
+    return is_certificate_verify("TLS 1.3, server CertificateVerify", content) ||
+           is_server_key_exchange(content);
+}
+
+bool is_client_handshake(std::string_view content) {
+    return is_certificate_verify("TLS 1.3, client CertificateVerify", content);
 }
 
 } // namespace postern::keyholder

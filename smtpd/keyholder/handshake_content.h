@@ -12,5 +12,8 @@ namespace postern::keyholder {
 // latter the two random values at its beginning can be anything, so the rest has to be exact, or
 // other things could be made to look like it.
 bool is_server_handshake(std::string_view content);
+// The same of a client that shows a certificate, in TLS 1.3. In TLS 1.2 it signs all that was said,
+// of which the other side has chosen half.
+bool is_client_handshake(std::string_view content);
 
 } // namespace postern::keyholder

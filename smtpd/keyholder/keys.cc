@@ -62,7 +62,7 @@ Result<void> Keys::add(std::string_view pem) {
     return {};
 }
 
-Result<std::string> Keys::sign(const ipc::SignQuery& query) const {
+Result<std::string> Keys::sign(const ipc::SignQuery& query, Side side) const {
     const auto found = keys_.find(query.key_id);
     if (found == keys_.end())
         return Error{"there is no such key"};
@@ -70,8 +70,11 @@ Result<std::string> Keys::sign(const ipc::SignQuery& query) const {
     EVP_PKEY* key = found->second.get();
     if (kind_of(*key) != method.kind)
         return Error{"the key does not sign this way"};
-    if (query.content.size() > ipc::signed_content_limit || !is_server_handshake(query.content))
-        return Error{"this is no server's handshake"};
+    const bool sane = side == Side::server ? is_server_handshake(query.content)
+                                           : is_client_handshake(query.content);
+    if (query.content.size() > ipc::signed_content_limit || !sane)
+        return Error{side == Side::server ? "this is no server's handshake"
+                                          : "this is no client's handshake"};
     EvpDigestContext context(EVP_MD_CTX_new());
     EVP_PKEY_CTX* key_context = nullptr; // belongs to `context`
     const auto* content = reinterpret_cast<const unsigned char*>(query.content.data());

@@ -1,6 +1,7 @@
 // The private keys. They come in as PEM and never go out.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -11,6 +12,9 @@
 
 namespace postern::keyholder {
 
+// What somebody is in the handshakes that are signed for.
+enum class Side : uint8_t { server, client };
+
 class Keys {
   public:
     Result<void> add(std::string_view pem);
@@ -18,7 +22,7 @@ class Keys {
     size_t size() const { return keys_.size(); }
 
     // An error where there is no such key, or it does not sign this way or this content.
-    Result<std::string> sign(const ipc::SignQuery& query) const;
+    Result<std::string> sign(const ipc::SignQuery& query, Side side = Side::server) const;
 
   private:
     std::map<std::string, EvpKey> keys_; // by key id

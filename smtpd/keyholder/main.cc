@@ -1,7 +1,7 @@
 // postern-keyholder: has the private keys, and signs handshakes with them.
 //
 // It receives the keys as memory files from the supervisor, which does not look into them, and
-// channels to the listeners and control. It can reach neither network nor files.
+// channels to the listeners, the relays and control. It can reach neither network nor files.
 #include <openssl/crypto.h>
 
 #include "common/ipc/keyholder_settings.h"
@@ -69,6 +69,8 @@ int main() {
     handlers.connect = [&](ipc::Connect peer) {
         if (peer.role == ipc::Role::listener)
             service.connect(peer.index, std::move(peer.channel));
+        else if (peer.role == ipc::Role::relay)
+            service.connect(peer.index, std::move(peer.channel), keyholder::Side::client);
         else if (peer.role == ipc::Role::control)
             operator_port.connect(std::move(peer.channel));
         else

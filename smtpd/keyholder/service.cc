@@ -33,9 +33,11 @@ Task<void> Service::forget(std::list<Keys>::iterator former) {
     former_.erase(former);
 }
 
-void Service::connect(uint32_t listener, FileDescriptor channel) {
-    clients_.erase(listener);
-    Client& client = clients_[listener];
+void Service::connect(uint32_t index, FileDescriptor channel, Side side) {
+    const std::pair key(side, index);
+    clients_.erase(key);
+    Client& client = clients_[key];
+    client.side = side;
     client.channel =
         std::make_unique<ipc::Channel<ipc::ListenerToKeyholder, ipc::KeyholderToListener>>(
             loop_, std::move(channel),
@@ -43,11 +45,12 @@ void Service::connect(uint32_t listener, FileDescriptor channel) {
                 std::visit([&](ipc::SignQuery& query) { on_query(client, std::move(query)); },
                            message);
             },
-            [this, listener](const std::string& reason) {
-                ipc::log_closed_channel("listener", reason);
-                clients_.erase(listener);
+            [this, key](const std::string& reason) {
+                ipc::log_closed_channel(key.first == Side::server ? "listener" : "relay", reason);
+                clients_.erase(key);
             });
-    client.channel->send(tickets_.keys());
+    if (side == Side::server)
+        client.channel->send(tickets_.keys());
 }
 
 const Keys* Service::keys_with(const std::string& key_id) const {
@@ -75,7 +78,7 @@ void Service::on_query(Client& client, ipc::SignQuery&& query) {
 
 void Service::take_turn() {
     bool more = false;
-    for (auto& [index, client] : clients_) {
+    for (auto& [key, client] : clients_) {
         if (client.questions.empty())
             continue;
         const ipc::SignQuery query = std::move(client.questions.front());
@@ -91,7 +94,7 @@ void Service::answer(Client& client, const ipc::SignQuery& query) {
     if (!client.channel)
         return;
     const Keys* keys = keys_with(query.key_id);
-    Result<std::string> signature = (keys ? *keys : present_).sign(query);
+    Result<std::string> signature = (keys ? *keys : present_).sign(query, client.side);
     ipc::Signature reply;
     reply.request = query.request;
     if (signature) {
@@ -128,8 +131,8 @@ Task<void> Service::rotate_tickets() {
         co_await loop_.sleep(ticket_key_life);
         if (Result<void> rotated = tickets_.rotate(); !rotated)
             log::error(rotated.error().message);
-        for (auto& [index, client] : clients_)
-            if (client.channel)
+        for (auto& [key, client] : clients_)
+            if (client.channel && client.side == Side::server)
                 client.channel->send(tickets_.keys());
     }
 }

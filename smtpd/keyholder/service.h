@@ -1,4 +1,4 @@
-// What the keyholder does: it signs for listeners, and gives them the keys of session tickets.
+// What the keyholder does: it signs for listeners and relays, and gives them the keys of session tickets.
 #pragma once
 
 #include <cstdint>
@@ -33,14 +33,15 @@ class Service {
 
     // The keys from now on. Those of before stay for handshakes that have begun, for a while.
     void set_keys(Keys keys);
-    // Takes the channel of a listener, in place of its former.
-    void connect(uint32_t listener, FileDescriptor channel);
+    // Takes the channel of a listener, in place of its former; or of a relay, which is a client.
+    void connect(uint32_t index, FileDescriptor channel, Side side = Side::server);
 
     const Totals& totals() const { return totals_; }
     size_t keys() const { return present_.size(); }
 
   private:
     struct Client {
+        Side side = Side::server;
         std::unique_ptr<ipc::Channel<ipc::ListenerToKeyholder, ipc::KeyholderToListener>> channel;
         std::deque<ipc::SignQuery> questions; // to be answered, in their order
         TaskGroup waiting;                    // for keys that are unknown so far
@@ -68,7 +69,7 @@ class Service {
     TicketKeyRing tickets_;
     Totals totals_;
     TimePoint quiet_until_; // nothing is logged of refusals
-    std::map<uint32_t, Client> clients_;
+    std::map<std::pair<Side, uint32_t>, Client> clients_;
     Turn turn_;
     TaskGroup tasks_; // last: it uses the above
 };

@@ -128,13 +128,11 @@ std::optional<Accounts::Candidate> Accounts::find(const std::string& table, std:
 
 bool Accounts::has_scram(const std::string& table) const {
     const auto found = credentials_.find(table);
-    return found != credentials_.end() &&
-           (found->second.external || !found->second.scram.empty());
+    return found != credentials_.end() && (found->second.external || !found->second.scram.empty());
 }
 
-std::optional<ScramExchange::Account> Accounts::find_scram(const std::string& table,
-                                                           std::string_view user,
-                                                           TableAnswers& answers) const {
+std::optional<ScramExchange::Account>
+Accounts::find_scram(const std::string& table, std::string_view user, TableAnswers& answers) const {
     if (!has_scram(table))
         return std::nullopt;
     const auto found = credentials_.find(table);
@@ -167,8 +165,7 @@ ScramSecret Accounts::decoy(const std::string& table, const std::string& user,
     return secret;
 }
 
-ipc::SenderVerdict Accounts::may_send(const ipc::SenderQuery& query,
-                                      TableAnswers& answers) const {
+ipc::SenderVerdict Accounts::may_send(const ipc::SenderQuery& query, TableAnswers& answers) const {
     const auto table = senders_.find(query.table);
     if (table == senders_.end())
         return ipc::SenderVerdict::temporary;

@@ -45,9 +45,8 @@ class Accounts {
     // one that nobody has proof for: with a salt that is his as long as lookup_settings.h
     // decoy_key is the same, and the iterations of somebody else. Nothing: there is no such table
     // of credentials, or nobody in it has a secret for SCRAM. `user` has been through SASLprep.
-    std::optional<ScramExchange::Account> find_scram(const std::string& table,
-                                                     std::string_view user,
-                                                     TableAnswers& answers) const;
+    std::optional<ScramExchange::Account>
+    find_scram(const std::string& table, std::string_view user, TableAnswers& answers) const;
     bool has_scram(const std::string& table) const;
 
     // An external table has this hash for somebody.

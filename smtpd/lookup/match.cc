@@ -307,9 +307,8 @@ class RuleSet::Builder {
         if (result.external)
             prepared_[index->second].external = criterion.table;
         else if (filled_.emplace(index->second, shape).second &&
-            !fill(prepared_[index->second], shape, table->second))
-            return Error{"table \"" + sanitize(criterion.table) +
-                         "\" has a value that is no " +
+                 !fill(prepared_[index->second], shape, table->second))
+            return Error{"table \"" + sanitize(criterion.table) + "\" has a value that is no " +
                          (table->second.kind == TableKind::regex ? "expression" : "network")};
         return result;
     }
@@ -364,9 +363,12 @@ Result<RuleSet> RuleSet::prepare(std::vector<MatchRule> rules,
 
 std::optional<size_t> RuleSet::match(const ipc::Origin& origin, const Mailbox& reverse_path,
                                      const Mailbox& recipient, TableAnswers& answers) const {
-    Question question{origin,    reverse_path,
-                      recipient, canonical_domain(reverse_path.domain()),
-                      canonical_domain(recipient.domain()), answers};
+    Question question{origin,
+                      reverse_path,
+                      recipient,
+                      canonical_domain(reverse_path.domain()),
+                      canonical_domain(recipient.domain()),
+                      answers};
     if (question.recipient_domain.empty())
         question.recipient_domain = origin.local_hostname.empty()
                                         ? prepared_->default_domain

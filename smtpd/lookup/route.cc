@@ -19,33 +19,16 @@ std::optional<Mailbox> parse_recipient(const std::string& text) {
     return parse_forward_path("<" + text + ">", nullptr, Internationalized::accepted);
 }
 
-ipc::Route make_route(const Action& action, const Mailbox& recipient, const ipc::Origin& origin) {
+ipc::Route make_route(const Action& action) {
     ipc::Route route;
     route.kind = action.kind;
     route.action = action.name;
     route.ttl = action.ttl;
-    switch (action.kind) {
-    case ActionKind::relay:
-        route.host = action.host;
-        route.helo = action.helo;
-        route.source = action.source;
-        route.tls = action.tls;
-        if (!action.host)
-            route.domain = normalize_domain(recipient.domain().empty() ? origin.local_hostname
-                                                                       : recipient.domain());
-        break;
-    case ActionKind::lmtp:
+    if (action.kind == ActionKind::lmtp) {
         route.host = action.host;
         route.helo = action.helo;
         route.lmtp_rcpt_to = action.lmtp_rcpt_to;
         route.user = action.user;
-        break;
-    case ActionKind::maildir:
-    case ActionKind::mbox:
-    case ActionKind::mda:
-    case ActionKind::expand_only:
-    case ActionKind::forward_only:
-        break;
     }
     return route;
 }
@@ -81,6 +64,10 @@ Result<Router> Router::prepare(const ipc::LookupSettings& settings) {
                          ": there is no action \"" + sanitize(rule.action) + "\""};
     router.default_domain_ =
         settings.local_names.empty() ? "localhost" : settings.local_names.front();
+    Result<RelayRoutes> relays = RelayRoutes::prepare(settings);
+    if (!relays)
+        return relays.error();
+    router.relays_ = *std::move(relays);
     return router;
 }
 
@@ -132,10 +119,15 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
     if (!query.target &&
         expand(query, *recipient, *reverse_path, action, user_exists, answers, answer, problems))
         return answer;
-    ipc::Route route = make_route(action, *recipient, query.origin);
+    ipc::Route route = make_route(action);
     answer.verdict = query.target
                          ? deliver_to(*query.target, action, user_exists, route)
                          : deliver(action, recipient->local_part(), user_exists, route.user);
+    const std::string domain = normalize_domain(
+        recipient->domain().empty() ? query.origin.local_hostname : recipient->domain());
+    if (route.kind == ActionKind::relay &&
+        !relays_.complete(route, action, domain, query.reverse_path))
+        answer.verdict = ipc::RouteVerdict::temporary;
     if (answer.verdict == ipc::RouteVerdict::accepted)
         answer.route = std::move(route);
     return answer;

@@ -14,6 +14,7 @@
 #include "common/ipc/routing.h"
 #include "smtpd/lookup/expand.h"
 #include "smtpd/lookup/match.h"
+#include "smtpd/lookup/relay_routes.h"
 
 namespace postern {
 
@@ -64,6 +65,7 @@ class Router {
     std::unordered_map<std::string, AliasTable> aliases_;
     std::unordered_map<std::string, std::vector<std::string>> included_; // by path
     std::string default_domain_;
+    RelayRoutes relays_;
     bool switch_user_;
 };
 

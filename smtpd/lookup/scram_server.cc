@@ -25,8 +25,7 @@ ipc::SaslVerdict verdict_of(ScramExchange::State state) {
 
 } // namespace
 
-std::unique_ptr<ScramServer> ScramServer::make(const ipc::SaslStart& start,
-                                               Find find) {
+std::unique_ptr<ScramServer> ScramServer::make(const ipc::SaslStart& start, Find find) {
     const bool plus = start.mechanism == SaslMechanism::scram_sha_256_plus;
     if (!plus && start.mechanism != SaslMechanism::scram_sha_256)
         return nullptr;
@@ -52,8 +51,8 @@ void ScramServer::respond(Secret message, Done done) {
         return go_on(message, done);
     auto first = std::make_shared<Secret>(std::move(message));
     find_(*std::exchange(link_->user, std::nullopt),
-          [this, first, done = std::move(done), alive = std::weak_ptr<bool>(alive_)](
-              std::optional<ScramExchange::Account> account) {
+          [this, first, done = std::move(done),
+           alive = std::weak_ptr<bool>(alive_)](std::optional<ScramExchange::Account> account) {
               if (alive.expired())
                   return;
               if (!account)

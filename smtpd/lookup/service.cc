@@ -117,8 +117,12 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
     Result<Accounts> accounts = Accounts::prepare(settings);
     if (!accounts)
         return accounts.error();
+    Result<RelaySecrets> secrets = RelaySecrets::prepare(settings);
+    if (!secrets)
+        return secrets.error();
     router_.emplace(std::move(*router));
     tables_.forget();
+    secrets_ = *std::move(secrets);
     accounts_ = *std::move(accounts);
     keep_dovecots(settings);
     pam_services_.clear();
@@ -155,18 +159,36 @@ void LookupService::connect(ipc::Connect connect) {
             answer_exchange(key, std::move(answer));
         });
         announce(peer);
+    } else if (connect.role == ipc::Role::relay) {
+        connect_relay(peer, key, std::move(connect.channel));
     } else {
         peer.other = std::make_unique<OtherChannel>(
             loop_, std::move(connect.channel),
             [this, key](ipc::ToLookup&& message) {
-                std::visit(ipc::Overloaded{[&](ipc::RouteQuery& query) {
-                               route(key, std::move(query));
-                           }},
-                           message);
+                std::visit(
+                    ipc::Overloaded{[&](ipc::RouteQuery& query) { route(key, std::move(query)); }},
+                    message);
             },
             on_closed);
     }
     peers_.insert_or_assign(key, std::move(peer));
+}
+
+void LookupService::connect_relay(Peer& peer, PeerKey key, FileDescriptor channel) {
+    peer.relay = std::make_unique<RelayChannel>(
+        loop_, std::move(channel),
+        [this, key](ipc::RelayToLookup&& message) {
+            std::visit(ipc::Overloaded{[&](const ipc::CredentialQuery& query) {
+                           ++counters_["lookup.secrets"];
+                           send(key, *peers_.at(key).relay, secrets_.find(query));
+                       }},
+                       message);
+        },
+        [this, key](const std::string& reason) {
+            ipc::log_closed_channel(ipc::role_name(key.first), reason);
+            disconnect(key);
+        });
+    peer.relay->wipe_packets();
 }
 
 void LookupService::dispatch(PeerKey key, ipc::ListenerToLookup&& message) {
@@ -342,19 +364,18 @@ void LookupService::check_password(const std::shared_ptr<Login>& login,
     answer.user = candidate->user;
     const bool exists = candidate->exists;
     const IpAddress client = question.client;
-    const bool taken =
-        workers_.check(std::move(question.password), candidate->hash,
-                       [this, key, life, exists, client, answer,
-                        login](PasswordCheck result) mutable {
-                           if (result == PasswordCheck::failed && exists)
-                               log::error("a password cannot be checked",
-                                          {{"user", answer.user}, {"client", client.to_string()}});
-                           if (!exists || result == PasswordCheck::differs)
-                               answer.verdict = ipc::Authentication::failed;
-                           else if (result == PasswordCheck::matches)
-                               answer.verdict = ipc::Authentication::ok;
-                           authenticated(key, life, std::move(answer));
-                       });
+    const bool taken = workers_.check(
+        std::move(question.password), candidate->hash,
+        [this, key, life, exists, client, answer, login](PasswordCheck result) mutable {
+            if (result == PasswordCheck::failed && exists)
+                log::error("a password cannot be checked",
+                           {{"user", answer.user}, {"client", client.to_string()}});
+            if (!exists || result == PasswordCheck::differs)
+                answer.verdict = ipc::Authentication::failed;
+            else if (result == PasswordCheck::matches)
+                answer.verdict = ipc::Authentication::ok;
+            authenticated(key, life, std::move(answer));
+        });
     if (!taken)
         authenticated(key, life, std::move(answer));
 }

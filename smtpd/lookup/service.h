@@ -12,6 +12,7 @@
 #include "common/base/shares.h"
 #include "common/ipc/authentication.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/credentials.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/supervision.h"
 #include "common/loop/event_loop.h"
@@ -21,6 +22,7 @@
 #include "smtpd/lookup/exchanges.h"
 #include "smtpd/lookup/pam_client.h"
 #include "smtpd/lookup/password_workers.h"
+#include "smtpd/lookup/relay_secrets.h"
 #include "smtpd/lookup/route.h"
 #include "smtpd/lookup/scram_server.h"
 #include "smtpd/lookup/tables_client.h"
@@ -61,11 +63,13 @@ class LookupService : Timer {
     using ListenerChannel = ipc::Channel<ipc::ListenerToLookup, ipc::LookupToListener>;
     using OtherChannel = ipc::Channel<ipc::ToLookup, ipc::FromLookup>;
     using PeerKey = std::pair<ipc::Role, uint32_t>;
+    using RelayChannel = ipc::Channel<ipc::RelayToLookup, ipc::LookupToRelay>;
     struct Peer {
-        uint64_t life = 0; // unlike that of a peer before it, or after it, in the same place
+        uint64_t life = 0;    // unlike that of a peer before it, or after it, in the same place
         uint32_t waiting = 0; // questions of it that wait for external tables
-        std::unique_ptr<ListenerChannel> listener; // one of the two
+        std::unique_ptr<ListenerChannel> listener; // one of the three
         std::unique_ptr<Exchanges> exchanges;      // of the listener
+        std::unique_ptr<RelayChannel> relay;
         std::unique_ptr<OtherChannel> other;
     };
 
@@ -80,6 +84,7 @@ class LookupService : Timer {
     // Each round settles one criterion at least; whoever has more is answered "temporary".
     static constexpr unsigned most_rounds = 32;
 
+    void connect_relay(Peer& peer, PeerKey key, FileDescriptor channel);
     void route(PeerKey key, ipc::RouteQuery&& query);
     void route_again(const std::shared_ptr<Waiting>& waiting);
     void answer_route(const Waiting& waiting, ipc::RouteAnswer answer);
@@ -128,6 +133,7 @@ class LookupService : Timer {
     OperatorPort operator_port_;
     std::optional<Router> router_;
     Accounts accounts_;
+    RelaySecrets secrets_;
     Shares<IpAddress> checks_of_networks_{max_checks_of_network};
     Shares<IpAddress> pam_checks_of_networks_{max_pam_checks_of_network};
     Shares<IpAddress> exchanges_of_networks_{max_exchanges_of_network};

@@ -113,7 +113,16 @@ std::vector<std::string> own_names(const Surroundings& found) {
     return names;
 }
 
-ipc::RelaySettings relay(const Surroundings& found) {
+// Those that actions name, not all.
+void add_client_certificates(const Configuration& configuration, const Surroundings& found,
+                             ipc::RelaySettings& settings) {
+    for (const PkiFiles& pki : found.credentials.pkis)
+        if (std::any_of(configuration.actions.begin(), configuration.actions.end(),
+                        [&](const Action& action) { return action.tls.pki == pki.name; }))
+            settings.pkis.push_back({pki.name, {pki.certificates}});
+}
+
+ipc::RelaySettings relay(const Configuration& configuration, const Surroundings& found) {
     ipc::RelaySettings settings;
     settings.hostname = found.hostname;
     settings.own_names = own_names(found);
@@ -124,6 +133,7 @@ ipc::RelaySettings relay(const Surroundings& found) {
     for (const AuthorityFile& authority : found.credentials.authorities)
         settings.authorities.push_back({authority.name, {authority.certificates}});
     settings.system_authorities = {found.credentials.system_authorities};
+    add_client_certificates(configuration, found, settings);
     return settings;
 }
 
@@ -223,7 +233,7 @@ std::string settings_for(ipc::Role role, const Configuration& configuration,
     case ipc::Role::queue:
         return ipc::encode_bytes(queue(configuration, found));
     case ipc::Role::relay:
-        return ipc::encode_bytes(relay(found));
+        return ipc::encode_bytes(relay(configuration, found));
     case ipc::Role::lookup:
         return ipc::encode_bytes(lookup(configuration, found));
     case ipc::Role::resolver:

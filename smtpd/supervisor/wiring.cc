@@ -26,6 +26,8 @@ constexpr std::pair<Role, Role> channels[] = {
     {Role::relay, Role::policy},
     {Role::policy, Role::resolver},
     {Role::policy, Role::queue},
+    {Role::relay, Role::lookup},
+    {Role::relay, Role::keyholder},
     {Role::lookup, Role::pam},
     {Role::lookup, Role::tables},
     // An operator may ask everybody else.

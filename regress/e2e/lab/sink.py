@@ -115,7 +115,7 @@ class Sink:
     def accept(self, listener):
         while True:
             try:
-                connection, _ = listener.accept()
+                connection, peer = listener.accept()
             except OSError:
                 return
             with self.lock:
@@ -123,15 +123,16 @@ class Sink:
                 self.connections += 1
                 number = self.connections
                 self.open_sockets.add(connection)
-                thread = threading.Thread(target=self.serve, args=[connection, number],
+                thread = threading.Thread(target=self.serve, args=[connection, number, peer[0]],
                                           daemon=True)
                 self.threads.append(thread)
             thread.start()
 
-    def serve(self, connection, number):
+    def serve(self, connection, number, peer):
         connection.settimeout(IDLE_LIMIT)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         session = Session(self, connection, number)
+        session.note(f"connected from {peer}")
         try:
             session.run()
         except Closed as end:

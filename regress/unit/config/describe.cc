@@ -53,6 +53,25 @@ void describe_actions(std::ostream& out, const Configuration& configuration) {
         out << "action " << action.name << " " << kinds[static_cast<size_t>(action.kind)];
         if (action.host)
             out << " " << describe(*action.host);
+        if (!action.label.empty())
+            out << " label " << action.label;
+        if (!action.hosts.empty())
+            out << " hosts" << describe(configuration, action.hosts);
+        if (!action.host_by_domain.empty())
+            out << " domain" << describe(configuration, action.host_by_domain);
+        if (action.backup)
+            out << " backup " << action.backup_name;
+        if (!action.credentials.empty())
+            out << " auth" << describe(configuration, action.credentials);
+        if (!action.sources.empty())
+            out << " src" << describe(configuration, action.sources);
+        if (!action.helo_by_source.empty())
+            out << " helo-src" << describe(configuration, action.helo_by_source);
+        if (action.proxy)
+            out << " proxy " << action.proxy->label << "@" << action.proxy->host << " "
+                << action.proxy->port;
+        if (!action.tls.pki.empty())
+            out << " pki " << action.tls.pki;
         if (!action.helo.empty())
             out << " helo " << action.helo;
         if (action.tls.required)

@@ -294,6 +294,25 @@ TEST(Valid, RelayActions) {
          "action a relay smtp+tls://mx.example.org 25\n"},
         {"action a relay host smtps://mx.example.org",
          "action a relay smtps://mx.example.org 465\n"},
+        {"action a relay host { smtp://b, smtps://c }",
+         "action a relay hosts smtp://b smtps://c\n"},
+        {"table t { \"D.example\" = \"smtp://b, smtp+tls://me@c\", \"*\" = d }\n"
+         "table s { me = \"bob:pa:ss\" }\naction a relay domain <t> auth <s>",
+         "table s mapping [me=bob:pa:ss]\n"
+         "table t mapping [*=d] [d.example=smtp://b, smtp+tls://me@c]\n"
+         "action a relay domain <t> auth <s>\n"},
+        {"action a relay backup", "action a relay backup \n"},
+        {"action a relay backup mx mx2.example", "action a relay backup mx2.example\n"},
+        {"table s { me = \"bob:x\" }\naction a relay host smtps://me@b auth <s>",
+         "table s mapping [me=bob:x]\naction a relay smtps://b 465 label me auth <s>\n"},
+        {"table n { 192.0.2.1 = a.example, [2001:db8::1] = b.example }\n"
+         "action a relay src { 192.0.2.1, 2001:db8::1 } helo-src <n>",
+         "table n mapping [192.0.2.1=a.example] [[2001:db8::1]=b.example]\n"
+         "action a relay src 192.0.2.1 2001:db8::1 helo-src <n>\n"},
+        {"action a relay proxy socks5://[2001:db8::1]:9050",
+         "action a relay proxy @2001:db8::1 9050\n"},
+        {"action a relay proxy SOCKS5://proxy.example",
+         "action a relay proxy @proxy.example 1080\n"},
         {"action a relay tls", "action a relay tls\n"},
         {"action a relay tls no-verify helo b.c", "action a relay helo b.c tls no-verify\n"},
         {"ca lab cert /ca\naction a relay host smtps://b:2465 ca lab protocols \"TLSv1.3\" ciphers "

@@ -73,6 +73,16 @@ TEST(HandshakeContent, OnlyThatOfAServer) {
         EXPECT_EQ(is_server_handshake(row.content), row.allowed) << row.what;
 }
 
+// TLS 1.3 only: what a client of TLS 1.2 signs could be anything.
+TEST(HandshakeContent, OnlyThatOfAClient) {
+    const std::string clients = "TLS 1.3, client CertificateVerify";
+    EXPECT_TRUE(is_client_handshake(spaces + clients + "\0"s + sha256));
+    EXPECT_TRUE(is_client_handshake(spaces + clients + "\0"s + sha384));
+    EXPECT_FALSE(is_client_handshake(spaces + context + "\0"s + sha256));
+    EXPECT_FALSE(is_client_handshake(randoms + "\x03\x00\x1d\x20"s + sha256));
+    EXPECT_FALSE(is_client_handshake(""));
+}
+
 TEST(HandshakeContent, NoPrefixOfOneIsOne) {
     for (const std::string& whole :
          {spaces + context + "\0"s + sha256, randoms + "\x03\x00\x17\x41"s + point,

@@ -19,9 +19,10 @@ using postern::test::TestCertificate;
 struct Listener {
     using Channel = ipc::Channel<ipc::KeyholderToListener, ipc::ListenerToKeyholder>;
 
-    Listener(EventLoop& loop, Service& service, uint32_t index) : loop(loop) {
+    Listener(EventLoop& loop, Service& service, uint32_t index, Side side = Side::server)
+        : loop(loop) {
         auto [ours, theirs] = ipc::make_pair();
-        service.connect(index, std::move(theirs));
+        service.connect(index, std::move(theirs), side);
         channel = std::make_unique<Channel>(
             loop, std::move(ours),
             [this](ipc::KeyholderToListener&& message) {
@@ -32,12 +33,12 @@ struct Listener {
             },
             [this](const std::string&) { closed = true; });
     }
-    void ask(const TestCertificate& own, uint32_t request) {
+    void ask(const TestCertificate& own, uint32_t request, const std::string& as = "server") {
         ipc::SignQuery query;
         query.request = request;
         query.key_id = key_id_of(*own.key);
         query.scheme = ipc::SignatureScheme::ecdsa_sha256;
-        query.content = std::string(64, ' ') + "TLS 1.3, server CertificateVerify" + '\0' +
+        query.content = std::string(64, ' ') + "TLS 1.3, " + as + " CertificateVerify" + '\0' +
                         std::string(32, 'h');
         channel->send(std::move(query));
     }
@@ -73,6 +74,22 @@ TEST_F(KeyholderServiceTest, SignsAndCounts) {
     EXPECT_EQ(listener.answers[0].request, 7u);
     EXPECT_FALSE(listener.answers[0].signature.empty());
     EXPECT_EQ(service.totals().signatures, 1u);
+}
+
+// Who was taken over cannot play the other side: a relay is no server, and a listener no client.
+TEST_F(KeyholderServiceTest, RelaysAreClientsAndListenersServers) {
+    service.set_keys(keys_with({&own}));
+    Listener listener(loop, service, 0), relay(loop, service, 0, Side::client);
+    for (Listener* peer : {&listener, &relay})
+        for (const char* as : {"server", "client"})
+            peer->ask(own, 1, as);
+    ASSERT_TRUE(listener.answered(2));
+    ASSERT_TRUE(relay.answered(2));
+    EXPECT_FALSE(listener.answers[0].signature.empty());
+    EXPECT_TRUE(listener.answers[1].signature.empty());
+    EXPECT_TRUE(relay.answers[0].signature.empty());
+    EXPECT_FALSE(relay.answers[1].signature.empty());
+    EXPECT_TRUE(relay.tickets.empty());
 }
 
 TEST_F(KeyholderServiceTest, AllListenersGetTheSameTicketKeys) {

@@ -4,6 +4,9 @@
 
 #include <set>
 
+#include "common/config/values.h"
+#include "smtpd/lookup/relay_secrets.h"
+
 namespace postern {
 namespace {
 
@@ -141,7 +144,8 @@ TEST(Router, MapsRecipientsToRoutes) {
                                    ? r.host->host + ":" + std::to_string(r.host->port)
                                    : r.host->unix_path);
         got += r.helo.empty() ? "" : " helo=" + r.helo;
-        got += r.source ? " src=" + r.source->to_string() : "";
+        for (const ipc::SourceAddress& source : r.sources)
+            got += " src=" + source.address.to_string();
         got += r.user.empty() ? "" : " user=" + r.user;
         got += r.lmtp_rcpt_to ? " rcpt-to" : "";
         EXPECT_EQ(got, c.expected) << c.recipient;
@@ -154,6 +158,159 @@ TEST(Router, RecipientsOfOneDestinationHaveEqualRoutes) {
     const auto b = route(settings(), "b@Smarthost.test", users);
     EXPECT_EQ(ipc::encode_bytes(a.route), ipc::encode_bytes(b.route));
     EXPECT_EQ(a.route.ttl, std::chrono::hours(1));
+}
+
+// "host label, host label from address name"
+std::string describe(const ipc::Route& route) {
+    std::string text;
+    const auto add = [&text](const RelayHost& host, const std::string& label) {
+        text += (text.empty() ? "" : ", ") + config::to_url(host) +
+                (label.empty() ? "" : " as " + label);
+    };
+    if (route.host)
+        add(*route.host, route.label);
+    for (const RelayTarget& other : route.others)
+        add(other.host, other.label);
+    text += route.domain.empty() ? "" : "mx " + route.domain;
+    text += route.backup_name.empty() ? "" : " before " + route.backup_name;
+    for (const ipc::SourceAddress& source : route.sources)
+        text += " from " + source.address.to_string() + " " + source.helo;
+    return text;
+}
+
+Table mapping(const std::string& name, std::map<std::string, std::string> pairs) {
+    Table table;
+    table.name = name;
+    table.is_mapping = true;
+    table.pairs = std::move(pairs);
+    return table;
+}
+
+TEST(Router, RelayHostsFromTables) {
+    ipc::LookupSettings all = settings();
+    all.local_names = {"gw.test"};
+    Action& mx = all.actions[0];
+    mx.hosts = "hubs";
+    mx.credentials = "secrets";
+    all.tables["hubs"] = list("hubs", {"smtp://a.test", "smtp+tls://me@b.test:587"});
+    Users users;
+    EXPECT_EQ(describe(route(all, "x@mx.test", users).route),
+              "smtp://a.test:25, smtp+tls://b.test:587 as me");
+    EXPECT_EQ(route(all, "x@mx.test", users).route.credentials, "secrets");
+
+    mx.hosts.clear();
+    mx.host_by_domain = "map";
+    all.tables["mx"].values.push_back("other.test");
+    all.tables["map"] = mapping("map", {{"mx.test", "smtp://c.test, smtps://d.test"}});
+    EXPECT_EQ(describe(route(all, "x@MX.test", users).route),
+              "smtp://c.test:25, smtps://d.test:465");
+    EXPECT_EQ(route(all, "x@other.test", users).verdict, RouteVerdict::temporary);
+    all.tables["map"].pairs["*"] = "smtp://rest.test";
+    EXPECT_EQ(describe(route(all, "x@other.test", users).route), "smtp://rest.test:25");
+
+    mx.host_by_domain.clear();
+    mx.backup = true;
+    EXPECT_EQ(describe(route(all, "x@mx.test", users).route), "mx mx.test before gw.test");
+    mx.backup_name = "mx2.test";
+    EXPECT_EQ(describe(route(all, "x@mx.test", users).route), "mx mx.test before mx2.test");
+}
+
+// All recipients of a message, and all attempts, have the same addresses; senders are spread.
+TEST(Router, SourceAddressesGoByTheSender) {
+    ipc::LookupSettings all = settings();
+    all.tables["pool"] = list("pool", {"192.0.2.1", "192.0.2.2", "2001:db8::1", "192.0.2.3"});
+    all.tables["names"] = mapping("names", {{"192.0.2.1", "a.test"}, {"[2001:db8::1]", "six.test"}});
+    all.tables["mx"].values.push_back("other.test");
+    all.actions[0].sources = "pool";
+    all.actions[0].helo_by_source = "names";
+    Users users;
+    std::map<std::string, int> shares;
+    for (int i = 0; i < 3000; ++i) {
+        const std::string sender = "sender" + std::to_string(i) + "@test";
+        const auto one = route(all, "x@mx.test", users, sender).route;
+        ASSERT_EQ(one.sources.size(), 2u);
+        EXPECT_EQ(one.sources[0].helo, one.sources[0].address.to_string() == "192.0.2.1" ? "a.test" : "");
+        EXPECT_EQ(one.sources[1].helo, "six.test");
+        EXPECT_EQ(ipc::encode_bytes(one.sources),
+                  ipc::encode_bytes(route(all, "y@other.test", users, sender).route.sources));
+        ++shares[one.sources[0].address.to_string()];
+    }
+    for (const auto& [address, share] : shares)
+        EXPECT_NEAR(share, 1000, 150) << address;
+    EXPECT_EQ(shares.size(), 3u);
+    // Reports have no sender: their domains are spread.
+    std::set<std::string> reports;
+    for (int i = 0; i < 30; ++i) {
+        all.tables["mx"].values.push_back("d" + std::to_string(i) + ".test");
+        reports.insert(describe(route(all, "x@" + all.tables["mx"].values.back(), users, "").route)
+                           .substr(std::string("mx dN.test").size()));
+    }
+    EXPECT_GT(reports.size(), 3u);
+}
+
+TEST(Router, AnotherAddressInThePoolMovesItsOwnShareOnly) {
+    std::vector<ipc::SourceAddress> pool;
+    for (int i = 1; i <= 4; ++i)
+        pool.push_back({*IpAddress::parse("192.0.2." + std::to_string(i)), ""});
+    std::vector<ipc::SourceAddress> larger = pool;
+    larger.push_back({*IpAddress::parse("192.0.2.5"), ""});
+    int moved = 0;
+    for (int i = 0; i < 1000; ++i) {
+        const std::string key = std::to_string(i);
+        const IpAddress before = choose_sources(pool, key).front().address;
+        const IpAddress after = choose_sources(larger, key).front().address;
+        moved += before != after;
+        EXPECT_TRUE(before == after || after == larger.back().address);
+    }
+    EXPECT_NEAR(moved, 200, 60);
+}
+
+TEST(Router, TablesOfOtherThingsAreRefused) {
+    const std::pair<const char*, std::string Action::*> rows[] = {
+        {"hosts", &Action::hosts},
+        {"pool", &Action::sources},
+        {"map", &Action::host_by_domain},
+        {"none", &Action::hosts},
+    };
+    for (const auto& [name, member] : rows) {
+        ipc::LookupSettings all = settings();
+        all.tables["hosts"] = list("hosts", {"foo://bar"});
+        all.tables["pool"] = list("pool", {"somewhere"});
+        all.tables["map"] = mapping("map", {{"d.test", "smtp://"}});
+        all.actions[0].*member = name;
+        EXPECT_FALSE(Router::prepare(all)) << name;
+    }
+    ipc::LookupSettings all = settings();
+    all.tables["empty"] = list("empty", {});
+    all.actions[0].sources = "empty"; // rather than from anywhere
+    EXPECT_FALSE(Router::prepare(all));
+}
+
+TEST(RelaySecrets, OnlyThoseOfActions) {
+    ipc::LookupSettings all = settings();
+    all.tables["secrets"] = mapping("secrets", {{"me", "bob:pa:ss"}});
+    all.tables["users"] = mapping("users", {{"me", "alice:$y$"}});
+    all.actions[0].credentials = "secrets";
+    const Result<RelaySecrets> secrets = RelaySecrets::prepare(all);
+    ASSERT_TRUE(secrets);
+    const auto ask = [&](const char* table, const char* label) {
+        ipc::CredentialQuery query;
+        query.request = 7;
+        query.table = table;
+        query.label = label;
+        return secrets->find(query);
+    };
+    const ipc::CredentialAnswer found = ask("secrets", "ME");
+    EXPECT_TRUE(found.found);
+    EXPECT_EQ(found.request, 7u);
+    EXPECT_EQ(found.user, "bob");
+    EXPECT_EQ(found.password.view(), "pa:ss");
+    EXPECT_FALSE(ask("secrets", "you").found);
+    EXPECT_FALSE(ask("users", "me").found);
+    all.tables["secrets"].pairs["you"] = "nothing";
+    const Result<RelaySecrets> bad = RelaySecrets::prepare(all);
+    ASSERT_FALSE(bad);
+    EXPECT_EQ(bad.error().message.find("nothing"), std::string::npos);
 }
 
 TEST(Router, InternationalizedDomainsAreAskedForAsALabels) {

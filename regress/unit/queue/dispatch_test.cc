@@ -81,7 +81,7 @@ TEST(PlaceOf, SaysWhoSharesWhat) {
     ipc::Route exchanger;
     exchanger.domain = "Dest.Example.";
     ipc::Route from_address = exchanger;
-    from_address.source = IpAddress::parse("192.0.2.9");
+    from_address.sources = {{*IpAddress::parse("192.0.2.9")}};
     ipc::Route smarthost;
     smarthost.host = RelayHost{RelayScheme::smtp, "Smart.Example", 587, ""};
     ipc::Route no_tls = smarthost;

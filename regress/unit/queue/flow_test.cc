@@ -62,7 +62,7 @@ class SourceLab : public QueueLab {
         route = [](const ipc::RouteQuery& query) {
             ipc::RouteAnswer answer = to_exchanger(query);
             if (answer.route.domain.starts_with("s"))
-                answer.route.source = *IpAddress::parse("192.0.2.7");
+                answer.route.sources = {{*IpAddress::parse("192.0.2.7")}};
             return answer;
         };
     }
@@ -180,7 +180,7 @@ TEST(Flow, SourcesAreKeptApartWhenMailIsRoutedAnew) {
     lab.queue->configure(lab.settings);
     lab.route = [&](const ipc::RouteQuery& query) {
         ipc::RouteAnswer answer = to_exchanger(query);
-        answer.route.source = answer.route.domain.starts_with("f") ? first : second;
+        answer.route.sources = {{answer.route.domain.starts_with("f") ? first : second}};
         return answer;
     };
     for (int i = 0; i < 12; ++i)

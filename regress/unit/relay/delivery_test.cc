@@ -1,84 +1,10 @@
 // Whole deliveries: which addresses are tried, in which order, and what the queue is told.
-#include "deliver/relay/delivery.h"
-
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include "regress/unit/relay/fake_network.h"
+#include "regress/unit/relay/delivery_fixture.h"
 
 namespace postern::relay {
 namespace {
-
-using namespace std::chrono_literals;
-using ipc::RecipientStatus;
-using test::FakeNetwork;
-using test::SimulatedTime;
-
-const std::string hello = "S: 220 mx\n C: EHLO gw.example\n S: 250 mx\n";
-const std::string envelope =
-    "C: MAIL FROM:<a@s.example>\n S: 250 ok\n C: RCPT TO:<u@d.example>\n S: 250 ok\n";
-const std::string takes = envelope + "C: DATA\n S: 354 go\n C: x\n C: .\n S: 250 2.6.0 taken\n";
-const std::string leave = "C: QUIT\n S: 221 bye";
-
-struct DeliveryTest : testing::Test {
-    SimulatedTime time;
-    FakeNetwork network{time};
-    Destinations destinations{time, Destinations::Limits()};
-    SlowAddresses slow;
-    TlsRecord tls;
-    Random random = [](uint64_t bound) { return bound - 1; };
-    std::shared_ptr<Identity> identity = std::make_shared<Identity>();
-    ipc::Outcome outcome;
-    std::vector<std::string> recipients = {"u@d.example"};
-
-    DeliveryTest() {
-        identity->hostname = "gw.example";
-        network.mx("d.example", 10, "a.example");
-        network.mx("d.example", 20, "b.example");
-        network.address("a.example", "192.0.2.1");
-        network.address("b.example", "192.0.2.2");
-    }
-
-    ipc::Deliver order() {
-        ipc::Deliver deliver;
-        deliver.delivery = 7;
-        deliver.message = 1;
-        deliver.route.domain = "d.example";
-        deliver.reverse_path = "a@s.example";
-        for (size_t i = 0; i < recipients.size(); ++i) {
-            ipc::DeliveryRecipient recipient;
-            recipient.index = static_cast<uint32_t>(i + 10);
-            recipient.address = recipients[i];
-            deliver.recipients.push_back(recipient);
-        }
-        deliver.content.bytes = "x\r\n";
-        return deliver;
-    }
-    ipc::Deliver order_to(const std::string& host, RelayScheme scheme = RelayScheme::smtp) {
-        ipc::Deliver deliver = order();
-        deliver.route.host.emplace();
-        deliver.route.host->host = host;
-        deliver.route.host->port = 2626;
-        deliver.route.host->scheme = scheme;
-        return deliver;
-    }
-    Task<void> deliver_it(ipc::Deliver order) {
-        Surroundings surroundings{network, destinations, slow, tls, random};
-        outcome = co_await deliver(surroundings, identity, std::move(order));
-    }
-    // "delivered 2.0.0 a.example[192.0.2.1]:25", joined with "; ".
-    std::string run(ipc::Deliver order) {
-        EXPECT_TRUE(test::run_to_end(time, deliver_it(std::move(order))));
-        EXPECT_EQ(outcome.delivery, 7u);
-        static constexpr const char* words[] = {"delivered", "temporary", "permanent"};
-        std::string result;
-        for (const ipc::RecipientOutcome& recipient : outcome.recipients)
-            result += (result.empty() ? "" : "; ") +
-                      std::string(words[static_cast<size_t>(recipient.status)]) + " " +
-                      recipient.enhanced + " " + recipient.remote;
-        return result;
-    }
-};
 
 TEST_F(DeliveryTest, ToTheBestExchanger) {
     network.serve("192.0.2.1:25", hello + takes + leave);
@@ -442,7 +368,7 @@ TEST_F(DeliveryTest, SourceAddressAndHelo) {
     network.serve("192.0.2.1:25", script);
     ipc::Deliver deliver = order();
     deliver.route.helo = "other.example";
-    deliver.route.source = IpAddress::parse("192.0.2.77");
+    deliver.route.sources = {{*IpAddress::parse("192.0.2.77")}};
     EXPECT_EQ(run(std::move(deliver)), "delivered 2.6.0 a.example[192.0.2.1]:25");
     EXPECT_EQ(network.tried(), "192.0.2.1:25") << "IPv6 cannot be reached from there";
     EXPECT_EQ(network.sources(), "192.0.2.77 ");
@@ -489,11 +415,6 @@ TEST_F(DeliveryTest, RoutesThatARelayCannotServe) {
     EXPECT_EQ(run(std::move(lmtp)), "temporary 4.3.5 ");
     EXPECT_EQ(network.tried(), "");
 }
-
-const std::string goes = "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 STARTTLS\n"
-                         "C: STARTTLS\n S: 220 go\n";
-const std::string offers = "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 STARTTLS\n";
-const std::string hello_again = "C: EHLO gw.example\n S: 250 mx\n";
 
 TEST_F(DeliveryTest, EncryptsWhereItCan) {
     network.serve("192.0.2.1:25", goes + hello_again + takes + leave);
@@ -727,37 +648,6 @@ TEST_F(DeliveryTest, ContentThatCannotBeReadIsNotSentHalf) {
     deliver.file_length = 100;
     EXPECT_EQ(run(std::move(deliver)), "temporary 4.3.0 ");
     EXPECT_FALSE(outcome.destination_down);
-    EXPECT_EQ(network.errors(), "");
-}
-
-// RFC 8689 4.2.1, 5.
-TEST_F(DeliveryTest, WhatRequiresTlsLeavesTheMachineOnlyAsAReport) {
-    const auto requiring_tls = [](ipc::Deliver deliver) {
-        deliver.parameters.require_tls = true;
-        if (deliver.route.host && deliver.route.host->scheme == RelayScheme::lmtp)
-            deliver.route.kind = ActionKind::lmtp;
-        return deliver;
-    };
-    EXPECT_EQ(run(requiring_tls(order())), "permanent 5.7.30 ");
-    EXPECT_EQ(run(requiring_tls(order_to("192.0.2.1", RelayScheme::lmtp))), "permanent 5.7.30 ");
-    EXPECT_EQ(network.tried(), "");
-
-    const std::string data = "C: DATA\n S: 354 go\n C: x\n C: .\n S: 250 2.6.0 taken\n";
-    ipc::Deliver to_socket = requiring_tls(order_to("", RelayScheme::lmtp));
-    to_socket.route.host->unix_path = "/run/lmtp";
-    to_socket.route.lmtp_rcpt_to = true;
-    network.serve("/run/lmtp",
-                  "S: 220 mx\n C: LHLO gw.example\n S: 250 mx\n" + envelope + data + leave);
-    EXPECT_EQ(run(std::move(to_socket)), "delivered 2.6.0 /run/lmtp");
-    EXPECT_EQ(outcome.recipients[0].handover, ipc::Handover::delivered);
-
-    ipc::Deliver report = requiring_tls(order());
-    report.reverse_path = "";
-    network.serve("192.0.2.1:25", hello + "C: MAIL FROM:<>\n S: 250 ok\n" +
-                                      "C: RCPT TO:<u@d.example>\n S: 250 ok\n" + data + leave);
-    EXPECT_EQ(run(std::move(report)), "delivered 2.6.0 a.example[192.0.2.1]:25");
-    EXPECT_EQ(outcome.recipients[0].handover, ipc::Handover::relayed);
-    time.advance(3s);
     EXPECT_EQ(network.errors(), "");
 }
 

@@ -142,7 +142,7 @@ TEST(DestinationKey, TellsApartWhatMustNotShareAConnection) {
 
     std::vector<ipc::Route> routes(7, by_domain);
     routes[1].domain = "e.example";
-    routes[2].source = IpAddress::parse("192.0.2.1");
+    routes[2].sources = {{*IpAddress::parse("192.0.2.1")}};
     routes[3].host.emplace();
     routes[4].host.emplace().host = "d.example";
     routes[5].host.emplace().host = "d.example";

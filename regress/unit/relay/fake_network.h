@@ -63,6 +63,12 @@ class FakeNetwork final : public relay::Network {
     void handshake(const std::string& where, const std::string& error) {
         handshakes_[where].push_back(error);
     }
+    // From now on no demand can be met, for this reason; empty: they can.
+    void impossible(const std::string& reason) { impossible_ = reason; }
+    // "table/label" is the user with the password.
+    void password(const std::string& place, const std::string& user, const std::string& password) {
+        passwords_[place] = {user, password};
+    }
     // What was demanded in handshakes: "192.0.2.1:25 a.example certificate(a.example); ".
     std::string demands() const { return demands_; }
     void delay(ipc::RecordType type, const std::string& name, Duration by) {
@@ -93,25 +99,20 @@ class FakeNetwork final : public relay::Network {
         return open(peer.to_string());
     }
     Task<Connected> connect_unix(std::string path) override { return open(path); }
-    Task<Result<TlsFacts>> encrypt(Stream& stream, TlsDemand demand, Duration) override {
-        static constexpr const char* proofs[] = {"none", "certificate", "dane"};
-        demands_ += demand.peer + " " + demand.server_name + " " +
-                    proofs[static_cast<size_t>(demand.proof)];
-        for (const std::string& name : demand.names)
-            demands_ += "(" + name + ")";
-        demands_ += "; ";
-        std::string error = stream.input().empty() ? "" : "there was input";
-        if (auto& errors = handshakes_[demand.peer]; !errors.empty()) {
-            error = errors.front();
-            errors.pop_front();
-        }
-        if (!error.empty())
-            co_return Error{error};
-        TlsFacts facts;
-        facts.protocol = "TLSv1.3";
-        facts.cipher = "TLS_X";
-        facts.proof = demand.proof;
-        co_return facts;
+    Result<std::unique_ptr<relay::Encryption>> prepare(const TlsDemand& demand) override {
+        if (!impossible_.empty())
+            return Error{impossible_};
+        return std::unique_ptr<relay::Encryption>(std::make_unique<Handshake>(*this, demand));
+    }
+    Task<std::optional<SaslCredentials>> credentials(std::string table,
+                                                     std::string label) override {
+        const auto found = passwords_.find(table + "/" + label);
+        if (found == passwords_.end())
+            co_return std::nullopt;
+        SaslCredentials credentials;
+        credentials.user = found->second.first;
+        credentials.password = Secret(found->second.second);
+        co_return credentials;
     }
     Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) override {
         ++questions_;
@@ -132,8 +133,45 @@ class FakeNetwork final : public relay::Network {
             answer.policy = *policies_.at(domain);
         co_return answer;
     }
+    void report(ipc::SessionResult result) override { reports_.push_back(std::move(result)); }
+    // What domains are to be told: "d.example sts a.example 0; ", the last is ipc::TlsResult.
+    std::string reports() const {
+        static constexpr const char* types[] = {"none", "sts", "tlsa"};
+        std::string text;
+        for (const ipc::SessionResult& one : reports_)
+            text += one.domain + " " + types[static_cast<size_t>(one.type)] + " " + one.exchanger +
+                    " " + std::to_string(static_cast<int>(one.result)) + "; ";
+        return text;
+    }
 
   private:
+    struct Handshake final : relay::Encryption {
+        Handshake(FakeNetwork& network, TlsDemand demand)
+            : network(network), demand(std::move(demand)) {}
+        Task<Result<TlsFacts>> begin(Stream& stream, Duration) override {
+            static constexpr const char* proofs[] = {"none", "certificate", "dane"};
+            network.demands_ += demand.peer + " " + demand.server_name + " " +
+                                proofs[static_cast<size_t>(demand.proof)];
+            for (const std::string& name : demand.names)
+                network.demands_ += "(" + name + ")";
+            network.demands_ += "; ";
+            std::string error = stream.input().empty() ? "" : "there was input";
+            if (auto& errors = network.handshakes_[demand.peer]; !errors.empty()) {
+                error = errors.front();
+                errors.pop_front();
+            }
+            if (!error.empty())
+                co_return Error{error};
+            TlsFacts facts;
+            facts.protocol = "TLSv1.3";
+            facts.cipher = "TLS_X";
+            facts.proof = demand.proof;
+            co_return facts;
+        }
+        FakeNetwork& network;
+        TlsDemand demand;
+    };
+
     Task<Connected> open(std::string where) {
         tried_ += (tried_.empty() ? "" : " ") + where;
         auto& scripts = scripts_[where];
@@ -160,6 +198,9 @@ class FakeNetwork final : public relay::Network {
     std::map<Question, Duration> delays_;
     std::map<std::string, std::optional<ipc::StsPolicy>> policies_;
     std::map<std::string, std::deque<std::string>> handshakes_;
+    std::string impossible_;
+    std::map<std::string, std::pair<std::string, std::string>> passwords_;
+    std::vector<ipc::SessionResult> reports_;
     std::string demands_;
     std::string tried_;
     std::string sources_;

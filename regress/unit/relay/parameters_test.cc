@@ -258,10 +258,11 @@ TEST_F(Parameters, DeliverBy) {
     }
 }
 
-// RFC 8689 2: never without TLS.
-TEST_F(Parameters, RequireTlsIsNotSaid) {
-    message.parameters.require_tls = true;
+// Who has it in the message has made sure that the server offers it (RFC 8689 4.2.1).
+TEST_F(Parameters, RequireTlsIsPassedOn) {
     EXPECT_EQ(mail("REQUIRETLS"), "");
+    message.parameters.require_tls = true;
+    EXPECT_EQ(mail("REQUIRETLS"), " REQUIRETLS");
 }
 
 // RFC 5321 4.5.3.1.4 and what the extensions add to it.
@@ -276,6 +277,7 @@ TEST_F(Parameters, TheLongestLinesAreWithinTheirLimits) {
     message.parameters.envelope_id = std::string(100, 'e');
     message.parameters.priority = -9;
     message.parameters.deliver_by = by("-999999999;NT");
+    message.parameters.require_tls = true;
     const std::string line = "MAIL FROM:<" + longest_path + ">" + mail(everything) + "\r\n";
     EXPECT_NE(line.find(" BY=-999999999;NT"), line.npos);
     EXPECT_LE(line.size(), limits::mail_command_line);

@@ -1,0 +1,418 @@
+// See opening.h.
+#include "deliver/relay/opening.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/base/log.h"
+#include "deliver/relay/authentication.h"
+#include "deliver/relay/dane.h"
+#include "deliver/relay/next_hops.h"
+#include "deliver/relay/socks.h"
+#include "deliver/relay/sts.h"
+
+namespace postern::relay {
+
+namespace {
+
+// Failures that are not the destination's.
+bool is_our_trouble(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+           error == EADDRNOTAVAIL || error == EACCES || error == EPERM;
+}
+
+const ipc::SourceAddress* source_for(const ipc::Route& route, uint8_t version) {
+    const auto found = std::find_if(
+        route.sources.begin(), route.sources.end(),
+        [&](const ipc::SourceAddress& source) { return source.address.version == version; });
+    return found == route.sources.end() ? nullptr : &*found;
+}
+
+// "Encryption needed" (RFC 8689 4.2.1).
+constexpr EnhancedStatusCode tls_needed{5, 7, 10};
+
+// Of a report to a domain, in octets.
+constexpr size_t reason_limit = 197;
+
+// For all that a proxy says, and the connection that it makes.
+constexpr std::chrono::seconds proxy_limit{60};
+
+class Opener {
+  public:
+    Opener(Surroundings around, const OpeningTerms& terms, Destinations::Lease& lease)
+        : around_(around), terms_(terms), lease_(lease) {}
+
+    Task<void> to_exchanger(Exchanger exchanger);
+    Task<void> to_unix(std::string path);
+    Opening take() { return std::move(result_); }
+
+  private:
+    Task<std::optional<TlsPolicy>> policy_for(Exchanger exchanger);
+    std::optional<Diagnosis> require_tls(TlsPolicy& policy, const Exchanger& exchanger) const;
+    bool enforces_sts() const { return terms_.sts.mode == ipc::StsMode::enforce; }
+    bool sts_forbids(const Exchanger& exchanger);
+    Task<bool> test_sts(Exchanger exchanger, const TlsPolicy& policy);
+    Task<void> attempt(Exchanger exchanger, TlsPolicy policy, bool for_now);
+    void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session);
+    void report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason);
+    Task<Network::Connected> connect(Endpoint peer);
+    Task<Network::Connected> connect_by_proxy(Endpoint peer);
+    Task<Network::Connected> pass_proxy(Exchanger proxy, Endpoint peer);
+    std::optional<IpAddress> source_of(const Endpoint& peer) const;
+    Task<bool> open_session(Connection& connection);
+    Task<bool> log_in(ClientSession& session);
+    void settle(std::unique_ptr<Connection> connection);
+
+    std::string memory_of(const Exchanger& exchanger) const;
+    void count_tls(const ClientSession& session);
+    void fail(Diagnosis diagnosis) { result_.failure = std::move(diagnosis); }
+    void fail_ours(Diagnosis diagnosis) {
+        result_.ours = true;
+        fail(std::move(diagnosis));
+    }
+    void fail_unmet(Diagnosis diagnosis) {
+        result_.unmet = true;
+        fail(std::move(diagnosis));
+    }
+    void fail_connect(const std::string& where, const Error& error);
+
+    Surroundings around_;
+    const OpeningTerms& terms_;
+    Destinations::Lease& lease_;
+    Opening result_;
+    bool handshake_failed_ = false; // of the last connection, where it may go in plain
+    bool unmet_ = false;            // it was not encrypted as it had to be
+};
+
+void Opener::fail_connect(const std::string& where, const Error& error) {
+    result_.ours = is_our_trouble(error.code);
+    fail(Diagnosis(result_.ours ? status::other_system.as(4) : status::no_answer,
+                   sanitize(where + ": " + error.message, diagnosis_limit)));
+}
+
+// All that is wanted of a handshake, the name by which the server is asked for too: what fails with
+// one name, which anybody can have point there, says nothing of another.
+std::string Opener::memory_of(const Exchanger& exchanger) const {
+    return exchanger.host + '\n' + ipc::encode_bytes(terms_.route.tls);
+}
+
+void Opener::count_tls(const ClientSession& session) {
+    TlsRecord& record = around_.tls;
+    if (session.tls()) {
+        ++record.handshakes;
+        record.resumed += session.tls()->resumed;
+    } else if (session.tls_failed()) {
+        ++record.failures;
+    }
+    record.unmet += session.policy_unmet();
+}
+
+// RFC 8689 4.2.1: the name of the server has to come from a signed zone, from our configuration or
+// from the domain's MTA-STS policy, and its certificate to be for that name, or to be what its zone
+// says.
+std::optional<Diagnosis> Opener::require_tls(TlsPolicy& policy, const Exchanger& exchanger) const {
+    if (policy.level == TlsLevel::never)
+        return Diagnosis(tls_needed,
+                         "the sender requires TLS (REQUIRETLS), which is not spoken here",
+                         to_string(exchanger));
+    const bool named = enforces_sts() && names_exchanger(terms_.sts, exchanger.host);
+    if (!terms_.route.host && !exchanger.secure_name && !named)
+        return Diagnosis(tls_needed,
+                         "the sender requires TLS (REQUIRETLS), and nothing proves that this is a "
+                         "mail exchanger of the recipient's domain",
+                         to_string(exchanger));
+    policy.level = TlsLevel::verified;
+    return std::nullopt;
+}
+
+// What the connection has to be like. Nothing: there cannot be any, the reason is noted.
+Task<std::optional<TlsPolicy>> Opener::policy_for(Exchanger exchanger) {
+    TlsPolicy policy = tls_policy(terms_.route);
+    if (terms_.require_tls) {
+        const TlsLevel before = policy.level;
+        if (std::optional<Diagnosis> unmet = require_tls(policy, exchanger)) {
+            fail_unmet(std::move(*unmet));
+            co_return std::nullopt;
+        }
+        if (before == TlsLevel::verified) // by a certificate, as the configuration has it
+            co_return sts_forbids(exchanger) ? std::nullopt : std::optional(policy);
+    } else if (policy.level != TlsLevel::opportunistic && policy.level != TlsLevel::encrypted) {
+        const bool forbidden = policy.level == TlsLevel::verified && sts_forbids(exchanger);
+        co_return forbidden ? std::nullopt : std::optional(policy);
+    }
+    DaneFinding finding = co_await find_dane(around_.network, exchanger);
+    const bool demands = finding.verdict != DaneVerdict::none || enforces_sts();
+    if (demands && !terms_.require_tls && policy.level == TlsLevel::opportunistic &&
+        terms_.waives_tls && terms_.waives_tls()) {
+        result_.waived = true;
+        co_return policy;
+    }
+    if (finding.verdict == DaneVerdict::failed) {
+        finding.failure.remote = to_string(exchanger);
+        fail(std::move(finding.failure));
+        co_return std::nullopt;
+    }
+    policy = with_dane(std::move(policy), finding, terms_.domains);
+    if (finding.verdict == DaneVerdict::usable) // the zone has the last word (RFC 8461 2)
+        co_return policy;
+    if (sts_forbids(exchanger))
+        co_return std::nullopt;
+    co_return with_sts(std::move(policy), terms_.sts);
+}
+
+// Whether the domain's policy is enforced and does not name the exchanger; the reason is noted.
+bool Opener::sts_forbids(const Exchanger& exchanger) {
+    if (terms_.sts.mode == ipc::StsMode::none || names_exchanger(terms_.sts, exchanger.host))
+        return false;
+    const std::string reason =
+        exchanger.host + " is not named by the MTA-STS policy of " + terms_.route.domain;
+    report(session_result(terms_.route.domain, exchanger, TlsPolicy(), terms_.sts),
+           ipc::TlsResult::validation_failure, reason);
+    if (!enforces_sts())
+        return false;
+    fail(Diagnosis(status::other_security.as(4), reason, to_string(exchanger)));
+    return true;
+}
+
+// A policy that is tested is tried to keep to first. True: that came to a session, or to nothing
+// that has to do with it.
+Task<bool> Opener::test_sts(Exchanger exchanger, const TlsPolicy& policy) {
+    if (terms_.sts.mode != ipc::StsMode::testing || policy.level != TlsLevel::opportunistic ||
+        result_.waived || !names_exchanger(terms_.sts, exchanger.host))
+        co_return false;
+    TlsPolicy strict = policy;
+    strict.level = TlsLevel::verified;
+    unmet_ = false;
+    co_await attempt(exchanger, strict, false);
+    co_return !unmet_;
+}
+
+void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason) {
+    result.result = how;
+    result.reason = sanitize(reason, reason_limit);
+    around_.network.report(std::move(result));
+}
+
+// Of connections to mail exchangers of a domain, that came as far as this.
+void Opener::report(const Exchanger& exchanger, const TlsPolicy& policy,
+                    const ClientSession& session) {
+    if (!goes_by_sts(terms_.route))
+        return;
+    ipc::SessionResult result = session_result(terms_.route.domain, exchanger, policy, terms_.sts);
+    if (session.tls())
+        return report(std::move(result), ipc::TlsResult::success, {});
+    const std::string reason = session.failed() ? session.failure().text : std::string();
+    if (session.tls_failed())
+        return report(std::move(result),
+                      session.certificate_error()
+                          ? result_of_certificate(session.certificate_error())
+                          : ipc::TlsResult::validation_failure,
+                      reason);
+    const bool wanted_none = policy.level == TlsLevel::never;
+    if (!wanted_none && (session.policy_unmet() || !session.failed()))
+        report(std::move(result), ipc::TlsResult::starttls_not_supported, reason);
+}
+
+Task<void> Opener::to_exchanger(Exchanger exchanger) {
+    Executor& executor = around_.network.executor();
+    std::optional<TlsPolicy> policy = co_await policy_for(exchanger);
+    if (!policy)
+        co_return;
+    const bool opportunistic = policy->level == TlsLevel::opportunistic;
+    const bool failed_lately =
+        opportunistic &&
+        around_.tls.fails_with(exchanger.endpoint, memory_of(exchanger), executor.now());
+    if (failed_lately)
+        policy->level = TlsLevel::never;
+    const TimePoint started = executor.now();
+    const bool settled = co_await test_sts(exchanger, *policy);
+    if (!settled)
+        co_await attempt(exchanger, *policy, failed_lately);
+    if (!result_.connection && handshake_failed_) {
+        policy->level = TlsLevel::never; // in plain, by a new connection
+        ++around_.tls.fallbacks;
+        co_await attempt(exchanger, *policy, true);
+    }
+    if (result_.connection)
+        around_.slow.forget(exchanger.endpoint);
+    else if (executor.now() - started >= SlowAddresses::too_long)
+        around_.slow.note(exchanger.endpoint, executor.now());
+}
+
+std::optional<IpAddress> Opener::source_of(const Endpoint& peer) const {
+    const ipc::SourceAddress* source = source_for(terms_.route, peer.address.version);
+    return source ? std::optional(source->address) : std::nullopt;
+}
+
+Task<Network::Connected> Opener::connect(Endpoint peer) {
+    if (terms_.route.proxy)
+        co_return co_await connect_by_proxy(peer);
+    co_return co_await around_.network.connect(peer, source_of(peer));
+}
+
+// By the first of the proxy's addresses that can be connected to. What the proxy does not do is no
+// fault of the peer's: result_.ours.
+Task<Network::Connected> Opener::connect_by_proxy(Endpoint peer) {
+    ipc::Route to_proxy;
+    to_proxy.host.emplace();
+    to_proxy.host->host = terms_.route.proxy->host;
+    to_proxy.host->port = terms_.route.proxy->port;
+    const Ourselves nobody;
+    ExchangerList list =
+        co_await find_exchangers(around_.network, to_proxy, nobody, around_.random);
+    result_.ours = true;
+    if (list.failure)
+        co_return Error{"the proxy cannot be found: " + list.failure->text};
+    Network::Connected connected = Error{"there is no way to the proxy"};
+    for (const Exchanger& proxy : list.exchangers) {
+        if (!has_source_for(terms_.route, proxy.endpoint.address.version))
+            continue;
+        result_.ours = true;
+        connected = co_await pass_proxy(proxy, peer);
+        if (connected || !result_.ours)
+            break;
+    }
+    co_return connected;
+}
+
+Task<Network::Connected> Opener::pass_proxy(Exchanger proxy, Endpoint peer) {
+    const std::string name = "proxy " + to_string(proxy) + ": ";
+    Network::Connected stream =
+        co_await around_.network.connect(proxy.endpoint, source_of(proxy.endpoint));
+    if (!stream)
+        co_return Error{sanitize(name + stream.error().message, diagnosis_limit)};
+    std::optional<SaslCredentials> credentials;
+    if (const std::string& label = terms_.route.proxy->label; !label.empty()) {
+        credentials = co_await around_.network.credentials(terms_.route.credentials, label);
+        if (!credentials)
+            co_return Error{"there is no password for " + sanitize(label)};
+    }
+    Result<void> passed = co_await connect_through(**stream, peer, credentials, proxy_limit);
+    if (passed) {
+        result_.ours = false;
+        co_return stream;
+    }
+    result_.ours = passed.error().code == 0;
+    co_return Error{name + passed.error().message, passed.error().code};
+}
+
+// One connection. `for_now`: it goes in plain because TLS has failed.
+Task<void> Opener::attempt(Exchanger exchanger, TlsPolicy policy, bool for_now) {
+    handshake_failed_ = false;
+    std::string remote = to_string(exchanger);
+    const ipc::SourceAddress* source = source_for(terms_.route, exchanger.endpoint.address.version);
+    SessionOptions options(source && !source->helo.empty() ? source->helo : terms_.helo,
+                           terms_.lmtp(), remote);
+    options.tls = policy;
+    options.for_now = for_now;
+    if (policy.level != TlsLevel::never) {
+        Result<std::unique_ptr<Encryption>> encryption =
+            around_.network.prepare(tls_demand(policy, terms_.route, exchanger));
+        if (!encryption) // before anybody is bothered
+            co_return fail_ours(Diagnosis(
+                status::misconfigured.as(4),
+                sanitize("TLS as it is wanted is not possible: " + encryption.error().message,
+                         diagnosis_limit)));
+        options.encryption = std::move(*encryption);
+    }
+    Network::Connected stream = co_await connect(exchanger.endpoint);
+    if (!stream && result_.ours)
+        co_return fail(Diagnosis(status::bad_connection, stream.error().message));
+    if (!stream)
+        co_return fail_connect(remote, stream.error());
+    auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
+    connection->endpoint = exchanger.endpoint;
+    const bool opened = co_await open_session(*connection);
+    count_tls(connection->session);
+    unmet_ = connection->session.policy_unmet();
+    report(exchanger, policy, connection->session);
+    const ClientSession& session = connection->session;
+    if (opened)
+        co_return settle(std::move(connection));
+    // What fails where more is demanded, such as a name, says nothing of what will do here.
+    handshake_failed_ = session.tls_failed() && policy.level == TlsLevel::opportunistic;
+    if (handshake_failed_)
+        around_.tls.note_failure(exchanger.endpoint, memory_of(exchanger),
+                                 around_.network.executor().now());
+    if (terms_.require_tls && session.policy_unmet()) {
+        result_.failure.status = tls_needed;
+        result_.unmet = true;
+    }
+    lease_.discard(std::move(connection));
+}
+
+// An open session is what was wanted, or is given up.
+void Opener::settle(std::unique_ptr<Connection> connection) {
+    if (terms_.require_tls && !connection->session.capabilities().require_tls) {
+        fail_unmet(Diagnosis(status::requiretls_needed,
+                             "the sender requires TLS all the way (REQUIRETLS), which the server "
+                             "does not promise",
+                             connection->session.remote()));
+        return lease_.discard(std::move(connection));
+    }
+    result_.connection = std::move(connection);
+}
+
+Task<void> Opener::to_unix(std::string path) {
+    Network::Connected stream = co_await around_.network.connect_unix(path);
+    if (!stream)
+        co_return fail_connect(path, stream.error());
+    SessionOptions options(terms_.helo, terms_.lmtp(), path);
+    auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
+    const bool opened = co_await open_session(*connection);
+    if (opened)
+        result_.connection = std::move(connection);
+    else
+        lease_.discard(std::move(connection));
+}
+
+Task<bool> Opener::open_session(Connection& connection) {
+    ClientSession& session = connection.session;
+    // A co_await has a statement of its own: gcc 12 gets it wrong within conditions.
+    bool opened = co_await session.open();
+    if (opened && !terms_.route.label.empty())
+        opened = co_await log_in(session);
+    result_.reached = result_.reached || opened;
+    if (!opened)
+        fail(session.failure());
+    co_return opened;
+}
+
+Task<bool> Opener::log_in(ClientSession& session) {
+    const ipc::Route& route = terms_.route;
+    std::optional<SaslCredentials> credentials =
+        co_await around_.network.credentials(route.credentials, route.label);
+    if (!credentials) {
+        session.give_up(Diagnosis(status::misconfigured.as(4),
+                                  "there is no password for " + sanitize(route.label)));
+        co_return false;
+    }
+    const bool done = co_await authenticate(session, *credentials, make_nonce());
+    if (!done)
+        log::error("a relay host does not let us log in", {{"relay", session.remote()},
+                                                           {"label", route.label},
+                                                           {"reason", session.failure().text}});
+    co_return done;
+}
+
+} // namespace
+
+bool has_source_for(const ipc::Route& route, uint8_t version) {
+    return route.sources.empty() || source_for(route, version);
+}
+
+Task<Opening> open_exchanger(Surroundings around, const OpeningTerms& terms, Exchanger exchanger,
+                             Destinations::Lease& lease) {
+    Opener opener(around, terms, lease);
+    co_await opener.to_exchanger(std::move(exchanger));
+    co_return opener.take();
+}
+
+Task<Opening> open_unix(Surroundings around, const OpeningTerms& terms, std::string path,
+                        Destinations::Lease& lease) {
+    Opener opener(around, terms, lease);
+    co_await opener.to_unix(std::move(path));
+    co_return opener.take();
+}
+
+} // namespace postern::relay

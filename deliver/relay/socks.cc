@@ -1,0 +1,141 @@
+// See socks.h.
+#include "deliver/relay/socks.h"
+
+#include <cerrno>
+
+namespace postern::relay {
+
+namespace {
+
+constexpr char version = 5;
+constexpr char password_version = 1;
+constexpr char no_method = 0; // of authentication
+constexpr char password_method = 2;
+constexpr size_t longest_field = 255; // octets of a user's name or password
+
+// By the reply's code (RFC 1928 6).
+Error refusal(unsigned char code) {
+    static const Error errors[] = {
+        {"succeeded", 0},
+        {"the proxy has failed", 0},
+        {"the proxy's rules forbid it", 0},
+        {"network unreachable, says the proxy", ENETUNREACH},
+        {"host unreachable, says the proxy", EHOSTUNREACH},
+        {"connection refused, says the proxy", ECONNREFUSED},
+        {"no answer, says the proxy", ETIMEDOUT},
+        {"the proxy does not know CONNECT", 0},
+        {"the proxy does not know this kind of address", 0},
+    };
+    return code < std::size(errors) ? errors[code]
+                                    : Error{"the proxy refuses with " + std::to_string(code), 0};
+}
+
+class Negotiation {
+  public:
+    Negotiation(Stream& proxy, TimePoint end) : proxy_(proxy), end_(end) {}
+    Task<Result<void>> run(Endpoint target, const std::optional<SaslCredentials>& credentials);
+
+  private:
+    Task<Result<std::string>> read(size_t octets);
+    Task<Result<void>> log_in(const SaslCredentials& credentials);
+
+    Stream& proxy_;
+    TimePoint end_;
+};
+
+// Exactly so many.
+Task<Result<std::string>> Negotiation::read(size_t octets) {
+    while (proxy_.input().size() < octets) {
+        const Duration left = end_ - proxy_.executor().now();
+        StreamStatus status = StreamStatus::timed_out;
+        if (left > Duration(0))
+            status = co_await proxy_.read_more(left);
+        if (status != StreamStatus::ok)
+            co_return Error{std::string(to_string(status)) + " while waiting for the proxy", 0};
+    }
+    std::string result(proxy_.input().substr(0, octets));
+    proxy_.consume(octets);
+    co_return result;
+}
+
+Task<Result<void>> Negotiation::log_in(const SaslCredentials& credentials) {
+    const std::string& user = credentials.user;
+    const std::string_view password = credentials.password.view();
+    if (user.empty() || user.size() > longest_field || password.size() > longest_field)
+        co_return Error{"the password is too long for a proxy", 0};
+    proxy_.write(std::string{password_version, static_cast<char>(user.size())} + user +
+                 static_cast<char>(password.size()));
+    proxy_.write_secret(password);
+    Result<std::string> answer = co_await read(2);
+    if (!answer)
+        co_return answer.error();
+    if ((*answer)[1] != 0)
+        co_return Error{"the proxy refuses the password", 0};
+    co_return Result<void>();
+}
+
+Task<Result<void>> Negotiation::run(Endpoint target,
+                                    const std::optional<SaslCredentials>& credentials) {
+    const char method = credentials ? password_method : no_method;
+    proxy_.write(std::string{version, 1, method});
+    Result<std::string> chosen = co_await read(2);
+    if (!chosen)
+        co_return chosen.error();
+    if ((*chosen)[0] != version || (*chosen)[1] != method)
+        co_return Error{(*chosen)[0] != version ? "the proxy does not speak SOCKS5"
+                        : credentials           ? "the proxy takes no password"
+                                                : "the proxy wants a password",
+                        0};
+    if (credentials) {
+        Result<void> done = co_await log_in(*credentials);
+        if (!done)
+            co_return done;
+    }
+    proxy_.write(socks_request(target));
+    Result<std::string> head = co_await read(4);
+    if (!head)
+        co_return head.error();
+    if ((*head)[0] != version)
+        co_return Error{"the proxy's answer makes no sense", 0};
+    if ((*head)[1] != 0)
+        co_return refusal(static_cast<unsigned char>((*head)[1]));
+    // From where it has connected: an address or a name, and a port. Nobody needs it.
+    size_t rest = (*head)[3] == 1 ? 4 + 2 : 16 + 2;
+    if ((*head)[3] == 3) {
+        Result<std::string> length = co_await read(1);
+        if (!length)
+            co_return length.error();
+        rest = static_cast<unsigned char>(length->front()) + size_t{2};
+    } else if ((*head)[3] != 1 && (*head)[3] != 4) {
+        co_return Error{"the proxy's answer makes no sense", 0};
+    }
+    Result<std::string> place = co_await read(rest);
+    co_return place ? Result<void>() : Result<void>(place.error());
+}
+
+void append_number(std::string& out, uint64_t number, int octets) {
+    for (int i = octets - 1; i >= 0; --i)
+        out += static_cast<char>(number >> (8 * i));
+}
+
+} // namespace
+
+std::string socks_request(const Endpoint& target) {
+    constexpr char connect = 1;
+    const bool six = target.address.version == 6;
+    std::string request{version, connect, 0, static_cast<char>(six ? 4 : 1)};
+    if (six)
+        append_number(request, target.address.high, 8);
+    append_number(request, target.address.low, six ? 8 : 4);
+    append_number(request, target.port, 2);
+    return request;
+}
+
+Task<Result<void>> connect_through(Stream& proxy, Endpoint target,
+                                   const std::optional<SaslCredentials>& credentials,
+                                   Duration limit) {
+    Negotiation negotiation(proxy, proxy.executor().now() + limit);
+    co_return co_await negotiation.run(target, credentials);
+}
+
+} // namespace postern::relay
