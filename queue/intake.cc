@@ -49,8 +49,13 @@ bool sane(const ipc::Submit& submit, uint64_t size, WallTime now) {
 }
 
 // What no client has a say in: if it is not so, the listener is broken or taken over.
-bool keeps_protocol(const ipc::Submit& submit, bool has_file) {
-    if (submit.envelope.origin.internal || !submit.envelope.targets.empty())
+bool keeps_protocol(const ipc::Submit& submit, bool has_file, Intake::Submitter submitter) {
+    const ipc::Envelope& envelope = submit.envelope;
+    const bool is_policy = submitter == Intake::Submitter::policy;
+    if (is_policy && (!envelope.reverse_path.empty() || envelope.recipients.size() != 1 ||
+                      !envelope.origin.authenticated.empty() || has_file))
+        return false;
+    if (envelope.origin.internal != is_policy || !submit.envelope.targets.empty())
         return false;
     if (has_file)
         return submit.content.bytes.empty();
@@ -63,11 +68,12 @@ Intake::Intake(Executor& executor, Spool& spool, Recorder& recorder, Accept acce
     : executor_(executor), spool_(spool), recorder_(recorder), accept_(std::move(accept)),
       wake_(std::move(wake)) {}
 
-void Intake::connect(uint32_t listener, Send send) {
+void Intake::connect(uint32_t listener, Send send, Submitter submitter) {
     auto& [life, state] = listeners_[listener];
     life = ++lives_; // what the former one asked for is not answered to this one
     state = Listener{};
     state.send = std::move(send);
+    state.submitter = submitter;
 }
 
 void Intake::disconnect(uint32_t listener) { listeners_.erase(listener); }
@@ -91,8 +97,8 @@ bool Intake::handle(uint32_t index, ipc::ListenerToQueue message) {
 }
 
 bool Intake::open_file(Listener& listener, const ipc::ContentFileRequest& request) {
-    if (listener.open() >= ipc::submission_credit || listener.files.count(request.request) ||
-        listener.submitted.count(request.request))
+    if (listener.submitter == Submitter::policy || listener.open() >= ipc::submission_credit ||
+        listener.files.count(request.request) || listener.submitted.count(request.request))
         return false;
     if (closed_) {
         listener.send(refusal(request.request, Error{"the queue is closing"}));
@@ -119,7 +125,7 @@ bool Intake::submit(uint32_t index, Listener& listener, ipc::Submit submit) {
         file = std::move(found->second);
         listener.files.erase(found);
     }
-    if (!keeps_protocol(submit, static_cast<bool>(file)) ||
+    if (!keeps_protocol(submit, static_cast<bool>(file), listener.submitter) ||
         listener.open() >= ipc::submission_credit ||
         !listener.submitted.insert(submit.request).second)
         return false;
@@ -167,8 +173,8 @@ Result<Ticket> Intake::append(uint64_t id, std::string_view payload, ContentFile
 }
 
 bool Intake::wake(uint32_t index, Listener& listener, const ipc::Wake& question) {
-    if (question.domain.empty() || question.domain.size() > domain_limit ||
-        listener.open() >= ipc::submission_credit ||
+    if (listener.submitter == Submitter::policy || question.domain.empty() ||
+        question.domain.size() > domain_limit || listener.open() >= ipc::submission_credit ||
         !listener.submitted.insert(question.request).second)
         return false;
     const uint64_t life = listeners_.at(index).first;

@@ -36,7 +36,10 @@ class Intake {
     // Nothing is accepted any more: the spool is closed.
     void close() { closed_ = true; }
 
-    void connect(uint32_t listener, Send send);
+    // Who submits. Listeners pass on what others say; policy writes reports of its own, from the
+    // null reverse-path, and nothing else.
+    enum class Submitter : uint8_t { listener, policy };
+    void connect(uint32_t listener, Send send, Submitter submitter = Submitter::listener);
     void disconnect(uint32_t listener);
     // False: no sane listener says that; cut it off.
     bool handle(uint32_t listener, ipc::ListenerToQueue message);
@@ -46,6 +49,7 @@ class Intake {
   private:
     struct Listener {
         Send send;
+        Submitter submitter = Submitter::listener;
         std::unordered_map<uint32_t, ContentFile> files;
         std::unordered_set<uint32_t> submitted;
         size_t open() const { return files.size() + submitted.size(); }

@@ -59,9 +59,10 @@ void Peers::connect_listener(uint32_t index, FileDescriptor channel) {
                 lose_listener(index, protocol_broken);
         },
         [this, index](const std::string& reason) { lose_listener(index, reason); });
-    queue_.intake().connect(index, [&channel = *listener](ipc::QueueToListener message) {
-        channel.send(std::move(message));
-    });
+    queue_.intake().connect(
+        index,
+        [&channel = *listener](ipc::QueueToListener message) { channel.send(std::move(message)); },
+        index == policy_submitter ? Intake::Submitter::policy : Intake::Submitter::listener);
 }
 
 void Peers::lose_listener(uint32_t index, const std::string& reason) {

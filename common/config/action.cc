@@ -126,6 +126,14 @@ void parse_relay(Grammar& g, Action& action) {
     check_relay(g, place, action);
 }
 
+// lookup alone looks into them.
+std::string read_aliases(Grammar& g, const char* keyword) {
+    std::string table = read_table(g, TableUse::aliases, keyword);
+    if (!g.in.failed())
+        g.table_references.back().by_lookup = true;
+    return table;
+}
+
 // Behind the method of a local delivery.
 void parse_local_options(Grammar& g, Action& action) {
     Options options(g.in);
@@ -133,9 +141,9 @@ void parse_local_options(Grammar& g, Action& action) {
         if (action.kind == ActionKind::lmtp && options.accept("rcpt-to")) {
             action.lmtp_rcpt_to = true;
         } else if (action.virtual_users.empty() && options.accept("alias")) {
-            action.aliases = read_table(g, TableUse::aliases, "alias");
+            action.aliases = read_aliases(g, "alias");
         } else if (action.aliases.empty() && options.accept("virtual")) {
-            action.virtual_users = read_table(g, TableUse::aliases, "virtual");
+            action.virtual_users = read_aliases(g, "virtual");
         } else if (options.accept("user")) {
             action.user = read_name(g.in, "a user name", is_user_name);
         } else if (options.accept("ttl")) {

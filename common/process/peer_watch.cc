@@ -14,7 +14,7 @@ bool depends_on(Role self, Role peer) {
         {Role::queue, Role::lookup},      {Role::relay, Role::queue},
         {Role::relay, Role::resolver},    {Role::local, Role::queue},
         {Role::pam, Role::lookup},        {Role::tables, Role::lookup},
-        {Role::policy, Role::resolver},
+        {Role::policy, Role::resolver},   {Role::policy, Role::queue},
     };
     return std::find(std::begin(needs), std::end(needs), std::pair(self, peer)) != std::end(needs);
 }

@@ -5,6 +5,7 @@
 #include "common/mail/domain.h"
 #include "common/sasl/scram_keys.h"
 #include "common/smtp/address.h"
+#include "common/smtp/domain_name.h"
 #include "common/smtp/limits.h"
 #include "common/smtp/text.h"
 
@@ -34,6 +35,20 @@ struct Parts {
     std::string_view local_part, domain;
 };
 
+// "=hash=day=domain=local part", as the second forwarder has it from the first.
+bool is_opaque(std::string_view text) {
+    if (text.empty() || (text.front() != '=' && text.front() != '-' && text.front() != '+'))
+        return false;
+    text.remove_prefix(1);
+    for (int i = 0; i < 3; ++i) {
+        const size_t end = text.find('=');
+        if (end == text.npos || end == 0)
+            return false;
+        text.remove_prefix(end + 1);
+    }
+    return !text.empty();
+}
+
 // At the last '@'. A local part that is quoted is left alone: it has a '@' or '=' that means
 // itself.
 std::optional<Parts> split(std::string_view path) {
@@ -58,6 +73,12 @@ std::optional<std::string_view> take(std::string_view& text) {
     const std::string_view part = text.substr(0, end);
     text.remove_prefix(end + 1);
     return part;
+}
+
+Result<std::string> checked(std::string address) {
+    if (!parse_mailbox(address))
+        return Error{"a rewritten address that stands for none"};
+    return address;
 }
 
 } // namespace
@@ -85,12 +106,14 @@ bool SenderRewriting::is_hash_of(std::string_view given, std::string_view text) 
         const std::string wanted = hash(key, text);
         return !wanted.empty() && scram::same_octets(lowered, wanted);
     };
-    return made_by(keys_.present) || std::any_of(keys_.former.begin(), keys_.former.end(), made_by);
+    return made_by(keys_.present) ||
+           std::any_of(keys_.former.begin(), keys_.former.end(),
+                       [&](const std::string& key) { return !key.empty() && made_by(key); });
 }
 
 std::string SenderRewriting::forward(const std::string& reverse_path, int64_t now) const {
     const auto parts = split(reverse_path);
-    if (!enabled() || !parts || same_domain(parts->domain, domain_))
+    if (!enabled() || !parts || same_domain(parts->domain, domain_) || !is_domain(parts->domain))
         return reverse_path;
     std::string tag, rest;
     if (has_tag(parts->local_part, "SRS0")) { // somebody else's: he knows what it stands for
@@ -99,15 +122,17 @@ std::string SenderRewriting::forward(const std::string& reverse_path, int64_t no
     } else if (has_tag(parts->local_part, "SRS1")) { // past whoever was between
         tag = "SRS1=";
         std::string_view text = parts->local_part.substr(5);
-        if (!take(text))
-            return reverse_path;
+        const auto foreign = take(text);
         rest = std::string(text);
+        const auto domain = take(text);
+        if (!foreign || !domain || !is_domain(*domain) || !is_opaque(text))
+            return reverse_path;
     } else {
         tag = "SRS0=";
         rest = day_text(day_of(now)) + "=" + std::string(parts->domain) + "=" +
                std::string(parts->local_part);
     }
-    const std::string proof = hash(keys_.present, rest);
+    const std::string proof = hash(keys_.present, tag + rest);
     const std::string local_part = tag + proof + "=" + rest;
     return proof.empty() || local_part.size() > limits::local_part ? reverse_path
                                                                    : local_part + "@" + domain_;
@@ -126,13 +151,13 @@ Result<std::string> SenderRewriting::reverse(std::string_view recipient, int64_t
     const bool first = has_tag(parts->local_part, "SRS0");
     std::string_view text = parts->local_part.substr(5);
     const auto given = take(text);
-    if (!given || !is_hash_of(*given, text))
+    if (!given || !is_hash_of(*given, (first ? "SRS0=" : "SRS1=") + std::string(text)))
         return Error{"a rewritten address that is not of our making"};
     if (!first) {
         const auto domain = take(text);
-        if (!domain || domain->empty() || text.empty())
+        if (!domain || !is_opaque(text))
             return Error{"a malformed rewritten address"};
-        return "SRS0" + std::string(text) + "@" + std::string(*domain);
+        return checked("SRS0" + std::string(text) + "@" + std::string(*domain));
     }
     const auto day = take(text);
     const auto domain = take(text);
@@ -141,7 +166,7 @@ Result<std::string> SenderRewriting::reverse(std::string_view recipient, int64_t
         return Error{"a malformed rewritten address"};
     if ((day_of(now) + days - *made) % days > lifetime_)
         return Error{"a rewritten address whose time is over"};
-    return std::string(text) + "@" + std::string(*domain);
+    return checked(std::string(text) + "@" + std::string(*domain));
 }
 
 } // namespace postern

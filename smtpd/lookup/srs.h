@@ -5,10 +5,10 @@
 //     bob@a.example          SRS0=hash=day=a.example=bob@us.example
 //     SRS0=x=y=z=w@b.example SRS1=hash=b.example==x=y=z=w@us.example
 //
-// Each hash is one of ours (HMAC-SHA-256 with a secret key) over what stands behind it, and the day
-// is that of the rewriting, so that nobody can have us send his mail to whom he likes, and nobody
-// can do with an old address what he could with a new one. Case does not count, since some hosts
-// change it.
+// Each hash is one of ours (HMAC-SHA-256 with a secret key) over the tag and what stands behind,
+// and the day is that of the rewriting, so that nobody can have us send his mail to whom he likes,
+// and nobody can do with an old address what he could with a new one. Case does not count, since
+// some hosts change it.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,8 @@ class SenderRewriting {
 
     // The reverse-path that forwarded mail leaves with, both in wire form without brackets. The
     // same one, for the null path, for one of our domain, and for one that would become longer than
-    // a local part may be (RFC 5321 4.5.3.1.1). `now`: seconds since the epoch.
+    // a local part may be (RFC 5321 4.5.3.1.1), or is of no domain name. `now`: seconds since the
+    // epoch.
     std::string forward(const std::string& reverse_path, int64_t now) const;
 
     // Whether a recipient is such an address of ours, whoever has made it.

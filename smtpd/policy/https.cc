@@ -14,9 +14,10 @@ void initialize_once() {
     (void)done;
 }
 
-// "host:443:192.0.2.1,[2001:db8::1]": libcurl asks no DNS then.
+// "host:443:192.0.2.1,[2001:db8::1]": libcurl asks no DNS then. With "+" it
+// forgets them after a while.
 std::string pinned_addresses(const HttpsRequest& request) {
-    std::string text = request.host + ":" + std::to_string(request.port) + ":";
+    std::string text = "+" + request.host + ":" + std::to_string(request.port) + ":";
     for (size_t i = 0; i < request.addresses.size(); ++i) {
         const IpAddress& address = request.addresses[i];
         text += (i ? "," : "");

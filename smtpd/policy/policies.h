@@ -27,9 +27,9 @@ namespace postern::policy {
 class Policies {
   public:
     static constexpr std::chrono::seconds answer_limit{45};
-    static constexpr std::chrono::seconds fetch_time{25};         // for the HTTPS request
+    static constexpr std::chrono::seconds fetch_time{15};         // for the HTTPS request
     static constexpr std::chrono::minutes pause_after_failure{5}; // RFC 8461 3.3
-    static constexpr std::chrono::hours refresh_after{24};
+    static constexpr std::chrono::hours refresh_after{24};        // or half of what it holds for
     static constexpr size_t fetch_limit = 200;
 
     struct World {
@@ -56,6 +56,7 @@ class Policies {
         TimePoint until;
     };
 
+    bool stale(const KeptPolicy& kept) const;
     bool failed_lately(const std::string& domain, const std::string& id) const;
     std::shared_ptr<Fetch> begin(const std::string& domain, const std::string& id);
     Task<void> wait_for(std::shared_ptr<Fetch> fetch);

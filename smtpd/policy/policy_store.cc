@@ -18,6 +18,8 @@ namespace postern::policy {
 namespace {
 
 constexpr const char* fresh_name = ".new";
+// What is over is deleted when it has been for a week: the clock may be wrong.
+constexpr int64_t grace = 7 * 24 * 3600;
 constexpr size_t file_limit = policy_text_limit + 256;
 
 constexpr std::string_view first_line = "fetched ";
@@ -83,7 +85,7 @@ std::vector<std::string> names_in(int directory) {
 PolicyStore::PolicyStore(FileDescriptor directory, int64_t now) : directory_(std::move(directory)) {
     for (const std::string& name : names_in(directory_.get()))
         read(name, now);
-    make_room(now);
+    make_room(now, limit);
 }
 
 void PolicyStore::read(const std::string& name, int64_t now) {
@@ -91,8 +93,9 @@ void PolicyStore::read(const std::string& name, int64_t now) {
     if (!content)
         return log::warning("a policy cannot be read", {{"reason", content.error().message}});
     std::optional<KeptPolicy> kept = from_content(*content);
-    if (!is_domain(name) || !kept || kept->expires_at() <= now)
+    if (!is_domain(name) || !kept || kept->expires_at() <= now - grace)
         return remove(name);
+    kept->fetched_at = std::min(kept->fetched_at, now); // the clock may have been wrong
     policies_[name] = *std::move(kept);
 }
 
@@ -109,8 +112,9 @@ Result<void> PolicyStore::keep(const std::string& domain, const std::string& id,
     KeptPolicy kept{*std::move(policy), now};
     kept.policy.id = id;
     const std::string content = to_content(kept, text);
+    policies_.erase(domain);
+    make_room(now, limit - 1);
     policies_[domain] = std::move(kept);
-    make_room(now);
     return write(domain, content);
 }
 
@@ -138,8 +142,8 @@ void PolicyStore::remove(std::string domain) {
     policies_.erase(domain);
 }
 
-void PolicyStore::make_room(int64_t now) {
-    if (policies_.size() <= limit)
+void PolicyStore::make_room(int64_t now, size_t most) {
+    if (policies_.size() <= most)
         return;
     std::vector<std::string> over;
     for (const auto& [domain, kept] : policies_)
@@ -147,10 +151,10 @@ void PolicyStore::make_room(int64_t now) {
             over.push_back(domain);
     for (const std::string& domain : over)
         remove(domain);
-    while (policies_.size() > limit)
+    while (policies_.size() > most)
         remove(
             std::min_element(policies_.begin(), policies_.end(), [](const auto& a, const auto& b) {
-                return a.second.expires_at() < b.second.expires_at();
+                return a.second.fetched_at < b.second.fetched_at;
             })->first);
 }
 

@@ -24,7 +24,7 @@ struct KeptPolicy {
 
 class PolicyStore {
   public:
-    static constexpr size_t limit = 10'000; // domains; then those go that end first
+    static constexpr size_t limit = 10'000; // domains; then those go that were fetched first
 
     // Reads what is there; files that are no policies, or of ones that are over, are deleted.
     PolicyStore(FileDescriptor directory, int64_t now);
@@ -43,7 +43,7 @@ class PolicyStore {
     void read(const std::string& name, int64_t now);
     Result<void> write(const std::string& domain, const std::string& content);
     void remove(std::string domain);
-    void make_room(int64_t now);
+    void make_room(int64_t now, size_t most);
 
     FileDescriptor directory_;
     std::map<std::string, KeptPolicy> policies_; // by domain

@@ -16,7 +16,7 @@ namespace postern::policy {
 // `temporary` when there is no answer within the limit.
 using Resolve = std::function<Task<ipc::ResolveAnswer>(ipc::ResolveQuery, Duration)>;
 
-inline constexpr std::chrono::seconds resolve_limit{15}; // for one question
+inline constexpr std::chrono::seconds resolve_limit{10}; // for one question
 
 ipc::ResolveQuery question(ipc::RecordType type, const std::string& name);
 

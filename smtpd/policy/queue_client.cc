@@ -41,6 +41,7 @@ Task<bool> QueueClient::submit(std::string recipient, std::string message) {
         co_return false;
     ipc::Submit submit;
     submit.envelope.origin.internal = true;
+    submit.envelope.origin.local_hostname = hostname_;
     submit.envelope.recipients.push_back(std::move(recipient));
     submit.envelope.accepted_at = loop_.wall_seconds();
     submit.traits.header_length = static_cast<uint32_t>(message.find("\r\n\r\n") + 4);

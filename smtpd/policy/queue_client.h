@@ -14,7 +14,10 @@ namespace postern::policy {
 
 class QueueClient {
   public:
-    explicit QueueClient(EventLoop& loop) : loop_(loop), submissions_(loop, 16) {}
+    QueueClient(EventLoop& loop, std::string hostname)
+        : loop_(loop), hostname_(std::move(hostname)), submissions_(loop, 16) {}
+
+    void set_hostname(std::string hostname) { hostname_ = std::move(hostname); }
 
     // Takes a channel in place of the former; what was handed over there counts as not taken.
     void connect(FileDescriptor channel);
@@ -29,6 +32,7 @@ class QueueClient {
     };
 
     EventLoop& loop_;
+    std::string hostname_;
     ipc::Requests<Answer> submissions_;
     std::unique_ptr<ipc::Channel<ipc::QueueToListener, ipc::ListenerToQueue>> channel_;
 };

@@ -65,9 +65,16 @@ void Reporter::expired() {
 
 Task<void> Reporter::report(TlsReport report, Duration delay) {
     co_await executor_.sleep(delay);
-    ipc::ResolveQuery query = question(ipc::RecordType::txt, report_record_name(report.domain));
-    const ipc::ResolveAnswer record = co_await world_.resolve(std::move(query), resolve_limit);
-    std::vector<ReportPlace> places = report_places(record);
+    std::vector<ReportPlace> places;
+    for (int left = tries; left > 0; --left) {
+        ipc::ResolveQuery query = question(ipc::RecordType::txt, report_record_name(report.domain));
+        const ipc::ResolveAnswer record = co_await world_.resolve(std::move(query), resolve_limit);
+        places = report_places(record);
+        if (record.status != ipc::ResolveStatus::temporary &&
+            record.status != ipc::ResolveStatus::bogus)
+            break;
+        co_await executor_.sleep(retry_after);
+    }
     if (places.empty())
         co_return;
     const std::string compressed = gzipped(to_json(report));

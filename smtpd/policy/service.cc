@@ -13,7 +13,7 @@ Service::Service(EventLoop& loop, const ipc::PolicySettings& settings, FileDescr
                          counters["policy.fetching"] = policies_.fetching();
                          counters["policy.reports.open"] = reporter_.open();
                      }),
-      resolver_(loop, ipc::Role::resolver, ipc::resolution_credit), queue_(loop),
+      resolver_(loop, ipc::Role::resolver, ipc::resolution_credit), queue_(loop, settings.hostname),
       https_(loop, settings.system_authorities.bytes),
       store_(std::move(directory), loop.wall_seconds()),
       policies_(loop, store_,
@@ -39,6 +39,7 @@ Service::~Service() { relays_.clear(); }
 void Service::configure(const ipc::PolicySettings& settings) {
     https_.trust(settings.system_authorities.bytes);
     reporter_.set_hostname(settings.hostname);
+    queue_.set_hostname(settings.hostname);
 }
 
 void Service::connect(ipc::Connect connect) {
@@ -75,12 +76,16 @@ Task<ipc::ResolveAnswer> Service::resolve(ipc::ResolveQuery query, Duration limi
     co_return answer ? std::move(*answer) : ipc::ResolveAnswer(); // temporary
 }
 
+// More than it may ask is not known.
 void Service::ask(uint32_t index, ipc::PolicyQuery query) {
     Relay& relay = relays_.at(index);
-    if (++relay.open <= ipc::policy_credit)
+    if (relay.open < ipc::policy_credit) {
+        ++relay.open;
         return tasks_.spawn(answer(index, relay.life, std::move(query)));
-    log::error("a relay has too many questions open", {{"index", index}});
-    disconnect(index);
+    }
+    ipc::PolicyAnswer unknown;
+    unknown.request = query.request;
+    relay.channel->send(std::move(unknown));
 }
 
 // The relay may have gone meanwhile, and another one have its place.

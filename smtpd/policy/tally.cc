@@ -6,8 +6,16 @@
 
 namespace postern::policy {
 
+namespace {
+
+constexpr size_t line_limit = ipc::sts_patterns_limit + 3;
+
+} // namespace
+
 void Tally::add(const ipc::SessionResult& session) {
     const std::string domain = normalize_domain(session.domain);
+    if (session.policy.size() > line_limit || session.mx.size() > line_limit)
+        return; // more than any policy that was read has
     if (!domains_.contains(domain) && domains_.size() >= domain_limit)
         return;
     auto& policies = domains_[domain];

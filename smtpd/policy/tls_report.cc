@@ -129,7 +129,7 @@ std::string file_name(const TlsReport& report) {
 
 std::string to_mail(const TlsReport& report, const std::string& compressed,
                     const std::string& mailbox, int64_t now) {
-    const std::string boundary = "=_" + report.id;
+    const std::string boundary = "=_" + report.id.substr(report.id.rfind('.') + 1);
     std::string mail;
     const auto field = [&](const std::string& name, const std::string& value) {
         mail += name + ": " + value + "\r\n";

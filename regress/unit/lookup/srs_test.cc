@@ -28,8 +28,9 @@ TEST(SenderRewriting, ThereAndBack) {
 
 TEST(SenderRewriting, IsNotForEverySender) {
     const SenderRewriting srs = by("secret");
-    for (const char* sender :
-         {"", "bob@us.example", "bob@US.example.", "bob", "\"a@b\"@a.example", "@a.example"})
+    for (const char* sender : {"", "bob@us.example", "bob@US.example.", "bob", "\"a@b\"@a.example",
+                               "@a.example", "bob@[192.0.2.1]", "SRS1=x=dd=a.example=bob@b.example",
+                               "SRS1=x=-bad==h=dd=a.example=bob@b.example", "SRS1=x@b.example"})
         EXPECT_EQ(srs.forward(sender, now), sender);
     const std::string local_part(48, 'x');
     EXPECT_EQ(srs.forward(local_part + "@a.example", now), local_part + "@a.example") << "too long";
@@ -76,6 +77,16 @@ TEST(SenderRewriting, WhatIsForgedOrOldComesBackToNobody) {
     EXPECT_FALSE(srs.is_ours("bob@us.example"));
     EXPECT_FALSE(srs.is_ours("SRS0=a=b=c=d@elsewhere.example"));
     EXPECT_FALSE(by("").is_ours(path));
+}
+
+// What we have made for somebody else's SRS1 is no address that we have made for a sender.
+TEST(SenderRewriting, OneKindIsNotTakenForTheOther) {
+    const SenderRewriting srs = by("secret");
+    const std::string path =
+        srs.forward("SRS1=x=b.example==hash=dd=victim.example=bob@c.example", now);
+    ASSERT_TRUE(path.starts_with("SRS1=")) << path;
+    EXPECT_TRUE(srs.reverse(path, now));
+    EXPECT_FALSE(srs.reverse("SRS0" + path.substr(4), now));
 }
 
 TEST(SenderRewriting, KeysAreReplacedOneAfterTheOther) {

@@ -54,8 +54,10 @@ TEST_F(PolicyStoreTest, KeepsAcrossRestarts) {
     EXPECT_EQ(kept->fetched_at, 1100);
     EXPECT_NE(store.find("d.example", 1699), nullptr);
     EXPECT_EQ(store.find("d.example", 1700), nullptr) << "it is over";
-    EXPECT_EQ(store.size(), 1u);
-    EXPECT_EQ(files(), "d.example ") << "what is over goes at the start";
+    EXPECT_EQ(store.find("e.example", 1200), nullptr);
+    const PolicyStore later = open(1150 + 8 * 24 * 3600);
+    EXPECT_EQ(later.size(), 0u);
+    EXPECT_EQ(files(), "") << "what is over goes at the start, a week later";
 }
 
 TEST_F(PolicyStoreTest, WhatIsNoPolicyIsDeleted) {
@@ -86,7 +88,7 @@ TEST_F(PolicyStoreTest, HasABound) {
               "fetched " + std::to_string(1000 + i) + "\nid 1\n" + text(100'000));
     PolicyStore store = open(1000);
     EXPECT_EQ(store.size(), PolicyStore::limit);
-    EXPECT_EQ(store.find("d9.example", 1000), nullptr) << "it would have ended first";
+    EXPECT_EQ(store.find("d9.example", 1000), nullptr) << "it was fetched first";
     EXPECT_NE(store.find("d10.example", 1000), nullptr);
 }
 
