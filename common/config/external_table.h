@@ -21,7 +21,7 @@ enum class TableService : uint8_t {
     netaddr,     // address of a client: is it in the table?
     userinfo,
     source,
-    mailaddr,    // user@domain, user, @domain: is it in the table?
+    mailaddr, // user@domain, user, @domain: is it in the table?
     addrname,
     mailaddrmap, // user: addresses that he may send with
     string,      // name of a user, or a tag: is it in the table?
@@ -32,7 +32,7 @@ constexpr TableService last_enumerator(TableService) { return TableService::stri
 const char* service_name(TableService service);
 
 struct TableQueryText {
-    std::string text; // SQL, a Redis command, or an LDAP filter
+    std::string text;                    // SQL, a Redis command, or an LDAP filter
     std::vector<std::string> attributes; // LDAP: which to return
     bool operator==(const TableQueryText&) const = default;
     static constexpr auto fields(auto& m) { return std::tie(m.text, m.attributes); }
@@ -45,10 +45,10 @@ struct ExternalTable {
     // a host with `port`.
     std::string location;
     uint16_t port = 0;
-    std::string map;      // socketmap: its name there
-    std::string user;     // ldap: the DN to bind as
-    std::string password; // redis, ldap
-    std::string base;     // ldap
+    std::string map;       // socketmap: its name there
+    std::string user;      // ldap: the DN to bind as
+    std::string password;  // redis, ldap
+    std::string base;      // ldap
     uint32_t database = 0; // redis
     bool scram = false;    // credentials may be secrets of SCRAM: it is offered
     std::map<TableService, TableQueryText> queries; // db, socketmap: none, any key will do

@@ -204,9 +204,9 @@ void parse_resolver(Grammar& g) {
 }
 
 void parse_user(Grammar& g) {
-    static constexpr std::string_view processes[] = {
-        "listener", "keyholder", "resolver", "lookup", "control", "queue", "relay", "local", "pam",
-        "tables"};
+    static constexpr std::string_view processes[] = {"listener", "keyholder", "resolver", "lookup",
+                                                     "control",  "queue",     "relay",    "local",
+                                                     "pam",      "tables"};
     for (std::string_view process : processes) {
         if (!g.in.accept(process))
             continue;

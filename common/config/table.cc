@@ -65,8 +65,8 @@ void read_braces(TokenStream& in, Draft& draft, bool may_be_mapping) {
 // A line of a table of networks or expressions, whose order counts.
 void add_pattern(TokenStream& in, Draft& draft, const Token& pattern, const std::string& result) {
     if (draft.table.kind == TableKind::cidr && !Network::parse(pattern.text))
-        return in.report(pattern.position, "found " + quoted(pattern.text) +
-                                               ", expected an address or a network");
+        return in.report(pattern.position,
+                         "found " + quoted(pattern.text) + ", expected an address or a network");
     if (draft.table.kind == TableKind::regex)
         if (const auto compiled = RegularExpression::compile(pattern.text); !compiled.ok())
             return in.report(pattern.position,
@@ -87,8 +87,8 @@ void read_file(Grammar& g, Draft& draft, const Token& name) {
             break;
         }
     if (const size_t colon = path.find(':'); !path.starts_with('/') && colon != path.npos)
-        return g.in.fail(name.position, "there are no tables of type " +
-                                            quoted(path.substr(0, colon)));
+        return g.in.fail(name.position,
+                         "there are no tables of type " + quoted(path.substr(0, colon)));
     if (!is_absolute_path(path))
         return g.in.fail(name, "{ a list }, file:/path or \"/path\", or another type and its path");
     const std::string file_name(path);

@@ -15,8 +15,8 @@ Result<RegularExpression> RegularExpression::compile(std::string_view text) {
     options.set_log_errors(false);
     options.set_never_capture(true);
     options.set_max_mem(memory_limit);
-    auto compiled = std::make_shared<const re2::RE2>(
-        re2::StringPiece(text.data(), text.size()), options);
+    auto compiled =
+        std::make_shared<const re2::RE2>(re2::StringPiece(text.data(), text.size()), options);
     if (!compiled->ok())
         return Error{compiled->error()};
     return RegularExpression(std::move(compiled));

@@ -9,6 +9,7 @@
 #include "common/smtp/internationalized.h"
 #include "common/smtp/sasl.h"
 #include "common/smtp/text.h"
+#include "smtpd/lookup/mailbox_set.h"
 #include "smtpd/lookup/password.h"
 
 namespace postern {
@@ -58,16 +59,10 @@ Result<Accounts> Accounts::prepare(const ipc::LookupSettings& settings) {
             credentials.hashes[comparable_name(user)] = hash;
         }
     }
-    for (const std::string& name : settings.senders) {
-        const Result<const Table*> table = mapping(settings, name);
-        if (!table)
-            return table.error();
-        if ((*table)->kind == TableKind::external)
-            accounts.external_senders_.insert(name);
-        Senders& senders = accounts.senders_[name];
-        for (const auto& [user, addresses] : (*table)->pairs)
-            senders[comparable_name(user)] = parse_addresses(addresses);
-    }
+    Result<Mappings> senders = Mappings::prepare(settings.tables, settings.senders);
+    if (!senders)
+        return senders.error();
+    accounts.senders_ = *std::move(senders);
     return accounts;
 }
 
@@ -166,27 +161,20 @@ ScramSecret Accounts::decoy(const std::string& table, const std::string& user,
 }
 
 ipc::SenderVerdict Accounts::may_send(const ipc::SenderQuery& query, TableAnswers& answers) const {
-    const auto table = senders_.find(query.table);
-    if (table == senders_.end())
+    if (!senders_.has(query.table))
         return ipc::SenderVerdict::temporary;
     const auto path =
         parse_reverse_path("<" + query.reverse_path + ">", nullptr, Internationalized::accepted);
     if (!path)
         return ipc::SenderVerdict::not_owned;
-    const std::string name = comparable_name(query.user);
-    const auto owns = [&](const MailboxSet& addresses) {
-        return addresses.contains(path->local_part(), canonical_domain(path->domain()));
-    };
-    bool owned = false;
-    if (external_senders_.contains(query.table)) {
-        const auto addresses = answers.value_of(query.table, TableService::mailaddrmap, name);
-        if (answers.undecided())
-            return ipc::SenderVerdict::temporary;
-        owned = addresses && owns(parse_addresses(*addresses));
-    } else if (const auto user = table->second.find(name); user != table->second.end()) {
-        owned = owns(user->second);
-    }
-    return owned ? ipc::SenderVerdict::owned : ipc::SenderVerdict::not_owned;
+    const auto addresses =
+        senders_.find(query.table, TableService::mailaddrmap, query.user, answers);
+    if (answers.undecided())
+        return ipc::SenderVerdict::temporary;
+    return addresses && parse_addresses(*addresses)
+                            .contains(path->local_part(), canonical_domain(path->domain()))
+               ? ipc::SenderVerdict::owned
+               : ipc::SenderVerdict::not_owned;
 }
 
 } // namespace postern

@@ -5,7 +5,6 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,7 +14,7 @@
 #include "common/ipc/authentication.h"
 #include "common/ipc/lookup_settings.h"
 #include "common/sasl/scram_exchange.h"
-#include "smtpd/lookup/mailbox_set.h"
+#include "smtpd/lookup/mappings.h"
 #include "smtpd/lookup/table_answers.h"
 
 namespace postern {
@@ -67,17 +66,13 @@ class Accounts {
     static std::optional<std::string> hash_of(const std::string& table,
                                               const Credentials& credentials,
                                               const std::string& user, TableAnswers& answers);
-    using Senders =
-        std::unordered_map<std::string, MailboxSet>; // by user, as comparable_name() has it
-
     size_t stand_in(const std::string& user, size_t count) const;
     ScramSecret decoy(const std::string& table, const std::string& user,
                       const Credentials& credentials) const;
 
     std::string decoy_key_;
     std::map<std::string, Credentials> credentials_;
-    std::map<std::string, Senders> senders_;
-    std::set<std::string> external_senders_;
+    Mappings senders_; // user: addresses
 };
 
 } // namespace postern

@@ -1,9 +1,6 @@
 #include "smtpd/lookup/table_answers.h"
 
-#include "common/base/ip_address.h"
 #include "common/base/utf8.h"
-#include "common/regex/regular_expression.h"
-#include "common/smtp/internationalized.h"
 
 namespace postern {
 
@@ -51,39 +48,6 @@ std::vector<TableKey> TableAnswers::take_wanted() {
     std::vector<TableKey> wanted(wanted_.begin(), wanted_.end());
     wanted_.clear();
     return wanted;
-}
-
-namespace {
-
-bool meets(const Table& table, const std::string& pattern, std::string_view key) {
-    if (table.kind == TableKind::regex) {
-        const auto expression = RegularExpression::compile(pattern);
-        return expression.ok() && expression->matches(key);
-    }
-    const auto network = Network::parse(pattern);
-    const auto address = IpAddress::parse(key);
-    return network && address && network->address == address->prefix(network->prefix_length);
-}
-
-} // namespace
-
-std::optional<std::string> find_value(const std::map<std::string, Table>& tables,
-                                      const std::string& table, TableService service,
-                                      std::string_view key, TableAnswers& answers) {
-    const auto found = tables.find(table);
-    if (found == tables.end())
-        return std::nullopt;
-    const std::string name = comparable_name(key);
-    if (found->second.kind == TableKind::external)
-        return answers.value_of(table, service, name);
-    if (found->second.kind == TableKind::plain) {
-        const auto pair = found->second.pairs.find(name);
-        return pair == found->second.pairs.end() ? std::nullopt : std::optional(pair->second);
-    }
-    for (size_t i = 0; i < found->second.results.size(); ++i)
-        if (meets(found->second, found->second.values[i], name))
-            return found->second.results[i];
-    return std::nullopt;
 }
 
 } // namespace postern

@@ -61,11 +61,4 @@ class TableAnswers {
     bool away_ = false;
 };
 
-// The value of a key in a mapping, whatever kind of table it is: of `tables` itself, or what
-// `answers` knows of an external one. Nothing: it is not there, or answers.undecided(). Upper and
-// lower case are the same; a table that is no mapping has no values.
-std::optional<std::string> find_value(const std::map<std::string, Table>& tables,
-                                      const std::string& table, TableService service,
-                                      std::string_view key, TableAnswers& answers);
-
 } // namespace postern

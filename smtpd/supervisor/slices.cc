@@ -216,9 +216,9 @@ std::vector<SaslMechanism> mechanisms_of(const Configuration& configuration,
     const auto external = configuration.external_tables.find(auth.credentials);
     const bool external_scram =
         external != configuration.external_tables.end() && external->second.scram;
-    if (external_scram ||
-        std::any_of(pairs.begin(), pairs.end(),
-                    [](const auto& pair) { return pair.second.starts_with(scram_secret_prefix); }))
+    if (external_scram || std::any_of(pairs.begin(), pairs.end(), [](const auto& pair) {
+            return pair.second.starts_with(scram_secret_prefix);
+        }))
         mechanisms = {SaslMechanism::scram_sha_256_plus, SaslMechanism::scram_sha_256};
     mechanisms.push_back(SaslMechanism::plain);
     mechanisms.push_back(SaslMechanism::login);

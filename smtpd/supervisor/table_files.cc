@@ -6,9 +6,11 @@ namespace postern {
 
 namespace {
 
+// conninfo of PostgreSQL may have one as "password=", or in a URI.
 bool has_password(const ExternalTable& table) {
     return !table.password.empty() || (table.backend == TableBackend::postgresql &&
-                                       table.location.find("pass") != std::string::npos);
+                                       (table.location.find("pass") != std::string::npos ||
+                                        table.location.find('@') != std::string::npos));
 }
 
 } // namespace

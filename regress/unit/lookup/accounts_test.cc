@@ -213,7 +213,8 @@ TEST(AccountsTest, ASecretForWhoHasNone) {
         EXPECT_EQ(account->secret.salt.size(), account->secret.iterations == 4096 ? 16u : 4u);
         EXPECT_EQ(account->secret.stored_key.size(), ScramSecret::key_size);
         EXPECT_EQ(account->secret.server_key.size(), ScramSecret::key_size);
-        EXPECT_EQ(to_string(account->secret), to_string(later.find_scram("scram", name, none)->secret));
+        EXPECT_EQ(to_string(account->secret),
+                  to_string(later.find_scram("scram", name, none)->secret));
         EXPECT_NE(account->secret.salt, other.find_scram("scram", name, none)->secret.salt);
         iterations.insert(account->secret.iterations);
         salts.insert(account->secret.salt);

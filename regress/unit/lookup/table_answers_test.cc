@@ -47,9 +47,10 @@ TEST(TableAnswersTest, OneKeyThatIsFoundSettlesIt) {
         const std::vector<std::string> keys{"first", "second"};
         for (size_t i = 0; i < 2; ++i)
             if (row.known[i] != '?')
-                answers.learn({"t", TableService::string, keys[i]}, row.known[i] == 'f'   ? found
-                                                                     : row.known[i] == 'n' ? not_found
-                                                                                           : away);
+                answers.learn({"t", TableService::string, keys[i]}, row.known[i] == 'f' ? found
+                                                                    : row.known[i] == 'n'
+                                                                        ? not_found
+                                                                        : away);
         EXPECT_EQ(answers.has_any("t", TableService::string, keys), row.has) << row.known;
         EXPECT_EQ(answers.wanting(), row.wanting) << row.known;
         EXPECT_EQ(answers.away(), row.is_away) << row.known;
@@ -63,48 +64,6 @@ TEST(TableAnswersTest, WhatNoTableCanHaveIsNotAskedFor) {
     EXPECT_FALSE(answers.undecided());
     EXPECT_FALSE(answers.has_any("t", TableService::string, {std::string(512, 'x')}));
     EXPECT_TRUE(answers.wanting());
-}
-
-TEST(TableAnswersTest, ValuesOfAllKindsOfMappings) {
-    Table plain, cidr, regex, external, list;
-    plain.is_mapping = cidr.is_mapping = regex.is_mapping = true;
-    plain.pairs = {{"bob", "robert"}};
-    cidr.kind = TableKind::cidr;
-    cidr.values = {"192.0.2.1", "192.0.2.0/24"};
-    cidr.results = {"one", "all"};
-    regex.kind = TableKind::regex;
-    regex.values = {"^sales-[0-9]+@", "@x\\.example$"};
-    regex.results = {"sales", "rest"};
-    external.kind = TableKind::external;
-    list.values = {"bob"};
-    const std::map<std::string, Table> tables = {{"plain", plain}, {"cidr", cidr},
-                                                 {"regex", regex}, {"external", external},
-                                                 {"list", list}};
-    TableAnswers answers;
-    const auto value = [&](const char* table, const char* key) {
-        return find_value(tables, table, TableService::alias, key, answers).value_or("-");
-    };
-    EXPECT_EQ(value("plain", "Bob"), "robert");
-    EXPECT_EQ(value("plain", "carol"), "-");
-    EXPECT_EQ(value("cidr", "192.0.2.1"), "one");
-    EXPECT_EQ(value("cidr", "192.0.2.2"), "all");
-    EXPECT_EQ(value("cidr", "192.0.3.1"), "-");
-    EXPECT_EQ(value("cidr", "bob"), "-");
-    EXPECT_EQ(value("regex", "SALES-12@x.example"), "sales");
-    EXPECT_EQ(value("regex", "sales@x.example"), "rest");
-    EXPECT_EQ(value("regex", "sales@y.example"), "-");
-    EXPECT_EQ(value("list", "bob"), "-");
-    EXPECT_EQ(value("none", "bob"), "-");
-    EXPECT_FALSE(answers.undecided());
-    EXPECT_EQ(value("external", "Bob"), "-");
-    EXPECT_EQ(answers.take_wanted(),
-              (std::vector<TableKey>{{"external", TableService::alias, "bob"}}));
-    answers.learn({"external", TableService::alias, "bob"}, found);
-    EXPECT_EQ(value("external", "Bob"), "value");
-    EXPECT_FALSE(answers.undecided());
-    answers.learn({"external", TableService::alias, "carol"}, away);
-    EXPECT_EQ(value("external", "carol"), "-");
-    EXPECT_TRUE(answers.away());
 }
 
 } // namespace

@@ -111,7 +111,8 @@ TEST_F(TablesClientTest, AsksOnlyWhatItNeedsAndOnlyOnce) {
     connect_tables();
     content_["domains in.test"] = TableVerdict::found;
     EXPECT_EQ(verdict("a@in.test"), RouteVerdict::accepted);
-    EXPECT_EQ(keys(), (std::vector<std::string>{"domains domain *.test", "domains domain in.test"}));
+    EXPECT_EQ(keys(),
+              (std::vector<std::string>{"domains domain *.test", "domains domain in.test"}));
     asked_.clear();
     EXPECT_EQ(verdict("b@in.test"), RouteVerdict::accepted);
     EXPECT_TRUE(asked_.empty()) << "it is known";

@@ -7,8 +7,8 @@
 #include "common/ipc/lookup_settings.h"
 #include "common/ipc/pam_settings.h"
 #include "common/ipc/queue_settings.h"
-#include "common/ipc/tables_settings.h"
 #include "common/ipc/relay_settings.h"
+#include "common/ipc/tables_settings.h"
 #include "smtpd/supervisor/slices.h"
 
 namespace postern {
