@@ -1,4 +1,5 @@
-// `action NAME relay|maildir|lmtp|expand-only|forward-only …`
+// `action NAME relay|maildir|mbox|mda|lmtp|expand-only|forward-only …`, `mda wrapper …`
+#include "common/config/command_words.h"
 #include "common/config/grammar.h"
 #include "common/config/maildir_path.h"
 
@@ -134,6 +135,42 @@ std::string read_aliases(Grammar& g, const char* keyword) {
     return table;
 }
 
+// The words of a command; none if it has an error.
+std::vector<std::string> read_command(Grammar& g) {
+    const Token command = g.in.value("a command");
+    if (g.in.failed())
+        return {};
+    Result<std::vector<std::string>> words = split_command(command.text);
+    if (words.ok())
+        return *std::move(words);
+    g.in.fail(command.position, words.error().message);
+    return {};
+}
+
+void check_words(Grammar& g, const Position& place, const std::vector<std::string>& words) {
+    if (g.in.failed())
+        return;
+    if (const Result<void> good = check_command(words); !good.ok())
+        g.in.fail(place, good.error().message);
+}
+
+// `wrapper NAME`: another command, which runs this one.
+void wrap(Grammar& g, Action& action) {
+    const Token name = g.in.value("the name of an mda wrapper");
+    if (g.in.failed())
+        return;
+    const auto found = g.wrappers.find(name.text);
+    if (found == g.wrappers.end())
+        return g.in.fail(name.position,
+                         "there is no mda wrapper " + quoted(name.text) + " above this line");
+    if (found->second.words.empty())
+        return;
+    Result<std::vector<std::string>> wrapped = wrap_command(found->second.words, action.command);
+    if (!wrapped.ok())
+        return g.in.fail(name.position, wrapped.error().message);
+    action.command = *std::move(wrapped);
+}
+
 // Behind the method of a local delivery.
 void parse_local_options(Grammar& g, Action& action) {
     Options options(g.in);
@@ -146,17 +183,22 @@ void parse_local_options(Grammar& g, Action& action) {
             action.virtual_users = read_aliases(g, "virtual");
         } else if (options.accept("user")) {
             action.user = read_name(g.in, "a user name", is_user_name);
+        } else if (action.kind == ActionKind::mda && options.accept("wrapper")) {
+            wrap(g, action);
         } else if (options.accept("ttl")) {
             action.ttl = read_duration(g.in);
         } else {
-            g.in.refuse({"junk", "userbase", "wrapper"});
+            g.in.refuse({"junk", "userbase"});
+            if (action.kind != ActionKind::mda)
+                g.in.refuse({"wrapper"});
             g.in.fail();
         }
     }
 }
 
-void parse_maildir(Grammar& g, Action& action) {
-    action.kind = ActionKind::maildir;
+// `maildir`, `mbox`: behind it there may be a path.
+void parse_mailbox(Grammar& g, Action& action, ActionKind kind) {
+    action.kind = kind;
     if (g.in.at_value("a path")) {
         const Token path = g.in.value("a path");
         const Result<void> checked = check_maildir_path(path.text);
@@ -165,6 +207,14 @@ void parse_maildir(Grammar& g, Action& action) {
         action.maildir_path = path.text;
     }
     parse_local_options(g, action);
+}
+
+void parse_mda(Grammar& g, Action& action) {
+    action.kind = ActionKind::mda;
+    const Position place = g.in.current().position;
+    action.command = read_command(g);
+    parse_local_options(g, action);
+    check_words(g, place, action.command);
 }
 
 void parse_lmtp(Grammar& g, Action& action) {
@@ -190,6 +240,28 @@ void parse_only(Grammar& g, Action& action, ActionKind kind) {
 
 } // namespace
 
+void parse_wrapper(Grammar& g) {
+    g.in.expect("wrapper");
+    const Token name = g.in.value("the name of an mda wrapper");
+    if (g.in.failed())
+        return;
+    const auto [first, is_new] = g.wrappers.emplace(name.text, Wrapper{name.position, {}});
+    if (!is_new)
+        g.in.report(name.position, "mda wrapper " + quoted(name.text) + " is defined already (" +
+                                       g.in.where(first->second.position) + ")");
+    const Position place = g.in.current().position;
+    std::vector<std::string> words = read_command(g);
+    if (g.in.failed())
+        return;
+    // With any command in its place.
+    Result<std::vector<std::string>> tried = wrap_command(words, {"true"});
+    if (!tried.ok())
+        return g.in.fail(place, tried.error().message);
+    check_words(g, place, *tried);
+    if (!g.in.failed() && is_new)
+        first->second.words = std::move(words);
+}
+
 void parse_action(Grammar& g) {
     Action action;
     const Token name = g.in.value("an action name");
@@ -203,7 +275,11 @@ void parse_action(Grammar& g) {
     if (g.in.accept("relay")) {
         parse_relay(g, action);
     } else if (g.in.accept("maildir")) {
-        parse_maildir(g, action);
+        parse_mailbox(g, action, ActionKind::maildir);
+    } else if (g.in.accept("mbox")) {
+        parse_mailbox(g, action, ActionKind::mbox);
+    } else if (g.in.accept("mda")) {
+        parse_mda(g, action);
     } else if (g.in.accept("lmtp")) {
         parse_lmtp(g, action);
     } else if (g.in.accept("expand-only")) {
@@ -211,7 +287,6 @@ void parse_action(Grammar& g) {
     } else if (g.in.accept("forward-only")) {
         parse_only(g, action, ActionKind::forward_only);
     } else {
-        g.in.refuse({"mbox", "mda"});
         g.in.fail();
     }
     if (!g.in.failed() && is_new)

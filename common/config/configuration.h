@@ -127,7 +127,11 @@ struct Action {
     std::string helo_by_source;      // table: source address → name given in EHLO
     std::optional<SocksProxy> proxy; // none: connections are made from here
     RelayTls tls;
-    std::string maildir_path; // with %{…} not yet expanded; empty: ~/Maildir
+    // maildir, mbox: with %{…} not yet expanded; empty: ~/Maildir, /var/mail/%{user.username}
+    std::string maildir_path;
+    // mda: the words of the command (command_words.h), with those of its wrapper. Nobody but the
+    // supervisor has them.
+    std::vector<std::string> command;
     std::string user;         // deliver as this system user; empty: the recipient's own
     // Tables: user name → whoever is in his place; for system users alone, or for any mailbox.
     // Empty: none.

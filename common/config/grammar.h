@@ -29,6 +29,12 @@ struct TableReference {
     bool by_lookup = false; // lookup alone uses it: it may be external, or one of expressions
 };
 
+// `mda wrapper NAME COMMAND`: the words of the command.
+struct Wrapper {
+    Position position;
+    std::vector<std::string> words; // empty: it had an error of its own
+};
+
 struct ActionReference {
     std::string action;
     Position position;
@@ -55,6 +61,7 @@ struct Grammar {
     Configuration configuration;
     // What was declared, also with errors, so that these have no further ones in their train.
     std::map<std::string, Position> actions;
+    std::map<std::string, Wrapper> wrappers;
     std::map<std::string, TableSource> tables;
     std::vector<ActionReference> action_references;
     std::vector<TableReference> table_references;
@@ -85,6 +92,8 @@ bool parse_auth_option(Grammar& grammar, Options& options, AuthOptions& auth);
 void check_auth_options(Grammar& grammar, const Position& place, const AuthOptions& auth,
                         const TlsOptions& tls);
 void parse_action(Grammar& grammar);
+// Behind `mda`.
+void parse_wrapper(Grammar& grammar);
 void parse_match(Grammar& grammar);
 void parse_table(Grammar& grammar);
 // `name` is the "type:place" of a table of that name. Nothing if that type is not external; the

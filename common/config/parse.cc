@@ -69,6 +69,7 @@ constexpr Directive directives[] = {
     {"listen", parse_listen},
     {"listener", [](Grammar& g) { parse_processes(g, g.configuration.listeners); }},
     {"match", parse_match},
+    {"mda", parse_wrapper},
     {"mta", parse_mta},
     {"pki", parse_pki},
     {"queue", parse_queue},
@@ -86,7 +87,7 @@ constexpr Directive directives[] = {
 };
 
 void parse_line(Grammar& g) {
-    g.in.refuse({"admd", "filter", "mda", "proc", "scheduler", "srs"});
+    g.in.refuse({"admd", "filter", "proc", "scheduler", "srs"});
     if (g.in.failed())
         return;
     if (g.in.current().kind == TokenKind::error)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <variant>
@@ -10,6 +11,7 @@
 #include "common/base/file_descriptor.h"
 #include "common/ipc/administration.h"
 #include "common/ipc/codec.h"
+#include "common/ipc/target.h"
 
 namespace postern::ipc {
 
@@ -88,19 +90,23 @@ struct Drain {
     static constexpr auto fields(auto& m) { return std::tie(m.seconds); }
 };
 
-// local only: run the helper that stores one message into a Maildir as `user`. The path comes from
-// the action's settings, which the supervisor has itself. Answered by Spawned, later by Exited.
+// local only: run the helper of a delivery as `user`. Paths and commands come from the action's
+// settings, which the supervisor has itself. Answered by Exited.
 struct Spawn {
     uint32_t request = 0;
     std::string action;
     std::string user;
     std::string reverse_path;
     std::string recipient;
+    std::string original_recipient; // ORCPT, as it was given; empty: none
+    // What is delivered to instead of what the action says. A command or a file has to stand in
+    // the action's aliases, or in the user's .forward. A mailbox: no .forward is looked at.
+    std::optional<Target> target;
     FileDescriptor content; // read-only, from its present offset to its end
     FileDescriptor output;  // write end of a pipe: what the helper says
     static constexpr auto fields(auto& m) {
-        return std::tie(m.request, m.action, m.user, m.reverse_path, m.recipient, m.content,
-                        m.output);
+        return std::tie(m.request, m.action, m.user, m.reverse_path, m.recipient,
+                        m.original_recipient, m.target, m.content, m.output);
     }
 };
 // pam only: run the helper that asks PAM about one password (common/ipc/pam.h), with the rights of
@@ -114,7 +120,13 @@ struct SpawnCheck {
         return std::tie(m.request, m.service, m.question, m.finding);
     }
 };
-// The helper may be ended: its time is over.
+// The user has a .forward: nothing was stored.
+inline constexpr int helper_forwarded = 200;
+struct Forwarded {
+    std::vector<Target> targets;
+    static constexpr auto fields(auto& m) { return std::tie(m.targets); }
+};
+// The helper may be ended, with all that it started: its time is over.
 struct Kill {
     uint32_t request = 0;
     static constexpr auto fields(auto& m) { return std::tie(m.request); }
@@ -127,7 +139,8 @@ struct Ready {
 };
 
 // The helper of this request is done. `status` is its exit status (sysexits.h), 75 (EX_TEMPFAIL) if
-// it could not be started or was ended by a signal; `error` then says why.
+// it could not be started or was ended by a signal; `error` then says why. A helper of local may
+// also end with helper_forwarded: what it says is an encoded Forwarded.
 struct Exited {
     uint32_t request = 0;
     int32_t status = 0;

@@ -14,6 +14,9 @@ namespace postern {
 
 namespace {
 
+// All the targets of a .forward, or the beginning of what a command says.
+constexpr size_t helper_output_limit = 64 * 1024;
+
 struct Pipe {
     FileDescriptor read_end; // never blocks
     FileDescriptor write_end;
@@ -29,7 +32,7 @@ Result<Pipe> make_pipe() {
     return pipe;
 }
 
-// What is in the pipe now, up to the limit.
+// What is in the pipe now, which a helper that has ended filled no further than this.
 std::string read_output(const FileDescriptor& pipe) {
     std::string text(helper_output_limit, '\0');
     size_t size = 0;
@@ -45,6 +48,39 @@ std::string read_output(const FileDescriptor& pipe) {
 
 ipc::RecipientOutcome not_now(const Error& error) {
     return outcome_of_exit(EX_TEMPFAIL, error.message);
+}
+
+bool is_local(ActionKind kind) {
+    return kind == ActionKind::maildir || kind == ActionKind::mbox || kind == ActionKind::mda;
+}
+
+bool has_target(const ipc::DeliveryRecipient& recipient, ipc::TargetKind kind) {
+    return recipient.target && recipient.target->kind == kind;
+}
+
+Method method_of(const ipc::Deliver& order, const ipc::DeliveryRecipient& recipient) {
+    if (has_target(recipient, ipc::TargetKind::command))
+        return Method::command;
+    if (has_target(recipient, ipc::TargetKind::file))
+        return Method::mailbox;
+    return order.route.kind == ActionKind::mda ? Method::command : Method::mailbox;
+}
+
+// What a helper says that has found a .forward. It comes from a process of the user's: it is as
+// good as his .forward, and has bounds.
+ipc::RecipientOutcome outcome_of_forward(std::string_view said) {
+    ipc::Forwarded forwarded;
+    if (!ipc::decode_bytes(said, forwarded) || forwarded.targets.empty() ||
+        forwarded.targets.size() > ipc::forward_limit)
+        return outcome_of_exit(EX_TEMPFAIL, "the delivery program speaks in riddles");
+    ipc::RecipientOutcome outcome;
+    outcome.status = ipc::RecipientStatus::forwarded;
+    outcome.handover = ipc::Handover::delivered;
+    outcome.enhanced = "2.0.0";
+    outcome.diagnostic = "forwarded to " + std::to_string(forwarded.targets.size()) +
+                         (forwarded.targets.size() == 1 ? " recipient" : " recipients");
+    outcome.targets = std::move(forwarded.targets);
+    return outcome;
 }
 
 } // namespace
@@ -102,7 +138,7 @@ Task<void> Deliverer::run(uint64_t queue, ipc::Deliver order) {
     Result<std::string> header = content ? read_header(*content) : Result(std::string());
     for (const ipc::DeliveryRecipient& recipient : order.recipients) {
         ipc::RecipientOutcome one;
-        if (order.route.kind != ActionKind::maildir)
+        if (!is_local(order.route.kind))
             one = outcome_of_exit(EX_CONFIG, "not a local delivery");
         else if (!content)
             one = not_now(content.error());
@@ -139,19 +175,22 @@ Task<ipc::RecipientOutcome> Deliverer::store(const ipc::Deliver& order,
     spawn.user = order.route.user;
     spawn.reverse_path = order.reverse_path;
     spawn.recipient = recipient.address;
+    spawn.original_recipient = recipient.parameters.original_recipient;
+    spawn.target = recipient.target;
     spawn.content = std::move(*copy);
     spawn.output = std::move(pipe->write_end);
     const uint32_t request = spawn.request;
     Ended ended(executor_);
     helpers_[request] = &ended;
     peers_.to_supervisor(std::move(spawn));
-    ipc::RecipientOutcome outcome = co_await wait_for(request, ended, pipe->read_end);
+    ipc::RecipientOutcome outcome =
+        co_await wait_for(request, ended, pipe->read_end, method_of(order, recipient));
     helpers_.erase(request);
     co_return outcome;
 }
 
 Task<ipc::RecipientOutcome> Deliverer::wait_for(uint32_t request, Ended& ended,
-                                                const FileDescriptor& output) {
+                                                const FileDescriptor& output, Method method) {
     std::optional<ipc::Exited> exited = co_await ended.wait(limits_.run_time);
     if (!exited) {
         peers_.to_supervisor(ipc::Kill{request});
@@ -160,10 +199,13 @@ Task<ipc::RecipientOutcome> Deliverer::wait_for(uint32_t request, Ended& ended,
         if (!exited || exited->status != EX_OK)
             co_return outcome_of_exit(EX_TEMPFAIL, "the delivery program took too long");
     }
-    std::string said = read_output(output);
+    const std::string said = read_output(output);
     if (!exited->error.empty())
-        said = exited->error + (said.empty() ? "" : ": " + said);
-    co_return outcome_of_exit(exited->status, said);
+        co_return outcome_of_exit(exited->status,
+                                  exited->error + (said.empty() ? "" : ": " + said));
+    if (exited->status == ipc::helper_forwarded)
+        co_return outcome_of_forward(said);
+    co_return outcome_of_exit(exited->status, said, method);
 }
 
 void Deliverer::exited(ipc::Exited exited) {

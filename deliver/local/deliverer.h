@@ -16,6 +16,7 @@
 #include "common/loop/completion.h"
 #include "common/loop/task.h"
 #include "common/process/operator_port.h"
+#include "deliver/local/exit_status.h"
 
 namespace postern {
 
@@ -59,7 +60,7 @@ class Deliverer {
                                       const ipc::DeliveryRecipient& recipient,
                                       const FileDescriptor& content);
     Task<ipc::RecipientOutcome> wait_for(uint32_t request, Ended& ended,
-                                         const FileDescriptor& output);
+                                         const FileDescriptor& output, Method method);
     void count(ipc::RecipientStatus status);
     void finish(uint64_t queue, ipc::Outcome outcome);
 

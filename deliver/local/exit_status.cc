@@ -1,6 +1,7 @@
 #include "deliver/local/exit_status.h"
 
 #include <algorithm>
+#include <span>
 #include <sysexits.h>
 
 #include "common/smtp/text.h"
@@ -18,8 +19,19 @@ struct Meaning {
     const char* text;     // if the helper says nothing
 };
 
+// As sys_exits(3) of Postfix has it, but for what the operator can mend.
+constexpr Meaning command_meanings[] = {
+    {EX_OK, RecipientStatus::delivered, "2.0.0", "delivered to the command"},
+    {EX_DATAERR, RecipientStatus::permanent, "5.6.0", "the command says: bad content"},
+    {EX_NOUSER, RecipientStatus::permanent, "5.1.1", "the command says: no such user"},
+    {EX_NOHOST, RecipientStatus::permanent, "5.1.2", "the command says: no such host"},
+    {EX_UNAVAILABLE, RecipientStatus::permanent, "5.3.0", "the command says: unavailable"},
+    {EX_PROTOCOL, RecipientStatus::permanent, "5.5.0", "the command says: protocol error"},
+    {EX_NOPERM, RecipientStatus::permanent, "5.7.0", "the command says: not permitted"},
+};
+
 constexpr Meaning meanings[] = {
-    {EX_OK, RecipientStatus::delivered, "2.0.0", "delivered to the maildir"},
+    {EX_OK, RecipientStatus::delivered, "2.0.0", "delivered to the mailbox"},
     {EX_USAGE, RecipientStatus::temporary, "4.3.5", "the delivery program was called wrongly"},
     {EX_DATAERR, RecipientStatus::permanent, "5.6.0", "the content cannot be stored"},
     {EX_NOUSER, RecipientStatus::permanent, "5.1.1", "there is no such user"},
@@ -30,28 +42,37 @@ constexpr Meaning meanings[] = {
     {EX_TEMPFAIL, RecipientStatus::temporary, "4.3.0", "the delivery failed for now"},
 };
 
+const Meaning* meaning_of(int status, std::span<const Meaning> list) {
+    for (const Meaning& meaning : list)
+        if (meaning.status == status)
+            return &meaning;
+    return nullptr;
+}
+
 std::string one_line(std::string_view said) {
-    said = said.substr(0, helper_output_limit);
+    said = said.substr(0, diagnostic_limit);
     std::string line(said.substr(0, said.find_last_not_of(" \t\r\n") + 1));
     std::replace_if(
         line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
-    return sanitize(line, helper_output_limit - 3); // with "..." at most the limit
+    return sanitize(line, diagnostic_limit - 3); // with "..." at most the limit
 }
 
 } // namespace
 
-ipc::RecipientOutcome outcome_of_exit(int status, std::string_view said) {
+ipc::RecipientOutcome outcome_of_exit(int status, std::string_view said, Method method) {
     ipc::RecipientOutcome outcome;
     outcome.status = RecipientStatus::temporary;
     outcome.handover = ipc::Handover::delivered;
     outcome.enhanced = "4.3.0";
     outcome.diagnostic = "the delivery program ended with status " + std::to_string(status);
-    for (const Meaning& meaning : meanings) {
-        if (meaning.status != status)
-            continue;
-        outcome.status = meaning.outcome;
-        outcome.enhanced = meaning.enhanced;
-        outcome.diagnostic = meaning.text;
+    const Meaning* found =
+        method == Method::command ? meaning_of(status, command_meanings) : nullptr;
+    if (!found)
+        found = meaning_of(status, meanings);
+    if (found) {
+        outcome.status = found->outcome;
+        outcome.enhanced = found->enhanced;
+        outcome.diagnostic = found->text;
     }
     if (std::string line = one_line(said); !line.empty())
         outcome.diagnostic = std::move(line);

@@ -1,5 +1,5 @@
-// postern-local: delivers into Maildirs, each by a helper that the supervisor runs as the
-// recipient's user (postern-maildir).
+// postern-local: delivers into mailboxes and to commands, each time by a helper that the supervisor
+// runs as the recipient's user (postern-deliver).
 //
 // Receives mail from the queue (common/ipc/delivery.h). Holds neither files nor sockets: it may
 // name an action and a user to the supervisor, and hand over the content.

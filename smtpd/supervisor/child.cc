@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "smtpd/supervisor/quiet_fork.h"
+#include "common/base/quiet_fork.h"
 
 namespace postern {
 

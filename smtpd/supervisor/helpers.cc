@@ -14,7 +14,10 @@ void Helpers::refuse(uint32_t request, std::string why, int status) {
 }
 
 void Helpers::end(pid_t pid, Helper& helper) const {
-    ::kill(pid, std::exchange(helper.told_to_end, true) ? SIGKILL : kill_signal_);
+    const int signal = std::exchange(helper.told_to_end, true) ? SIGKILL : kill_signal_;
+    // One that has just been started may not have made its group yet.
+    if (extent_ == Extent::process || ::kill(-pid, signal) < 0)
+        ::kill(pid, signal);
 }
 
 void Helpers::kill(uint32_t request) {

@@ -17,9 +17,12 @@ class Helpers {
   public:
     using Report = std::function<void(ipc::Exited)>;
 
+    // What is ended with a helper: itself, or all of the process group that it leads (setsid(2)).
+    enum class Extent { process, group };
+
     // `kill_signal` ends one that has had its time.
-    explicit Helpers(Report report, int kill_signal = SIGKILL)
-        : report_(std::move(report)), kill_signal_(kill_signal) {}
+    explicit Helpers(Report report, int kill_signal = SIGKILL, Extent extent = Extent::process)
+        : report_(std::move(report)), kill_signal_(kill_signal), extent_(extent) {}
 
     // Reports that none was started, and why.
     void refuse(uint32_t request, std::string why, int status = EX_TEMPFAIL);
@@ -45,6 +48,7 @@ class Helpers {
 
     Report report_;
     int kill_signal_;
+    Extent extent_;
     std::map<pid_t, Helper> running_;
 };
 

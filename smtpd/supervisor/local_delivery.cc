@@ -9,32 +9,41 @@
 #include <pwd.h>
 #include <string>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/config/maildir_path.h"
-#include "smtpd/supervisor/quiet_fork.h"
+#include "common/base/quiet_fork.h"
+#include "smtpd/supervisor/delivery_plan.h"
 
 namespace postern {
 
 namespace {
 
-struct User {
-    std::string name;
-    std::string home;
-    uid_t user_id;
-    gid_t group_id;
-};
+constexpr const char* mail_spool = "/var/mail";
+constexpr const char* mail_group = "mail";
+constexpr rlim_t ordinary_files = 1024; // what a program expects to have, not what we have
 
-Result<User> find_user(const std::string& name, bool root) {
+Result<LocalUser> find_user(const std::string& name, bool root) {
     errno = 0;
     // An ordinary user can deliver as himself only, whoever it is for.
     const passwd* entry = root ? getpwnam(name.c_str()) : getpwuid(geteuid());
     if (!entry)
-        return Error{"there is no user " + name};
-    return User{entry->pw_name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
+        return Error{"there is no user " + name, EX_TEMPFAIL};
+    return LocalUser{entry->pw_name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
+}
+
+// In a folder like Debian's /var/mail, which belongs to the group mail, only that group can make
+// mailboxes. It must be the helper's own group, not one more: then no process of the user's that
+// lacks it can look into the helper (ptrace(2)).
+gid_t group_for(const DeliveryPlan& plan, const LocalUser& user) {
+    const group* mail = plan.in_mail_spool ? getgrnam(mail_group) : nullptr;
+    struct stat spool;
+    const bool fits = mail && stat(mail_spool, &spool) == 0 && spool.st_gid == mail->gr_gid &&
+                      (spool.st_mode & S_IWGRP);
+    return fits ? mail->gr_gid : user.group_id;
 }
 
 // In the child: says why on its standard error, which `local` reads.
@@ -43,68 +52,77 @@ Result<User> find_user(const std::string& name, bool root) {
     _exit(EX_TEMPFAIL);
 }
 
+bool become_user(const LocalUser& user, gid_t group) {
+    return initgroups(user.name.c_str(), user.group_id) == 0 &&
+           setresgid(group, group, group) == 0 &&
+           setresuid(user.user_id, user.user_id, user.user_id) == 0;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+    std::vector<char*> list;
+    for (std::string& string : strings)
+        list.push_back(string.data());
+    list.push_back(nullptr);
+    return list;
+}
+
 // In the child: from here on nothing is done as root.
-[[noreturn]] void become_helper(const std::string& program, const User& user, bool root,
-                                const std::string& path, const ipc::Spawn& request) {
+[[noreturn]] void become_helper(std::string program, const LocalUser& user, bool root, gid_t group,
+                                DeliveryPlan plan, const ipc::Spawn& request) {
     if (dup2(request.content.get(), 0) < 0 || dup2(request.output.get(), 1) < 0 ||
         dup2(request.output.get(), 2) < 0)
         _exit(EX_TEMPFAIL);
     close_range(3, ~0u, 0);
+    setsid(); // a group of its own, which can be ended with all that is in it
     // Found while we may: the user need not be able to reach the folder that it lies in.
     const int file = open(program.c_str(), O_PATH | O_CLOEXEC);
     if (file < 0)
         give_up(program);
-    if (root && (initgroups(user.name.c_str(), user.group_id) < 0 ||
-                 setresgid(user.group_id, user.group_id, user.group_id) < 0 ||
-                 setresuid(user.user_id, user.user_id, user.user_id) < 0))
+    if (root && !become_user(user, group))
         _exit(EX_TEMPFAIL);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    if (!plan.is_command && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         _exit(EX_TEMPFAIL);
     if (chdir(user.home.c_str()) < 0 && chdir("/") < 0)
         _exit(EX_TEMPFAIL);
+    rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > ordinary_files) {
+        files.rlim_cur = ordinary_files;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     umask(077);
     be_like_new();
-    std::string home = "HOME=" + user.home, name = "USER=" + user.name;
-    char* environment[] = {home.data(), name.data(), const_cast<char*>("PATH=/usr/bin:/bin"),
-                           nullptr};
-    const char* arguments[] = {program.c_str(), path.c_str(), request.reverse_path.c_str(),
-                               request.recipient.c_str(), nullptr};
-    execveat(file, "", const_cast<char* const*>(arguments), environment, AT_EMPTY_PATH);
+    plan.arguments.insert(plan.arguments.begin(), program);
+    execveat(file, "", pointers(plan.arguments).data(), pointers(plan.environment).data(),
+             AT_EMPTY_PATH);
     give_up(program);
 }
 
 } // namespace
 
 void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request) {
-    auto refuse = [&](std::string why, int status = EX_TEMPFAIL) {
-        helpers_.refuse(request.request, std::move(why), status);
+    auto refuse = [&](const Error& error) {
+        helpers_.refuse(request.request, error.message, error.code);
     };
-    auto action = std::find_if(configuration.actions.begin(), configuration.actions.end(),
-                               [&](const Action& a) { return a.name == request.action; });
-    if (action == configuration.actions.end() || action->kind != ActionKind::maildir)
-        return refuse("there is no maildir action " + request.action);
-    if (!action->user.empty() && action->user != request.user)
-        return refuse("action " + request.action + " does not deliver as " + request.user);
-    Result<User> user = find_user(request.user, root_);
+    Result<const Action*> action = find_action(configuration, request);
+    if (!action)
+        return refuse(action.error());
+    Result<LocalUser> user = find_user(request.user, root_);
     if (!user)
-        return refuse(user.error().message);
+        return refuse(user.error());
     // What anybody may write is not written by somebody who may write everything.
     if (root_ && user->user_id == 0)
-        return refuse("nothing is delivered as root: give this mail an action with a user",
-                      EX_CONFIG);
-    MaildirValues values;
-    values.user = user->name;
-    values.directory = user->home;
-    values.recipient = request.recipient;
-    values.reverse_path = request.reverse_path;
-    Result<std::string> path = expand_maildir_path(action->maildir_path, values);
-    if (!path)
-        return refuse(path.error().message);
+        return refuse(
+            {"nothing is delivered as root: give this mail an action with a user", EX_CONFIG});
+    Result<DeliveryPlan> plan = plan_delivery(**action, request, *user, configuration);
+    if (!plan)
+        return refuse(plan.error());
+    const gid_t group = group_for(*plan, *user);
     const pid_t pid = quiet_fork();
     if (pid < 0)
-        return refuse(system_error("fork").message);
+        return refuse({system_error("fork").message, EX_TEMPFAIL});
     if (pid == 0)
-        become_helper(programs_ + "/postern-maildir", *user, root_, *path, request);
+        become_helper(programs_ + "/postern-deliver", *user, root_, group, *std::move(plan),
+                      request);
     helpers_.add(pid, request.request);
 }
 

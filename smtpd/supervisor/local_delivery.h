@@ -1,5 +1,6 @@
-// Runs postern-maildir as the recipient's user, for `local`, which may name a user and an action
-// but neither a program nor a path: those come from the configuration. Nothing runs as root.
+// Runs postern-deliver as the recipient's user, for `local`, which may name a user and an action
+// but neither a program nor a path: those come from the configuration (delivery_plan.h). Nothing
+// runs as root.
 #pragma once
 
 #include <string>
@@ -15,7 +16,8 @@ class LocalDelivery {
   public:
     // `root`: users can be switched; else all is done as who runs us.
     LocalDelivery(std::string programs, bool root, Helpers::Report report)
-        : programs_(std::move(programs)), root_(root), helpers_(std::move(report)) {}
+        : programs_(std::move(programs)), root_(root),
+          helpers_(std::move(report), SIGKILL, Helpers::Extent::group) {}
 
     // Starts the helper, or reports at once why not.
     void spawn(const Configuration& configuration, ipc::Spawn request);

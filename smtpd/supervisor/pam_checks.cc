@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/quiet_fork.h"
 #include "common/base/result.h"
 #include "common/ipc/pam_settings.h"
-#include "smtpd/supervisor/quiet_fork.h"
 #include "smtpd/supervisor/slices.h"
 
 namespace postern {

@@ -1,4 +1,5 @@
 """One test's laboratory: hosts, name server, sinks, gateway, and what a script has opened so far."""
+import mailbox
 import os
 import pwd
 import shutil
@@ -234,6 +235,17 @@ def maildir_messages(path):
                 with open(os.path.join(folder, name), "rb") as file:
                     found.append(file.read())
     return found
+
+
+def mbox_messages(path):
+    """The content of every message in an mbox, as it lies there, without its "From " line."""
+    if not os.path.exists(path):
+        return []
+    box = mailbox.mbox(path, create=False)
+    try:
+        return [box.get_bytes(key) for key in box.keys()]
+    finally:
+        box.close()
 
 
 def fresh(directory):

@@ -10,7 +10,7 @@ import shlex
 import time
 
 from . import killer, load, script, sink, smtp_client
-from .lab import WAIT, Failure, find, maildir_messages
+from .lab import WAIT, Failure, find, maildir_messages, mbox_messages
 
 VERBS = []
 # Programs of others, unpacked by etc/build/peers and not installed.
@@ -384,10 +384,13 @@ def expect_sinks_got(lab, step, names, wanted, limit):
               step.text, script.seconds(limit or f"{WAIT}s"))
 
 
-@verb(r"expect maildir (\S+) got (\d+|all)")
-def expect_maildir_got(lab, step, path, wanted):
+MAILBOXES = {"maildir": maildir_messages, "mbox": mbox_messages}
+
+
+@verb(r"expect (maildir|mbox) (\S+) got (\d+|all)")
+def expect_mailbox_got(lab, step, kind, path, wanted):
     path = os.path.join(lab.directory, path)
-    lab.until(lambda: amount_amiss(maildir_messages(path), wanted, lab), step.text)
+    lab.until(lambda: amount_amiss(MAILBOXES[kind](path), wanted, lab), step.text)
 
 
 @verb(r"expect sink (\w+) still got (\d+) after " + DURATION)
@@ -419,11 +422,11 @@ def expect_sink_message(lab, step, name):
     expect_message(lab, step, messages)
 
 
-@verb(r"expect maildir (\S+) message")
-def expect_maildir_message(lab, step, path):
+@verb(r"expect (maildir|mbox) (\S+) message")
+def expect_mailbox_message(lab, step, kind, path):
     path = os.path.join(lab.directory, path)
     expect_message(lab, step, lambda: [content.decode(errors="replace").splitlines()
-                                       for content in maildir_messages(path)])
+                                       for content in MAILBOXES[kind](path)])
 
 
 @verb(r"expect sink (\w+) (\d+) to (\d+) connections")

@@ -86,6 +86,8 @@ void describe_actions(std::ostream& out, const Configuration& configuration) {
             out << " src " << action.source->to_string();
         if (!action.maildir_path.empty())
             out << " path " << action.maildir_path;
+        for (const std::string& word : action.command)
+            out << " [" << word << "]";
         if (!action.user.empty())
             out << " user " << action.user;
         if (!action.aliases.empty())

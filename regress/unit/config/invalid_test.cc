@@ -397,14 +397,23 @@ TEST(Invalid, Actions) {
         {"action", "f:1:7: found end of line, expected an action name"},
         {"action local relay",
          R"(f:1:8: found "local", expected an action name (a keyword must be quoted to be a value))"},
-        {"action x", "f:1:9: found end of line, expected one of: relay, maildir, lmtp, "
+        {"action x", "f:1:9: found end of line, expected one of: relay, maildir, mbox, mda, lmtp, "
                      "expand-only, forward-only"},
         {"action x foo",
-         R"(f:1:10: found "foo", expected one of: relay, maildir, lmtp, expand-only, forward-only)"},
-        {"action x mbox",
-         R"(f:1:10: "mbox" is a known smtpd.conf keyword, but this version does not support it here)"},
-        {R"(action x mda "/path/to/mda -f -")",
-         R"(f:1:10: "mda" is a known smtpd.conf keyword, but this version does not support it here)"},
+         R"(f:1:10: found "foo", expected one of: relay, maildir, mbox, mda, lmtp, expand-only, forward-only)"},
+        {R"(action x mda)", "f:1:13: found end of line, expected a command"},
+        {R"(action x mda "mda -f - | tee")",
+         "f:1:14: '|' means nothing here, because no shell reads the command: put it in single "
+         "quotes, or begin with /bin/sh -c"},
+        {R"(action x mda "mda %{foo}")", R"(f:1:14: unknown format specifier "foo")"},
+        {R"(action x mda "mda" wrapper "w")",
+         R"(f:1:28: there is no mda wrapper "w" above this line)"},
+        {R"(mda wrapper w "nice")", "f:1:15: a wrapper has to have %{mda} in it, once"},
+        {"mda wrapper w \"nice %{mda}\"\nmda wrapper w \"nice %{mda}\"",
+         R"(f:2:13: mda wrapper "w" is defined already (f:1))"},
+        {R"(action x mbox wrapper "w")",
+         R"(f:1:15: "wrapper" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {R"(action x mbox "%{foo}")", R"(f:1:15: unknown format specifier "foo")"},
         {"action x forward-only", R"(f:1:22: expected "alias" or "virtual" with a table)"},
         {"action x relay foo",
          R"(f:1:16: found "foo", expected one of: ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, ca, ciphers, protocols)"},
@@ -706,7 +715,7 @@ TEST(Invalid, SeveralErrors) {
          "f:2:22: there is no action \"b\"\n"
          R"(f:3:18: found "foo", expected one of: ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, ca, ciphers, protocols)"},
         {"action \"a\" foo\nmatch for any action \"a\"",
-         R"(f:1:12: found "foo", expected one of: relay, maildir, lmtp, expand-only, forward-only)"},
+         R"(f:1:12: found "foo", expected one of: relay, maildir, mbox, mda, lmtp, expand-only, forward-only)"},
         {"table t { a,, b }\nmatch for domain <t> reject",
          R"(f:1:13: found ",", expected a value)"},
     });

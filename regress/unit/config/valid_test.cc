@@ -332,6 +332,13 @@ TEST(Valid, LocalActions) {
          "vmail\n"},
         {"action a maildir \"~/Mail\" ttl 1d", "action a maildir path ~/Mail ttl 86400\n"},
         {"action a maildir Mail", "action a maildir path Mail\n"},
+        {"action a mbox", "action a mbox\n"},
+        {"action a mbox \"/srv/%{rcpt.user}\" user vmail ttl 1h",
+         "action a mbox path /srv/%{rcpt.user} user vmail ttl 3600\n"},
+        {R"(action a mda "/usr/bin/mda -f %{sender} 'a b'")",
+         "action a mda [/usr/bin/mda] [-f] [%{sender}] [a b]\n"},
+        {"mda wrapper w \"nice -n 5 %{mda}\"\naction a mda \"mda -x\" user vmail wrapper \"w\"",
+         "action a mda [nice] [-n] [5] [mda] [-x] user vmail\n"},
         {"action a maildir \"%{user.directory}/M%{sender[0:-4]}%{dest[3]:raw}%{rcpt.user[-3:]}\"",
          "action a maildir path "
          "%{user.directory}/M%{sender[0:-4]}%{dest[3]:raw}%{rcpt.user[-3:]}\n"},

@@ -5,11 +5,11 @@
 namespace postern {
 namespace {
 
-MaildirValues alice() {
+DeliveryValues alice() {
     return {"alice", "/home/alice", "Alice+Tag@Example.org", "", "From+x@Far.test"};
 }
 
-std::string expand(std::string_view path, const MaildirValues& values = alice()) {
+std::string expand(std::string_view path, const DeliveryValues& values = alice()) {
     const Result<std::string> expanded = expand_maildir_path(path, values);
     return expanded ? *expanded : "error: " + expanded.error().message;
 }
@@ -46,7 +46,7 @@ TEST(MaildirPath, Expands) {
         {"/m/100%/%x{}", "/m/100%/%x{}"},
     };
     for (const auto& c : cases) {
-        MaildirValues values = alice();
+        DeliveryValues values = alice();
         values.recipient = "Alice+Tag@example.org"; // domains come in lower case
         EXPECT_EQ(expand(c.path, values), c.expected) << c.path;
         EXPECT_TRUE(check_maildir_path(c.path).ok()) << c.path;
@@ -54,7 +54,7 @@ TEST(MaildirPath, Expands) {
 }
 
 TEST(MaildirPath, OfInternationalizedAddresses) {
-    MaildirValues values = alice();
+    DeliveryValues values = alice();
     values.recipient = "j\u00fcrgen+\u00fc@xn--bcher-kva.example";
     values.reverse_path = "\u4e2d@far.test";
     EXPECT_EQ(expand("/m/%{rcpt.domain}/%{rcpt.user:strip}", values),
@@ -86,7 +86,7 @@ TEST(MaildirPath, AValueNeverLeavesItsComponent) {
         {"/m/%{rcpt.user}", "postmaster", "/m/postmaster"},
     };
     for (const auto& c : cases) {
-        MaildirValues values = alice();
+        DeliveryValues values = alice();
         values.recipient = c.recipient;
         if (std::string_view(c.expected) == "error") {
             // Not an address at all: it is taken as a name, made harmless.
@@ -107,14 +107,14 @@ TEST(MaildirPath, RefusesWhatCannotBeExpandedForThisMail) {
         {"/m/%{rcpt.user[5:2]}", "too short"}, {"/m/%{rcpt.user[-99999999999:]}", "too short"},
     };
     for (const auto& c : cases) {
-        MaildirValues values = alice();
+        DeliveryValues values = alice();
         values.recipient = "postmaster";
         values.reverse_path = "";
         EXPECT_NE(expand(c.path, values).find(c.expected), std::string::npos)
             << c.path << ": " << expand(c.path, values);
         EXPECT_TRUE(check_maildir_path(c.path).ok());
     }
-    MaildirValues values = alice();
+    DeliveryValues values = alice();
     values.user = std::string(300, 'u');
     EXPECT_NE(expand("/m/%{user.username}", values).find("longer"), std::string::npos);
     values.directory = "relative";

@@ -1,4 +1,5 @@
-#include "deliver/local/maildir/maildir.h"
+#include "deliver/local/helper/files.h"
+#include "deliver/local/helper/maildir.h"
 
 #include <gtest/gtest.h>
 
@@ -38,7 +39,7 @@ class MaildirTest : public testing::Test {
         return file;
     }
     Result<std::string> store(const FileDescriptor& content) {
-        return store_message({maildir_, "from@far.test", "alice@here.test", content.get()});
+        return store_in_maildir(maildir_, {"from@far.test", "alice@here.test", content.get()});
     }
     std::string stored(const Result<std::string>& name) {
         EXPECT_TRUE(name.ok()) << name.error().message;
@@ -87,14 +88,14 @@ TEST_F(MaildirTest, ReadsAPipe) {
 
 TEST_F(MaildirTest, TheNullReversePathIsWritten) {
     const FileDescriptor content = file_with("x\r\n");
-    const auto name = store_message({maildir_, "", "alice@here.test", content.get()});
+    const auto name = store_in_maildir(maildir_, {"", "alice@here.test", content.get()});
     EXPECT_TRUE(stored(name).starts_with("Return-Path: <>\nDelivered-To: alice@here.test\nx"));
 }
 
 TEST_F(MaildirTest, AnAddressCannotAddAHeaderField) {
     const FileDescriptor content = file_with("x\r\n");
     const auto name =
-        store_message({maildir_, "a@b\nBcc: c@d", "alice@here.test\r\n\r\nbody", content.get()});
+        store_in_maildir(maildir_, {"a@b\nBcc: c@d", "alice@here.test\r\n\r\nbody", content.get()});
     EXPECT_EQ(stored(name), "Return-Path: <a@b?Bcc: c@d>\nDelivered-To: alice@here.test????body\n"
                             "x\n");
 }
@@ -139,8 +140,8 @@ TEST_F(MaildirTest, AFileInTheWayIsNamed) {
     ASSERT_FALSE(failed.ok());
     EXPECT_EQ(exit_status_of(failed.error().code), EX_CANTCREAT);
     EXPECT_NE(failed.error().message.find("home"), std::string::npos);
-    EXPECT_FALSE(store_message({"relative", "", "a@b", 0}).ok());
-    EXPECT_FALSE(store_message({"", "", "a@b", 0}).ok());
+    EXPECT_FALSE(store_in_maildir("relative", {"", "a@b", 0}).ok());
+    EXPECT_FALSE(store_in_maildir("", {"", "a@b", 0}).ok());
 }
 
 TEST(ExitStatusOf, SaysWhoCanHelp) {

@@ -41,7 +41,7 @@ class LocalServiceTest : public testing::Test {
         order.delivery = id;
         order.route.kind = ActionKind::maildir;
         order.content.bytes = "x\r\n";
-        order.recipients.push_back({0, "a@here.test", {}});
+        order.recipients.push_back({0, "a@here.test", {}, {}});
         queue.send(std::move(order));
     }
     // What the supervisor is asked to start, it says has succeeded, while `answering_`.

@@ -1,4 +1,4 @@
-#include "smtpd/supervisor/quiet_fork.h"
+#include "common/base/quiet_fork.h"
 
 #include <csignal>
 #include <unistd.h>

@@ -1,0 +1,27 @@
+// FILE.lock: how mail programs keep each other out of a mailbox, beside fcntl(2).
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "common/base/result.h"
+
+namespace postern {
+
+class DotLock {
+  public:
+    DotLock() = default;
+    ~DotLock() { release(); }
+    DotLock(const DotLock&) = delete;
+
+    // True: it is ours now. False: another has it. One that is older than `stale_after` was left
+    // behind by somebody who has died, and is taken away. Fails where the directory lets none be
+    // made; Error::code is the errno.
+    Result<bool> take(const std::string& file, std::chrono::seconds stale_after);
+    void release();
+
+  private:
+    std::string path_; // empty: not held
+};
+
+} // namespace postern
