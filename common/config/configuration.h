@@ -89,8 +89,8 @@ struct RelayTls {
     std::string ciphers;   // of TLS 1.2, as in ciphers(1ssl); empty: ours
     bool tls_1_2 = true;   // `protocols`
     bool tls_1_3 = true;
-    bool mta_sts = true; // not `no-mta-sts`: mail exchangers are what their domain's policy asks
-    std::string pki; // by name, the certificate that servers who ask for one are shown; empty: none
+    bool mta_sts = true;   // not `no-mta-sts`: exchangers are what their domain asks
+    std::string pki{};     // by name, what servers that ask for a certificate are shown; or empty
 
     bool operator==(const RelayTls&) const = default;
     static constexpr auto fields(auto& m) {
