@@ -43,8 +43,10 @@ std::string alias_key(std::string_view text) {
            (domain.empty() ? std::string() : canonical_domain(domain));
 }
 
-Expander::Expander(const ExpansionView& view, std::string default_domain, bool with_owner)
-    : view_(view), default_domain_(std::move(default_domain)), with_owner_(with_owner) {}
+Expander::Expander(const ExpansionView& view, std::string default_domain, bool with_owner,
+                   Wanted wanted)
+    : view_(view), default_domain_(std::move(default_domain)), with_owner_(with_owner),
+      wanted_(wanted) {}
 
 Expansion Expander::expand(const Mailbox& recipient, const Action& action) {
     only_elsewhere_ = action.kind == ActionKind::forward_only;

@@ -27,6 +27,9 @@ inline constexpr size_t expansion_depth = 10; // aliases behind aliases
 // comparable_name() has it, the domain as canonical_domain().
 std::string alias_key(std::string_view text);
 
+// What is asked for: at RCPT it is enough to know that there is somebody.
+enum class Wanted : uint8_t { everybody, somebody };
+
 struct ExpansionView {
     // The value of a key in a table: nothing if there is none; an error where it cannot be told
     // now.
@@ -56,7 +59,8 @@ class Expander {
   public:
     // `default_domain` is that of a recipient without one. `with_owner`: members of a list get its
     // owner as reverse-path, which mail from the null reverse-path does not.
-    Expander(const ExpansionView& view, std::string default_domain, bool with_owner);
+    Expander(const ExpansionView& view, std::string default_domain, bool with_owner,
+             Wanted wanted = Wanted::everybody);
 
     // `action`: the recipient's, a local one.
     Expansion expand(const Mailbox& recipient, const Action& action);
@@ -89,11 +93,15 @@ class Expander {
     void put_program(const Entry& entry, ipc::TargetKind kind, const std::string& text);
     void add(ipc::ExpandedRecipient recipient);
     void problem(std::string what);
-    bool stopped() const { return temporary_ || too_many_; }
+    bool stopped() const {
+        return temporary_ || too_many_ ||
+               (wanted_ == Wanted::somebody && !result_.recipients.empty());
+    }
 
     const ExpansionView& view_;
     std::string default_domain_;
     bool with_owner_;
+    Wanted wanted_;
     bool only_elsewhere_ = false;
     bool plain_ = false; // the recipient itself has no entry
     bool temporary_ = false;

@@ -93,7 +93,8 @@ void Router::take_aliases(const std::string& name, const std::map<std::string, T
 }
 
 ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& user_exists,
-                               TableAnswers& answers, std::vector<std::string>* problems) const {
+                               TableAnswers& answers, std::vector<std::string>* problems,
+                               Wanted wanted) const {
     ipc::RouteAnswer answer;
     answer.request = query.request;
     std::optional<Mailbox> recipient = parse_recipient(query.recipient);
@@ -117,7 +118,8 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
     }
     const Action& action = actions_.at(rule.action);
     if (!query.target &&
-        expand(query, *recipient, *reverse_path, action, user_exists, answers, answer, problems))
+        expand(query, *recipient, *reverse_path, action, user_exists, answers, answer, problems,
+               wanted))
         return answer;
     ipc::Route route = make_route(action);
     answer.verdict = query.target
@@ -137,7 +139,7 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
 bool Router::expand(const ipc::RouteQuery& query, const Mailbox& recipient,
                     const Mailbox& reverse_path, const Action& action,
                     const UserExists& user_exists, TableAnswers& answers, ipc::RouteAnswer& answer,
-                    std::vector<std::string>* problems) const {
+                    std::vector<std::string>* problems, Wanted wanted) const {
     if (action.aliases.empty() && action.virtual_users.empty())
         return false;
     ipc::Origin internal = query.origin;
@@ -171,7 +173,8 @@ bool Router::expand(const ipc::RouteQuery& query, const Mailbox& recipient,
         return deliver(one, local_part, user_exists, user);
     };
     const std::string& domain = query.origin.local_hostname;
-    Expander expander(view, domain.empty() ? default_domain_ : domain, !query.reverse_path.empty());
+    Expander expander(view, domain.empty() ? default_domain_ : domain, !query.reverse_path.empty(),
+                      wanted);
     Expansion expansion = expander.expand(recipient, action);
     if (answers.undecided()) {
         answer.verdict = ipc::RouteVerdict::temporary;

@@ -32,8 +32,8 @@ class Router {
     static Result<Router> prepare(const ipc::LookupSettings& settings);
 
     // What is to happen to query.recipient. `request` of the answer is the query's; `expanded` has
-    // all who are in its place, whatever a packet can hold. `problems`: what an expansion had to
-    // leave out, for the operator.
+    // all who are in its place, whatever a packet can hold, or the first one alone. `problems`:
+    // what an expansion had to leave out, for the operator.
     //
     // A Maildir belongs to the action's user, else to the system user that the local part names in
     // lower case; where there is none, to the one before a '+' ("user+tag"). An address that
@@ -42,8 +42,8 @@ class Router {
     // The answer is temporary where an external table is away, and does not count where `answers`
     // are wanting afterwards. `problems`: what was left out of an expansion, for the operator.
     ipc::RouteAnswer route(const ipc::RouteQuery& query, const UserExists& user_exists,
-                           TableAnswers& answers,
-                           std::vector<std::string>* problems = nullptr) const;
+                           TableAnswers& answers, std::vector<std::string>* problems = nullptr,
+                           Wanted wanted = Wanted::everybody) const;
 
   private:
     using AliasTable = std::unordered_map<std::string, std::string>; // by alias_key()
@@ -52,7 +52,7 @@ class Router {
     void take_aliases(const std::string& name, const std::map<std::string, Table>& tables);
     bool expand(const ipc::RouteQuery& query, const Mailbox& recipient, const Mailbox& reverse_path,
                 const Action& action, const UserExists& user_exists, TableAnswers& answers,
-                ipc::RouteAnswer& answer, std::vector<std::string>* problems) const;
+                ipc::RouteAnswer& answer, std::vector<std::string>* problems, Wanted wanted) const;
     ipc::RouteVerdict deliver(const Action& action, const std::string& local_part,
                               const UserExists& user_exists, std::string& user) const;
     ipc::RouteVerdict deliver_to(const ipc::Target& target, const Action& action,

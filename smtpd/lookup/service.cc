@@ -226,8 +226,10 @@ void LookupService::route(PeerKey key, ipc::RouteQuery&& query) {
 // By the rules as they are now, with what has become known.
 void LookupService::route_again(const std::shared_ptr<Waiting>& waiting) {
     std::vector<std::string> problems;
+    const bool of_listener = waiting->peer.first == ipc::Role::listener;
     ipc::RouteAnswer answer =
-        router_->route(waiting->query, user_exists, *waiting->answers, &problems);
+        router_->route(waiting->query, user_exists, *waiting->answers, &problems,
+                       of_listener ? Wanted::somebody : Wanted::everybody);
     if (!waiting->answers->wanting()) {
         for (const std::string& problem : problems)
             log::warning("an alias cannot be used as it is",

@@ -233,6 +233,33 @@ TEST(RepliesTest, TheClassOfTheEnhancedCodeIsThatOfTheReply) {
         EXPECT_EQ(reply.code / 100, reply.status.status_class) << reply.text;
 }
 
+// "error:550 text" of an alias; lookup is not believed more than it must be.
+TEST(RepliesTest, WordsOfATableRefuseARecipient) {
+    using ipc::RouteVerdict;
+    struct {
+        RouteVerdict verdict;
+        const char* words;
+        const char* reply;
+    } const cases[] = {
+        {RouteVerdict::refused, "551 5.1.6 Moved", "551 5.1.6 Moved"},
+        {RouteVerdict::temporary, "450 4.2.1 Later", "450 4.2.1 Later"},
+        {RouteVerdict::temporary, "550 5.2.1 Never", "451 4.3.0 *"},
+        {RouteVerdict::refused, "250 2.0.0 Fine", "550 5.7.1 Recipient refused"},
+        {RouteVerdict::refused, "521 5.3.2 Go", "550 5.7.1 Recipient refused"},
+        {RouteVerdict::refused, "550 Words alone", "550 5.7.1 Recipient refused"},
+        {RouteVerdict::refused, "550 5.1.1 a\r\n250 b", "550 5.1.1 a\\x0d\\x0a250 b"},
+        {RouteVerdict::no_mailbox, "", "550 5.1.1 No such mailbox here"},
+    };
+    for (const auto& c : cases) {
+        const std::string line = to_line(replies::recipient_refused(c.verdict, c.words));
+        const std::string expected = c.reply;
+        if (expected.ends_with('*'))
+            EXPECT_TRUE(line.starts_with(expected.substr(0, expected.size() - 1))) << line;
+        else
+            EXPECT_EQ(line, expected);
+    }
+}
+
 TEST(RepliesTest, ARefusalOfTheQueueIsAlwaysARefusal) {
     ipc::Refused refused;
     refused.code = 552;

@@ -93,7 +93,7 @@ class Site {
                                                             "vmail", "daemon", "root"};
                 return names.contains(name);
             },
-            &problems);
+            &problems, wanted);
     }
 
     std::string describe(const std::string& recipient, const std::string& from = "a@far.test") {
@@ -157,6 +157,7 @@ class Site {
         {"refused@virtual.test", "error:554 No"},
     };
     std::optional<ipc::Target> target;
+    Wanted wanted = Wanted::everybody;
     std::vector<std::string> problems;
 };
 
@@ -246,6 +247,16 @@ TEST(Expander, WhatIsLeftOutIsSaid) {
                                                       "no-such-user"});
     site.describe("half@home.test");
     EXPECT_EQ(site.problems.size(), 1u);
+}
+
+TEST(Expander, SomebodyIsEnoughForAnAnswerToRcpt) {
+    Site site;
+    site.wanted = Wanted::somebody;
+    EXPECT_EQ(site.describe("support@home.test"), "expanded; alice@home.test user alice");
+    EXPECT_EQ(site.describe("some@home.test"), "expanded; alice@home.test user alice");
+    EXPECT_EQ(site.describe("nobody@home.test"), "no_mailbox");
+    EXPECT_EQ(site.describe("gone@home.test"), "refused 550 5.1.6 Gone");
+    EXPECT_EQ(site.describe("alice@home.test"), "accepted home alice");
 }
 
 TEST(Expander, IsBoundedInDepth) {
