@@ -148,8 +148,8 @@ std::optional<std::string> Expander::value_of(const std::string& table, const st
 // RFC 5321 3.9.2: whoever keeps a list hears of its members that cannot be reached.
 std::string Expander::owner_of(const Action& action, const Mailbox& address,
                                const std::string& name) {
-    if (!with_owner_ || name.starts_with(owner_prefix))
-        return {};
+    if (!with_owner_ || name.starts_with(owner_prefix) || name.find('@') != name.npos)
+        return {}; // in quotes, as in find()
     const std::string owner = owner_prefix + name;
     const bool is_virtual = !action.virtual_users.empty();
     const std::string& table = is_virtual ? action.virtual_users : action.aliases;

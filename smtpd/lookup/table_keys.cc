@@ -1,5 +1,6 @@
 #include "smtpd/lookup/table_keys.h"
 
+#include "common/smtp/address.h"
 #include "common/smtp/internationalized.h"
 
 namespace postern {
@@ -7,6 +8,16 @@ namespace postern {
 namespace {
 
 constexpr char subaddress_delimiter = '+';
+
+// What stands in quotes before the last '@' may look like a whole address, or like the null
+// reverse-path: with the quotes it is nobody else's.
+std::string address_key(const std::string& user, const std::string& domain) {
+    return user.find('@') == user.npos ? user + "@" + domain : Mailbox(user, domain).to_string();
+}
+
+bool is_user_key(const std::string& user) {
+    return !user.empty() && user != "<>" && user.find('@') == user.npos;
+}
 
 } // namespace
 
@@ -29,11 +40,13 @@ std::vector<std::string> mailbox_keys(std::string_view local_part, const std::st
         return {"<>"};
     const std::string whole = comparable_name(local_part);
     const std::string user = whole.substr(0, whole.find(subaddress_delimiter));
-    std::vector<std::string> keys{whole + "@" + domain};
-    if (user != whole)
-        keys.push_back(user + "@" + domain);
-    keys.push_back(whole);
-    if (user != whole)
+    const bool tagged = user != whole && !user.empty();
+    std::vector<std::string> keys{address_key(whole, domain)};
+    if (tagged)
+        keys.push_back(address_key(user, domain));
+    if (is_user_key(whole))
+        keys.push_back(whole);
+    if (tagged && is_user_key(user))
         keys.push_back(user);
     keys.push_back("@" + domain);
     return keys;

@@ -19,7 +19,8 @@ inline constexpr size_t most_domain_keys = 5;
 std::vector<std::string> domain_keys(const std::string& domain);
 
 // "user+tag", "example.org" → "user+tag@example.org", "user@example.org", "user+tag", "user",
-// "@example.org". "<>" for the null reverse-path. Names as comparable_name() has them.
+// "@example.org". "<>" for the null reverse-path. Names as comparable_name() has them. A local part
+// with an '@' in it is asked for in quotes, and never alone: it would be somebody else's address.
 std::vector<std::string> mailbox_keys(std::string_view local_part, const std::string& domain);
 
 } // namespace postern

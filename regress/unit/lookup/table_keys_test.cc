@@ -31,7 +31,18 @@ TEST(TableKeysTest, OfMailboxes) {
         {"Bob+Tag",
          "x.example",
          {"bob+tag@x.example", "bob@x.example", "bob+tag", "bob", "@x.example"}},
-        {"a@b", "x.example", {"a@b@x.example", "a@b", "@x.example"}},
+        // Of a local part in quotes nothing is taken for an address of another domain.
+        {"alice@b.example", "x.example", {"\"alice@b.example\"@x.example", "@x.example"}},
+        {"alice@b.example+tag",
+         "x.example",
+         {"\"alice@b.example+tag\"@x.example", "\"alice@b.example\"@x.example", "@x.example"}},
+        {"bob+tag@b.example",
+         "x.example",
+         {"\"bob+tag@b.example\"@x.example", "bob@x.example", "bob", "@x.example"}},
+        {"@b.example", "x.example", {"\"@b.example\"@x.example", "@x.example"}},
+        {"<>", "x.example", {"<>@x.example", "@x.example"}},
+        {"<>+tag", "x.example", {"<>+tag@x.example", "<>@x.example", "<>+tag", "@x.example"}},
+        {"+tag", "x.example", {"+tag@x.example", "+tag", "@x.example"}},
     };
     for (const auto& [local_part, domain, keys] : rows)
         EXPECT_EQ(mailbox_keys(local_part, domain), keys) << local_part;
