@@ -1,6 +1,7 @@
 // Answers of external tables that were given not long ago. `away` is none.
 //
-// Bounds: `most_entries` and `most_bytes`; the oldest goes first. The clock is passed in.
+// Bounds: `most_entries` and `most_bytes`; the oldest goes first. The clock is passed in. Of
+// credentials that are dropped nothing stays behind in memory.
 #pragma once
 
 #include <deque>
@@ -14,6 +15,10 @@ namespace postern {
 
 class TableCache {
   public:
+    TableCache() = default;
+    ~TableCache() { clear(); }
+    TableCache(const TableCache&) = delete;
+
     static constexpr size_t most_entries = 20'000;
     static constexpr size_t most_bytes = 16 << 20; // of keys and values
     static constexpr Duration found_time = std::chrono::seconds(60);
@@ -24,6 +29,9 @@ class TableCache {
     std::optional<TableAnswers::Answer> find(const TableKey& key, TimePoint now);
     void add(const TableKey& key, const TableAnswers::Answer& answer, TimePoint now);
     void clear();
+    // Drops credentials whose time is over; next_expiry(): when there are more.
+    void expire(TimePoint now);
+    std::optional<TimePoint> next_expiry() const;
     size_t size() const { return entries_.size(); }
 
   private:
@@ -40,9 +48,12 @@ class TableCache {
         return key.table.size() + key.key.size() + answer.value.size();
     }
     void erase(std::map<TableKey, Entry>::iterator entry);
+    // The entry whose last place this is, else the end.
+    std::map<TableKey, Entry>::iterator at(const Place& place);
 
     std::map<TableKey, Entry> entries_;
     std::deque<Place> order_; // oldest first; places of entries that were replaced are void
+    std::deque<Place> credentials_; // the same of credentials, all of which last equally long
     size_t bytes_ = 0;
     uint64_t next_ = 1;
 };

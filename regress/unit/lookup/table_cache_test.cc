@@ -74,5 +74,28 @@ TEST(TableCacheTest, IsBoundedAndForgetsTheOldest) {
     EXPECT_TRUE(large.find(domain("19"), start));
 }
 
+// Whether somebody asks again or not.
+TEST(TableCacheTest, DropsCredentialsInTime) {
+    const auto credentials = [](const char* user) {
+        return TableKey{"t", TableService::credentials, user};
+    };
+    TableCache cache;
+    EXPECT_FALSE(cache.next_expiry());
+    cache.add(credentials("a"), found, start);
+    cache.add(domain("a"), found, start);
+    cache.add(credentials("b"), found, start + 1s);
+    cache.add(credentials("a"), found, start + 2s);
+    EXPECT_EQ(cache.size(), 3u);
+    cache.expire(start + 1s);
+    EXPECT_EQ(cache.size(), 3u);
+    EXPECT_EQ(cache.next_expiry(), start + 1s + TableCache::credentials_time);
+    cache.expire(start + 1s + TableCache::credentials_time);
+    EXPECT_EQ(cache.size(), 2u);
+    EXPECT_EQ(cache.next_expiry(), start + 2s + TableCache::credentials_time);
+    cache.expire(start + 1h);
+    EXPECT_EQ(cache.size(), 1u) << "others wait until somebody asks";
+    EXPECT_FALSE(cache.next_expiry());
+}
+
 } // namespace
 } // namespace postern
