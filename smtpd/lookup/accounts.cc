@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/config/values.h"
 #include "common/mail/domain.h"
 #include "common/sasl/scram_keys.h"
 #include "common/smtp/address.h"
@@ -84,12 +85,25 @@ void Accounts::Credentials::add(const std::string& hash) {
 
 void Accounts::remember(const std::string& table, const std::string& hash) {
     const auto found = credentials_.find(table);
-    if (found == credentials_.end() || !found->second.external)
+    if (found == credentials_.end() || !found->second.external || is_locked(hash) ||
+        !config::is_password_hash(hash))
         return;
-    std::vector<std::string>& usable = found->second.usable;
-    if (usable.size() < most_remembered &&
-        std::find(usable.begin(), usable.end(), hash) == usable.end())
-        found->second.add(hash);
+    Credentials& credentials = found->second;
+    if (credentials.usable.empty())
+        credentials.usable.push_back(hash);
+    if (credentials.scram.empty())
+        if (const auto secret = parse_scram_secret(hash))
+            credentials.scram.push_back(*secret);
+}
+
+void Accounts::remember_all_of(const Accounts& former) {
+    for (auto& [table, credentials] : credentials_) {
+        const auto found = former.credentials_.find(table);
+        if (!credentials.external || found == former.credentials_.end() || !found->second.external)
+            continue;
+        credentials.usable = found->second.usable;
+        credentials.scram = found->second.scram;
+    }
 }
 
 // Locked or not.

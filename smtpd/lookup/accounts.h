@@ -29,8 +29,7 @@ class Accounts {
     // What a password is to be held against. Whoever does not exist, or is locked, gets the hash of
     // somebody else in the same table, always the same one: so the answer takes as long as that for
     // a user who exists, and must be "no" whatever comes out (`exists` is false). Of an external
-    // table that is one of the first hashes that it was seen to have, and before there are any, one
-    // of ours.
+    // table that is the first hash that it was seen to have, and before there is any, one of ours.
     struct Candidate {
         std::string user; // its name in the table
         std::string hash; // empty: the table has nobody in it
@@ -48,8 +47,11 @@ class Accounts {
     find_scram(const std::string& table, std::string_view user, TableAnswers& answers) const;
     bool has_scram(const std::string& table) const;
 
-    // An external table has this hash for somebody.
+    // An external table has this hash for somebody. Only the first one counts, and of secrets for
+    // SCRAM the first: whoever does not exist must not look different from day to day.
     void remember(const std::string& table, const std::string& hash);
+    // The same of external tables of these names, over a reload.
+    void remember_all_of(const Accounts& former);
 
     // `user` as in Candidate.
     ipc::SenderVerdict may_send(const ipc::SenderQuery& query, TableAnswers& answers) const;
@@ -62,7 +64,6 @@ class Accounts {
         std::vector<ScramSecret> scram;                      // of these those of SCRAM
         void add(const std::string& hash);
     };
-    static constexpr size_t most_remembered = 16;
     static std::optional<std::string> hash_of(const std::string& table,
                                               const Credentials& credentials,
                                               const std::string& user, TableAnswers& answers);

@@ -52,20 +52,22 @@ Accounts accounts() { return *Accounts::prepare(settings()); }
 class ExternalAccountsTest : public testing::Test {
   protected:
     ExternalAccountsTest() {
-        ipc::LookupSettings settings;
-        settings.tables["t"].kind = TableKind::external;
-        settings.credentials = {"t"};
-        settings.senders = {"t"};
-        settings.decoy_key = "key";
-        accounts_ = *Accounts::prepare(settings);
+        settings_.tables["t"].kind = TableKind::external;
+        settings_.credentials = {"t"};
+        settings_.senders = {"t"};
+        settings_.decoy_key = "key";
+        accounts_ = *Accounts::prepare(settings_);
         answers_.learn(key("alice"), {ipc::TableVerdict::found, "$6$alice"});
         answers_.learn(key("locked"), {ipc::TableVerdict::found, "*"});
         answers_.learn(key("nobody"), {ipc::TableVerdict::not_found, ""});
+        answers_.learn(key("somebody"), {ipc::TableVerdict::not_found, ""});
         answers_.learn(key("scram"), {ipc::TableVerdict::found, scram_4096});
         answers_.learn(key("away"), {});
     }
     static TableKey key(const char* user) { return {"t", TableService::credentials, user}; }
 
+    const std::string first_hash = "$6$salt$" + std::string(86, 'x');
+    ipc::LookupSettings settings_;
     Accounts accounts_;
     TableAnswers answers_;
 };
@@ -88,14 +90,20 @@ TEST_F(ExternalAccountsTest, HashesForThoseWhoAreNot) {
         EXPECT_FALSE(candidate->exists);
         EXPECT_TRUE(candidate->hash.starts_with("$y$")) << user;
     }
-    accounts_.remember("t", "$6$alice");
-    accounts_.remember("t", "$6$alice");
-    EXPECT_EQ(accounts_.find("t", "nobody", answers_)->hash, "$6$alice");
-    for (int i = 0; i < 1000; ++i)
-        accounts_.remember("t", "$6$" + std::to_string(i));
-    const std::string hash = accounts_.find("t", "nobody", answers_)->hash;
-    EXPECT_LE(hash.size(), std::string("$6$alice").size());
-    EXPECT_EQ(accounts_.find("t", "nobody", answers_)->hash, hash) << "always the same one";
+    for (const char* bad :
+         {"", "*", "!", "$6$alice", "plain", "$1$salt$2xWbQLOvPqcqrKZJFQ0fK1aaaaaa"})
+        accounts_.remember("t", bad);
+    EXPECT_TRUE(accounts_.find("t", "nobody", answers_)->hash.starts_with("$y$"))
+        << "none of these";
+    // The first one counts, also after a reload.
+    accounts_.remember("t", first_hash);
+    EXPECT_EQ(accounts_.find("t", "nobody", answers_)->hash, first_hash);
+    for (int i = 0; i < 100; ++i)
+        accounts_.remember("t", first_hash + std::to_string(i));
+    EXPECT_EQ(accounts_.find("t", "somebody", answers_)->hash, first_hash);
+    Accounts later = *Accounts::prepare(settings_);
+    later.remember_all_of(accounts_);
+    EXPECT_EQ(later.find("t", "nobody", answers_)->hash, first_hash);
 }
 
 TEST_F(ExternalAccountsTest, SecretsOfScram) {
@@ -111,6 +119,9 @@ TEST_F(ExternalAccountsTest, SecretsOfScram) {
     EXPECT_EQ(later->secret.iterations, 5000u);
     EXPECT_EQ(later->secret.salt.size(), 4u);
     EXPECT_NE(later->secret.salt, "salt");
+    accounts_.remember("t", scram_4096);
+    const auto still = accounts_.find_scram("t", "nobody", answers_);
+    EXPECT_EQ(to_string(still->secret), to_string(later->secret)) << "the first one counts";
 }
 
 TEST_F(ExternalAccountsTest, Senders) {
