@@ -98,6 +98,69 @@ ipc::RouteAnswer route(const ipc::LookupSettings& settings, const std::string& r
     return answer;
 }
 
+// What a table that is elsewhere has, by its keys; "away" cannot be told.
+ipc::RouteAnswer route_with(const std::map<std::string, std::string>& aliases,
+                            const std::string& recipient, std::set<std::string>* asked = nullptr) {
+    ipc::LookupSettings all = settings();
+    for (Action& action : all.actions)
+        if (action.name == "maildir")
+            action.aliases = "elsewhere";
+    all.tables["elsewhere"].kind = TableKind::external;
+    const Result<Router> router = Router::prepare(all);
+    EXPECT_TRUE(router.ok());
+    ipc::RouteQuery query;
+    query.origin.client = *IpAddress::parse("203.0.113.5");
+    query.reverse_path = "from@far.test";
+    query.recipient = recipient;
+    TableAnswers answers;
+    Users users;
+    for (;;) {
+        ipc::RouteAnswer answer = router->route(query, users.lookup(), answers);
+        if (!answers.wanting())
+            return answer;
+        for (const TableKey& key : answers.take_wanted()) {
+            EXPECT_EQ(key.service, TableService::alias);
+            const auto found = aliases.find(key.key);
+            if (asked)
+                asked->insert(key.key);
+            if (key.key == "away")
+                answers.learn(key, {});
+            else if (found == aliases.end())
+                answers.learn(key, {ipc::TableVerdict::not_found, ""});
+            else
+                answers.learn(key, {ipc::TableVerdict::found, found->second});
+        }
+    }
+}
+
+TEST(Router, AliasesOfATableThatIsElsewhere) {
+    const std::map<std::string, std::string> aliases = {{"sales", "alice, second, x@mx.test"},
+                                                        {"second", "bob.b"},
+                                                        {"lost", "away"},
+                                                        {"command", "alice, |cat"},
+                                                        {"file", "/tmp/x"},
+                                                        {"list", ":include:/etc/list"}};
+    std::set<std::string> asked;
+    const ipc::RouteAnswer answer = route_with(aliases, "Sales+tag@maildir.test", &asked);
+    EXPECT_EQ(answer.verdict, RouteVerdict::expanded);
+    std::set<std::string> recipients;
+    for (const ipc::ExpandedRecipient& one : answer.expanded)
+        recipients.insert(one.target ? one.target->text : one.recipient);
+    EXPECT_EQ(recipients, (std::set<std::string>{"alice", "bob.b", "x@mx.test"}));
+    EXPECT_TRUE(asked.contains("sales+tag"));
+    EXPECT_EQ(route_with(aliases, "alice@maildir.test").verdict, RouteVerdict::accepted);
+    EXPECT_EQ(route_with(aliases, "carol@maildir.test").verdict, RouteVerdict::no_mailbox);
+    // The answer is not known, or is none that may come from there.
+    for (const char* name : {"away", "lost", "command", "file", "list"})
+        EXPECT_EQ(route_with(aliases, std::string(name) + "@maildir.test").verdict,
+                  RouteVerdict::temporary)
+            << name;
+    // In quotes it is not the address of somebody else, nor is its owner.
+    asked.clear();
+    route_with(aliases, "\"sales@maildir.test\"@maildir.test", &asked);
+    EXPECT_EQ(asked, std::set<std::string>());
+}
+
 TEST(Router, MapsRecipientsToRoutes) {
     struct {
         const char* recipient;
@@ -263,6 +326,23 @@ TEST(Router, AnotherAddressInThePoolMovesItsOwnShareOnly) {
         EXPECT_TRUE(before == after || after == larger.back().address);
     }
     EXPECT_NEAR(moved, 200, 60);
+}
+
+// One choice for both families: a limit of an address is not that of its partners, too.
+TEST(Router, AddressesOfBothFamiliesAreChosenInPairs) {
+    std::vector<ipc::SourceAddress> pool;
+    for (const char* text : {"192.0.2.1", "2001:db8::1", "192.0.2.2", "2001:db8::2", "192.0.2.3"})
+        pool.push_back({*IpAddress::parse(text), ""});
+    std::set<std::string> pairs;
+    for (int i = 0; i < 300; ++i) {
+        std::string pair;
+        for (const ipc::SourceAddress& source : choose_sources(pool, std::to_string(i)))
+            pair += source.address.to_string() + " ";
+        pairs.insert(pair);
+    }
+    EXPECT_EQ(pairs, (std::set<std::string>{"192.0.2.1 2001:db8::1 ", "192.0.2.2 2001:db8::2 ",
+                                            "192.0.2.3 2001:db8::1 "}));
+    EXPECT_TRUE(choose_sources({}, "x").empty());
 }
 
 TEST(Router, TablesOfOtherThingsAreRefused) {
