@@ -123,6 +123,7 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
     router_.emplace(std::move(*router));
     tables_.forget();
     secrets_ = *std::move(secrets);
+    accounts->remember_all_of(accounts_);
     accounts_ = *std::move(accounts);
     keep_dovecots(settings);
     pam_services_.clear();
@@ -197,8 +198,9 @@ void LookupService::dispatch(PeerKey key, ipc::ListenerToLookup&& message) {
                    [&](ipc::RouteQuery& query) { route(key, std::move(query)); },
                    [&](ipc::Authenticate& question) { authenticate(key, std::move(question)); },
                    [&](ipc::SenderQuery& query) {
-                       check_sender({key, peers_.at(key).life, std::move(query)},
-                                    std::make_shared<TableAnswers>());
+                       const auto question = begin<SenderQuestion>(key);
+                       question->query = std::move(query);
+                       check_sender(question);
                    },
                    [&](ipc::SaslStart& start) { start_exchange(key, std::move(start)); },
                    [&](ipc::SaslResponse& response) { exchanges.respond(std::move(response)); },
@@ -207,38 +209,40 @@ void LookupService::dispatch(PeerKey key, ipc::ListenerToLookup&& message) {
                message);
 }
 
+template <class Kind> std::shared_ptr<Kind> LookupService::begin(PeerKey key) const {
+    auto question = std::make_shared<Kind>();
+    question->peer = key;
+    question->life = peers_.at(key).life;
+    question->until = loop_.now() + question_limit;
+    return question;
+}
+
 void LookupService::route(PeerKey key, ipc::RouteQuery&& query) {
     ++counters_["lookup.queries"];
-    Peer& peer = peers_.at(key);
-    if (peer.waiting >= ipc::routing_credit) {
-        log::error("peer asks more than it may",
-                   {{"peer", ipc::role_name(key.first)}, {"index", key.second}});
-        return disconnect(key);
-    }
-    auto waiting = std::make_shared<Waiting>();
-    waiting->peer = key;
-    waiting->life = peer.life;
+    const auto waiting = begin<Waiting>(key);
     waiting->query = std::move(query);
-    ++peer.waiting;
     route_again(waiting);
 }
 
 // By the rules as they are now, with what has become known.
 void LookupService::route_again(const std::shared_ptr<Waiting>& waiting) {
-    std::vector<std::string> problems;
     const bool of_listener = waiting->peer.first == ipc::Role::listener;
-    ipc::RouteAnswer answer =
-        router_->route(waiting->query, user_exists, *waiting->answers, &problems,
-                       of_listener ? Wanted::somebody : Wanted::everybody);
-    if (!waiting->answers->wanting()) {
-        for (const std::string& problem : problems)
-            log::warning("an alias cannot be used as it is",
-                         {{"to", waiting->query.recipient}, {"reason", problem}});
-        return answer_route(*waiting, std::move(answer));
+    Learned learned = Learned::now;
+    while (learned == Learned::now) {
+        std::vector<std::string> problems;
+        ipc::RouteAnswer answer =
+            router_->route(waiting->query, user_exists, waiting->answers, &problems,
+                           of_listener ? Wanted::somebody : Wanted::everybody);
+        if (!waiting->answers.wanting()) {
+            for (const std::string& problem : problems)
+                log::warning("an alias cannot be used as it is",
+                             {{"to", waiting->query.recipient}, {"reason", problem}});
+            return answer_route(*waiting, std::move(answer));
+        }
+        learned = learn(waiting, [this, waiting] { route_again(waiting); });
     }
-    if (++waiting->rounds > most_rounds)
-        return answer_route(*waiting, temporary_answer(waiting->query));
-    learn(waiting->answers, [this, waiting] { route_again(waiting); });
+    if (learned == Learned::never)
+        answer_route(*waiting, temporary_answer(waiting->query));
 }
 
 void LookupService::answer_route(const Waiting& waiting, ipc::RouteAnswer answer) {
@@ -246,16 +250,19 @@ void LookupService::answer_route(const Waiting& waiting, ipc::RouteAnswer answer
     Peer* asker = peer(waiting.peer, waiting.life);
     if (!asker)
         return;
-    --asker->waiting;
     if (asker->listener)
         answer_listener(waiting.peer, std::move(answer));
     else
         answer_queue(waiting.peer, std::move(answer));
 }
 
-void LookupService::learn(const std::shared_ptr<TableAnswers>& answers,
-                          std::function<void()> then) {
-    const std::vector<TableKey> wanted = answers->take_wanted();
+LookupService::Learned LookupService::learn(const std::shared_ptr<Question>& question,
+                                            std::function<void()> then) {
+    const std::vector<TableKey> wanted = question->answers.take_wanted();
+    if (!question->place)
+        question->place = waiting_of_peers_.take(question->life);
+    if (!question->place || loop_.now() >= question->until)
+        return Learned::never;
     // One more: some may be known at once, and not before all are asked for it goes on.
     const auto missing = std::make_shared<size_t>(wanted.size() + 1);
     const auto learned = [missing, then = std::move(then)] {
@@ -263,11 +270,11 @@ void LookupService::learn(const std::shared_ptr<TableAnswers>& answers,
             then();
     };
     for (const TableKey& key : wanted)
-        tables_.ask(key, [answers, key, learned](const TableAnswers::Answer& known) {
-            answers->learn(key, known);
+        tables_.ask(key, [question, key, learned](const TableAnswers::Answer& known) {
+            question->answers.learn(key, known);
             learned();
         });
-    learned();
+    return --*missing == 0 ? Learned::now : Learned::later;
 }
 
 // Who asked, if he is still there: another one may be in his place.
@@ -333,29 +340,36 @@ void LookupService::authenticate(PeerKey key, ipc::Authenticate&& question) {
         later.request = question.request;
         return authenticated(key, peers_.at(key).life, std::move(later));
     }
-    if (DovecotClient* source = dovecot(question.table))
+    if (DovecotClient* source = dovecot(question.table)) {
         ask_dovecot(key, *source, std::move(question), std::move(*place));
-    else if (service)
+    } else if (service) {
         ask_pam(key, *service, std::move(question), std::move(*place));
-    else
-        check_password(std::make_shared<Login>(
-                           Login{key, peers_.at(key).life, std::move(question), std::move(*place)}),
-                       std::make_shared<TableAnswers>());
+    } else {
+        const auto login = begin<Login>(key);
+        login->question = std::move(question);
+        login->network_place = std::move(*place);
+        check_password(login);
+    }
 }
 
-void LookupService::check_password(const std::shared_ptr<Login>& login,
-                                   const std::shared_ptr<TableAnswers>& answers) {
+void LookupService::check_password(const std::shared_ptr<Login>& login) {
     ipc::Authenticate& question = login->question;
     ipc::AuthenticateAnswer answer;
     answer.request = question.request;
     const PeerKey key = login->peer;
     const uint64_t life = login->life;
-    const auto candidate = accounts_.find(question.table, question.user, *answers);
-    if (answers->wanting())
-        return learn(answers, [this, login, answers] { check_password(login, answers); });
+    const auto candidate = accounts_.find(question.table, question.user, login->answers);
+    if (login->answers.wanting()) {
+        const Learned learned = learn(login, [this, login] { check_password(login); });
+        if (learned == Learned::now)
+            return check_password(login);
+        if (learned == Learned::never)
+            authenticated(key, life, std::move(answer));
+        return;
+    }
     if (!candidate)
         log::warning("there is no such table of credentials", {{"table", question.table}});
-    if (!candidate || answers->away())
+    if (!candidate || login->answers.away())
         return authenticated(key, life, std::move(answer));
     if (candidate->exists)
         accounts_.remember(question.table, candidate->hash);
@@ -484,8 +498,12 @@ void LookupService::start_exchange(PeerKey key, ipc::SaslStart&& start) {
                 std::make_shared<const Places>(std::move(places)));
     } else if (accounts_.has_scram(start.table)) {
         server = ScramServer::make(
-            start, [this, table = start.table](std::string user, ScramServer::Found found) {
-                find_scram(table, user, std::make_shared<TableAnswers>(), found);
+            start, [this, key, table = start.table](std::string user, ScramServer::Found found) {
+                const auto question = begin<ScramQuestion>(key);
+                question->table = table;
+                question->user = std::move(user);
+                question->found = std::move(found);
+                find_scram(question);
             });
     } else {
         log::warning("nobody in this table of credentials has a secret for SCRAM",
@@ -495,19 +513,21 @@ void LookupService::start_exchange(PeerKey key, ipc::SaslStart&& start) {
 }
 
 // Nothing where it cannot be told, or a reload has taken the table away meanwhile.
-void LookupService::find_scram(const std::string& table, const std::string& user,
-                               const std::shared_ptr<TableAnswers>& answers,
-                               const ScramServer::Found& found) {
-    auto account = accounts_.find_scram(table, user, *answers);
-    if (answers->wanting())
-        return learn(answers, [this, table, user, answers, found] {
-            find_scram(table, user, answers, found);
-        });
-    if (answers->away())
+void LookupService::find_scram(const std::shared_ptr<ScramQuestion>& question) {
+    auto account = accounts_.find_scram(question->table, question->user, question->answers);
+    if (question->answers.wanting()) {
+        const Learned learned = learn(question, [this, question] { find_scram(question); });
+        if (learned == Learned::now)
+            return find_scram(question);
+        if (learned == Learned::never)
+            question->found(std::nullopt);
+        return;
+    }
+    if (question->answers.away())
         account.reset();
     if (account && account->exists)
-        accounts_.remember(table, to_string(account->secret));
-    found(std::move(account));
+        accounts_.remember(question->table, to_string(account->secret));
+    question->found(std::move(account));
 }
 
 void LookupService::answer_exchange(PeerKey key, ipc::SaslAnswer answer) {
@@ -516,17 +536,22 @@ void LookupService::answer_exchange(PeerKey key, ipc::SaslAnswer answer) {
     send(key, *peers_.at(key).listener, std::move(answer));
 }
 
-void LookupService::check_sender(const SenderQuestion& question,
-                                 const std::shared_ptr<TableAnswers>& answers) {
+void LookupService::check_sender(const std::shared_ptr<SenderQuestion>& question) {
     ipc::SenderAnswer answer;
-    answer.request = question.query.request;
-    answer.verdict = accounts_.may_send(question.query, *answers);
-    if (answers->wanting())
-        return learn(answers, [this, question, answers] { check_sender(question, answers); });
-    if (answer.verdict == ipc::SenderVerdict::temporary && !answers->away())
-        log::warning("there is no such table of senders", {{"table", question.query.table}});
-    if (Peer* asker = peer(question.peer, question.life))
-        send(question.peer, *asker->listener, std::move(answer));
+    answer.request = question->query.request;
+    answer.verdict = accounts_.may_send(question->query, question->answers);
+    if (question->answers.wanting()) {
+        const Learned learned = learn(question, [this, question] { check_sender(question); });
+        if (learned == Learned::now)
+            return check_sender(question);
+        if (learned == Learned::later)
+            return;
+        answer.verdict = ipc::SenderVerdict::temporary;
+    } else if (answer.verdict == ipc::SenderVerdict::temporary && !question->answers.away()) {
+        log::warning("there is no such table of senders", {{"table", question->query.table}});
+    }
+    if (Peer* asker = peer(question->peer, question->life))
+        send(question->peer, *asker->listener, std::move(answer));
 }
 
 template <class Channel, class Answer>

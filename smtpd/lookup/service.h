@@ -65,24 +65,27 @@ class LookupService : Timer {
     using PeerKey = std::pair<ipc::Role, uint32_t>;
     using RelayChannel = ipc::Channel<ipc::RelayToLookup, ipc::LookupToRelay>;
     struct Peer {
-        uint64_t life = 0;    // unlike that of a peer before it, or after it, in the same place
-        uint32_t waiting = 0; // questions of it that wait for external tables
+        uint64_t life = 0; // unlike that of a peer before it, or after it, in the same place
         std::unique_ptr<ListenerChannel> listener; // one of the three
         std::unique_ptr<Exchanges> exchanges;      // of the listener
         std::unique_ptr<RelayChannel> relay;
         std::unique_ptr<OtherChannel> other;
     };
 
-    // A question that waits for what external tables have.
-    struct Waiting {
+    // A question that may have to wait for what external tables have, several times: what is to be
+    // asked next may depend on it.
+    struct Question {
         PeerKey peer;
         uint64_t life = 0;
-        ipc::RouteQuery query;
-        std::shared_ptr<TableAnswers> answers = std::make_shared<TableAnswers>();
-        unsigned rounds = 0;
+        TimePoint until;                   // then it is answered "temporary"
+        std::shared_ptr<const void> place; // among those of its peer that wait
+        TableAnswers answers;
     };
-    // Each round settles one criterion at least; whoever has more is answered "temporary".
-    static constexpr unsigned most_rounds = 32;
+    struct Waiting : Question {
+        ipc::RouteQuery query;
+    };
+    // With the patience of the last question it is less than that of a listener, 60 s.
+    static constexpr Duration question_limit = std::chrono::seconds(45);
 
     void connect_relay(Peer& peer, PeerKey key, FileDescriptor channel);
     void route(PeerKey key, ipc::RouteQuery&& query);
@@ -93,16 +96,16 @@ class LookupService : Timer {
     void dispatch(PeerKey key, ipc::ListenerToLookup&& message);
     void authenticate(PeerKey key, ipc::Authenticate&& question);
     // A password that is to be checked, once it is known what its table has.
-    struct Login {
-        PeerKey peer;
-        uint64_t life = 0;
+    struct Login : Question {
         ipc::Authenticate question;
-        std::shared_ptr<const void> place; // held until there is an answer
+        std::shared_ptr<const void> network_place; // held until there is an answer
     };
-    void check_password(const std::shared_ptr<Login>& login,
-                        const std::shared_ptr<TableAnswers>& answers);
-    void find_scram(const std::string& table, const std::string& user,
-                    const std::shared_ptr<TableAnswers>& answers, const ScramServer::Found& found);
+    void check_password(const std::shared_ptr<Login>& login);
+    struct ScramQuestion : Question {
+        std::string table, user;
+        ScramServer::Found found;
+    };
+    void find_scram(const std::shared_ptr<ScramQuestion>& question);
     void keep_dovecots(const ipc::LookupSettings& settings);
     DovecotClient* dovecot(const std::string& credentials) const;
     void announce(Peer& listener) const;
@@ -113,14 +116,16 @@ class LookupService : Timer {
     void start_exchange(PeerKey key, ipc::SaslStart&& start);
     void answer_exchange(PeerKey key, ipc::SaslAnswer answer);
     void authenticated(PeerKey key, uint64_t life, ipc::AuthenticateAnswer answer);
-    struct SenderQuestion {
-        PeerKey peer;
-        uint64_t life = 0;
+    struct SenderQuestion : Question {
         ipc::SenderQuery query;
     };
-    void check_sender(const SenderQuestion& question, const std::shared_ptr<TableAnswers>& answers);
-    // Asks for what is wanted, and then calls back, at once if it is known.
-    void learn(const std::shared_ptr<TableAnswers>& answers, std::function<void()> then);
+    void check_sender(const std::shared_ptr<SenderQuestion>& question);
+    // Of a peer that is there.
+    template <class Kind> std::shared_ptr<Kind> begin(PeerKey key) const;
+    // now: what was wanted has been learned; later: then it calls back; never: the question has
+    // waited for too long, or its peer has too many that wait.
+    enum class Learned : uint8_t { now, later, never };
+    Learned learn(const std::shared_ptr<Question>& question, std::function<void()> then);
     Peer* peer(PeerKey key, uint64_t life);
     template <class Channel, class Answer> void send(PeerKey key, Channel& channel, Answer answer);
     void disconnect(PeerKey key);
@@ -138,6 +143,7 @@ class LookupService : Timer {
     Shares<IpAddress> pam_checks_of_networks_{max_pam_checks_of_network};
     Shares<IpAddress> exchanges_of_networks_{max_exchanges_of_network};
     Shares<PeerKey> requests_of_listeners_{max_requests_of_listener};
+    Shares<uint64_t> waiting_of_peers_{ipc::routing_credit}; // by life; for external tables
     PasswordWorkers workers_;
     std::set<std::string> pam_services_;
     PamClient pam_;

@@ -53,6 +53,30 @@ class TablesClientTest : public testing::Test {
         }
         return settings;
     }
+    // Asks one table after another, and accepts if one has it.
+    static ipc::LookupSettings settings_of(const std::vector<std::string>& tables) {
+        ipc::LookupSettings all = settings();
+        const MatchRule rule = all.rules.front();
+        all.rules.clear();
+        for (const std::string& name : tables) {
+            all.rules.push_back(rule);
+            all.rules.back().criteria.back().table = name;
+            all.tables[name].name = name;
+            all.tables[name].kind = TableKind::external;
+        }
+        return all;
+    }
+    void answer(const ipc::TableQuery& query) {
+        ipc::TableAnswer answer;
+        answer.request = query.request;
+        const auto known = content_.find(query.table + " " + query.key);
+        answer.verdict = known == content_.end() ? TableVerdict::not_found : known->second;
+        tables_->send(std::move(answer));
+    }
+    void answer_all() {
+        for (const ipc::TableQuery& query : std::exchange(asked_, {}))
+            answer(query);
+    }
     void connect_tables() {
         auto [ours, theirs] = ipc::make_pair();
         service_.connect(ipc::Connect{ipc::Role::tables, 0, std::move(theirs)});
@@ -66,15 +90,11 @@ class TablesClientTest : public testing::Test {
                         loop_.stop();
                     return;
                 }
-                ipc::TableAnswer answer;
-                answer.request = query.request;
-                const auto known = content_.find(query.table + " " + query.key);
-                answer.verdict = known == content_.end() ? TableVerdict::not_found : known->second;
-                tables_->send(std::move(answer));
+                answer(query);
             },
             [](const std::string&) {});
     }
-    void ask(uint32_t request, const char* recipient) {
+    void ask(uint32_t request, const std::string& recipient) {
         ipc::RouteQuery query;
         query.request = request;
         query.recipient = recipient;
@@ -159,6 +179,85 @@ TEST_F(TablesClientTest, AReloadForgetsWhatIsKnown) {
     content_.clear();
     EXPECT_TRUE(service_.configure(settings()).ok());
     EXPECT_EQ(verdict("a@in.test"), RouteVerdict::no_rule);
+}
+
+TEST_F(TablesClientTest, WhatWasAskedBeforeAReloadIsNotRemembered) {
+    silent_ = true;
+    expected_questions_ = 2;
+    connect_tables();
+    ask(1, "a@in.test");
+    loop_.run();
+    EXPECT_TRUE(service_.configure(settings()).ok());
+    expected_questions_ = 4;
+    ask(2, "a@in.test");
+    loop_.run();
+    EXPECT_EQ(asked_.size(), 4u) << "asked anew";
+    content_["domains in.test"] = TableVerdict::found;
+    const std::vector<ipc::TableQuery> former(asked_.begin(), asked_.begin() + 2);
+    asked_.clear();
+    for (const ipc::TableQuery& query : former)
+        answer(query);
+    loop_.run();
+    ASSERT_EQ(answers_.size(), 1u);
+    EXPECT_EQ(answers_[0].request, 1u);
+    EXPECT_EQ(answers_[0].verdict, RouteVerdict::accepted);
+    // Those of the second question, which another one joins meanwhile, are what counts.
+    tables_.reset();
+    silent_ = false;
+    expected_ = 2;
+    loop_.run();
+    content_.clear();
+    connect_tables();
+    EXPECT_EQ(verdict("a@in.test"), RouteVerdict::no_rule);
+}
+
+TEST_F(TablesClientTest, WhatIsBeyondTheCreditWaitsForItsTurn) {
+    constexpr uint32_t many = 3 * ipc::tables_credit;
+    silent_ = true;
+    expected_questions_ = ipc::tables_credit;
+    connect_tables();
+    for (uint32_t i = 0; i < many; ++i) {
+        const std::string domain = "d" + std::to_string(i) + ".test";
+        content_["domains " + domain] = TableVerdict::found;
+        ask(i, "a@" + domain);
+    }
+    loop_.run();
+    EXPECT_EQ(asked_.size(), ipc::tables_credit);
+    silent_ = false;
+    answer_all();
+    expected_ = many;
+    loop_.run();
+    ASSERT_EQ(answers_.size(), many);
+    for (const ipc::RouteAnswer& answer : answers_)
+        EXPECT_EQ(answer.verdict, RouteVerdict::accepted) << answer.request;
+}
+
+TEST_F(TablesClientTest, AsManyTablesAsTheRulesHaveAreAskedInTurn) {
+    std::vector<std::string> names;
+    for (int i = 100; i < 200; ++i)
+        names.push_back("t" + std::to_string(i));
+    EXPECT_TRUE(service_.configure(settings_of(names)).ok());
+    connect_tables();
+    content_["t199 in.test"] = TableVerdict::found;
+    EXPECT_EQ(verdict("a@in.test"), RouteVerdict::accepted);
+    EXPECT_EQ(verdict("a@in.test"), RouteVerdict::accepted) << "with all of it known";
+}
+
+TEST_F(TablesClientTest, APeerThatHasTooManyWaitingIsToldToComeBack) {
+    silent_ = true;
+    connect_tables();
+    for (uint32_t i = 1; i <= ipc::routing_credit + 1; ++i)
+        ask(i, "a@in.test");
+    loop_.run();
+    ASSERT_EQ(answers_.size(), 1u);
+    EXPECT_EQ(answers_[0].request, ipc::routing_credit + 1);
+    EXPECT_EQ(answers_[0].verdict, RouteVerdict::temporary);
+    content_["domains in.test"] = TableVerdict::found;
+    answer_all();
+    expected_ = ipc::routing_credit + 1;
+    loop_.run();
+    ASSERT_EQ(answers_.size(), ipc::routing_credit + 1);
+    EXPECT_EQ(answers_[1].verdict, RouteVerdict::accepted);
 }
 
 TEST_F(TablesClientTest, AnswersForAPeerThatHasGoneAreForNobody) {
