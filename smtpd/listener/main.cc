@@ -79,6 +79,7 @@ int main() {
         case ipc::Role::local:
         case ipc::Role::pam:
         case ipc::Role::tables:
+        case ipc::Role::policy:
             log::warning("a channel to nobody we know", {{"role", ipc::role_name(peer.role)}});
         }
     };
