@@ -71,12 +71,14 @@ bool stands_in_aliases(const Action& action, const ipc::Target& target,
 Result<const Action*> find_action(const Configuration& configuration, const ipc::Spawn& request) {
     const auto action = std::find_if(configuration.actions.begin(), configuration.actions.end(),
                                      [&](const Action& a) { return a.name == request.action; });
-    if (action == configuration.actions.end() || !is_local(action->kind))
-        return Error{"there is no local action " + request.action, EX_TEMPFAIL};
     const ipc::Target* program = program_or_file(request);
     const bool of_forward = program && !program->user.empty();
+    const bool of_alias = program && !of_forward;
+    // What stands in an alias is run whatever becomes of the others: with expand-only, or lmtp.
+    if (action == configuration.actions.end() || (!of_alias && !is_local(action->kind)))
+        return Error{"there is no local action " + request.action, EX_TEMPFAIL};
     const bool may = of_forward ? program->user == request.user && action->user.empty()
-                     : program  ? !action->user.empty() && action->user == request.user
+                     : of_alias ? !action->user.empty() && action->user == request.user
                                 : action->user.empty() || action->user == request.user;
     if (!may)
         return Error{"action " + request.action + " does not deliver as " + request.user,

@@ -113,6 +113,22 @@ TEST_F(DeliveryPlanTest, CommandsOfAliasesStandInTheTableOfTheAction) {
         spawn.target = foreign;
         EXPECT_FALSE(plan(spawn).ok()) << foreign.text;
     }
+    // Whatever the action does with others.
+    for (ActionKind kind :
+         {ActionKind::expand_only, ActionKind::forward_only, ActionKind::lmtp, ActionKind::mda}) {
+        configuration.actions[0].kind = kind;
+        spawn.target = ipc::Target{TargetKind::command, "/bin/list -a 'x'", ""};
+        EXPECT_EQ(plan(spawn)->arguments, (Words{"command", "/bin/sh", "-c", "/bin/list -a 'x'"}));
+        spawn.target = ipc::Target{TargetKind::file, "/srv/archive", ""};
+        EXPECT_EQ(plan(spawn)->arguments, (Words{"mbox", "/srv/archive"}));
+    }
+    configuration.actions[0].kind = ActionKind::expand_only;
+    for (const ipc::Target& other : {ipc::Target{TargetKind::mailbox, "alice", ""},
+                                     ipc::Target{TargetKind::command, "/bin/list -a 'x'", "alice"}}) {
+        spawn.target = other;
+        EXPECT_FALSE(plan(spawn).ok()) << other.text;
+    }
+    configuration.actions[0].kind = ActionKind::maildir;
     // As the action's user, and nobody else; and by no other action.
     spawn.target = ipc::Target{TargetKind::file, "/srv/archive", ""};
     configuration.actions[0].user = "vmail";
