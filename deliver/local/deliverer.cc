@@ -16,6 +16,7 @@ namespace {
 
 // All the targets of a .forward, or the beginning of what a command says.
 constexpr size_t helper_output_limit = 64 * 1024;
+constexpr const char* riddles = "the delivery program speaks in riddles";
 
 struct Pipe {
     FileDescriptor read_end; // never blocks
@@ -66,13 +67,31 @@ Method method_of(const ipc::Deliver& order, const ipc::DeliveryRecipient& recipi
     return order.route.kind == ActionKind::mda ? Method::command : Method::mailbox;
 }
 
+// What a .forward of this user may say: he has no say over others' mailboxes and programs.
+bool is_his(const ipc::Target& target, const std::string& user) {
+    switch (target.kind) {
+    case ipc::TargetKind::address:
+        return true;
+    case ipc::TargetKind::mailbox:
+        return target.text == user;
+    case ipc::TargetKind::command:
+    case ipc::TargetKind::file:
+        return target.user == user;
+    case ipc::TargetKind::user:
+        return false;
+    }
+    return false;
+}
+
 // What a helper says that has found a .forward. It comes from a process of the user's: it is as
 // good as his .forward, and has bounds.
-ipc::RecipientOutcome outcome_of_forward(std::string_view said) {
+ipc::RecipientOutcome outcome_of_forward(std::string_view said, const std::string& user) {
     ipc::Forwarded forwarded;
     if (!ipc::decode_bytes(said, forwarded) || forwarded.targets.empty() ||
-        forwarded.targets.size() > ipc::forward_limit)
-        return outcome_of_exit(EX_TEMPFAIL, "the delivery program speaks in riddles");
+        forwarded.targets.size() > ipc::forward_limit ||
+        !std::all_of(forwarded.targets.begin(), forwarded.targets.end(),
+                     [&](const ipc::Target& target) { return is_his(target, user); }))
+        return outcome_of_exit(EX_TEMPFAIL, riddles);
     ipc::RecipientOutcome outcome;
     outcome.status = ipc::RecipientStatus::forwarded;
     outcome.handover = ipc::Handover::delivered;
@@ -81,6 +100,13 @@ ipc::RecipientOutcome outcome_of_forward(std::string_view said) {
                          (forwarded.targets.size() == 1 ? " recipient" : " recipients");
     outcome.targets = std::move(forwarded.targets);
     return outcome;
+}
+
+// What is wrong with it is nobody's business who can send him mail.
+ipc::RecipientOutcome outcome_of_bad_forward(std::string_view said, const std::string& user) {
+    log::warning("a .forward cannot be used",
+                 {{"user", user}, {"reason", outcome_of_exit(EX_CANTCREAT, said).diagnostic}});
+    return outcome_of_exit(EX_CANTCREAT, "the user's .forward cannot be used");
 }
 
 } // namespace
@@ -183,14 +209,15 @@ Task<ipc::RecipientOutcome> Deliverer::store(const ipc::Deliver& order,
     Ended ended(executor_);
     helpers_[request] = &ended;
     peers_.to_supervisor(std::move(spawn));
-    ipc::RecipientOutcome outcome =
-        co_await wait_for(request, ended, pipe->read_end, method_of(order, recipient));
+    const Spawned spawned{order.route.user, method_of(order, recipient), !recipient.target};
+    ipc::RecipientOutcome outcome = co_await wait_for(request, ended, pipe->read_end, spawned);
     helpers_.erase(request);
     co_return outcome;
 }
 
 Task<ipc::RecipientOutcome> Deliverer::wait_for(uint32_t request, Ended& ended,
-                                                const FileDescriptor& output, Method method) {
+                                                const FileDescriptor& output,
+                                                const Spawned& spawned) {
     std::optional<ipc::Exited> exited = co_await ended.wait(limits_.run_time);
     if (!exited) {
         peers_.to_supervisor(ipc::Kill{request});
@@ -203,9 +230,12 @@ Task<ipc::RecipientOutcome> Deliverer::wait_for(uint32_t request, Ended& ended,
     if (!exited->error.empty())
         co_return outcome_of_exit(exited->status,
                                   exited->error + (said.empty() ? "" : ": " + said));
+    if (exited->status == ipc::helper_forward_unusable)
+        co_return outcome_of_bad_forward(said, spawned.user);
     if (exited->status == ipc::helper_forwarded)
-        co_return outcome_of_forward(said);
-    co_return outcome_of_exit(exited->status, said, method);
+        co_return spawned.looks_at_forward ? outcome_of_forward(said, spawned.user)
+                                           : outcome_of_exit(EX_TEMPFAIL, riddles);
+    co_return outcome_of_exit(exited->status, said, spawned.method);
 }
 
 void Deliverer::exited(ipc::Exited exited) {

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "common/ipc/delivery.h"
+#include "common/ipc/local_settings.h"
 #include "common/ipc/supervision.h"
 #include "common/loop/completion.h"
 #include "common/loop/task.h"
@@ -24,8 +25,8 @@ class Deliverer {
   public:
     struct Limits {
         uint32_t helpers = 1; // at once
-        Duration run_time = std::chrono::minutes(5);
-        Duration end_time = std::chrono::seconds(30); // after a helper was told to end
+        Duration run_time = ipc::helper_run_time;
+        Duration end_time = ipc::helper_end_time; // after a helper was told to end
     };
     struct Peers {
         std::function<void(ipc::ToSupervisor)> to_supervisor;
@@ -53,6 +54,11 @@ class Deliverer {
 
   private:
     using Ended = Completion<ipc::Exited>;
+    struct Spawned {
+        std::string user;
+        Method method;
+        bool looks_at_forward; // and may say who is to have the message instead
+    };
 
     void start_waiting();
     Task<void> run(uint64_t queue, ipc::Deliver order);
@@ -60,7 +66,7 @@ class Deliverer {
                                       const ipc::DeliveryRecipient& recipient,
                                       const FileDescriptor& content);
     Task<ipc::RecipientOutcome> wait_for(uint32_t request, Ended& ended,
-                                         const FileDescriptor& output, Method method);
+                                         const FileDescriptor& output, const Spawned& spawned);
     void count(ipc::RecipientStatus status);
     void finish(uint64_t queue, ipc::Outcome outcome);
 

@@ -13,6 +13,19 @@ void Helpers::refuse(uint32_t request, std::string why, int status) {
     report_(std::move(exited));
 }
 
+void Helpers::add(pid_t pid, uint32_t request, Executor& executor, Duration limit) {
+    add(pid, request);
+    Helper& helper = running_[pid];
+    helper.limit = std::make_unique<Limit>(*this, pid);
+    helper.limit->arm(executor, executor.now() + limit);
+}
+
+void Helpers::overdue(pid_t pid) {
+    Helper& helper = running_.at(pid);
+    helper.told_to_end = true; // and so by SIGKILL
+    end(pid, helper);
+}
+
 void Helpers::end(pid_t pid, Helper& helper) const {
     const int signal = std::exchange(helper.told_to_end, true) ? SIGKILL : kill_signal_;
     // One that has just been started may not have made its group yet.

@@ -5,11 +5,13 @@
 #include <csignal>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <sys/types.h>
 #include <sysexits.h>
 
 #include "common/ipc/supervision.h"
+#include "common/loop/executor.h"
 
 namespace postern {
 
@@ -28,6 +30,8 @@ class Helpers {
     void refuse(uint32_t request, std::string why, int status = EX_TEMPFAIL);
     // One runs, for this request.
     void add(pid_t pid, uint32_t request) { running_[pid].request = request; }
+    // The same; when this time is over it is ended by SIGKILL, whoever still waits for it.
+    void add(pid_t pid, uint32_t request, Executor& executor, Duration limit);
     bool has(pid_t pid) const { return running_.contains(pid); }
     // By kill_signal; if that was said before, by SIGKILL.
     void kill(uint32_t request);
@@ -39,11 +43,19 @@ class Helpers {
     size_t running() const { return running_.size(); }
 
   private:
+    struct Limit final : Timer {
+        Limit(Helpers& helpers, pid_t pid) : helpers_(helpers), pid_(pid) {}
+        void expired() override { helpers_.overdue(pid_); }
+        Helpers& helpers_;
+        pid_t pid_;
+    };
     struct Helper {
         uint32_t request = 0;
         bool forgotten = false;
         bool told_to_end = false;
+        std::unique_ptr<Limit> limit;
     };
+    void overdue(pid_t pid);
     void end(pid_t pid, Helper& helper) const;
 
     Report report_;

@@ -26,15 +26,6 @@ constexpr const char* mail_spool = "/var/mail";
 constexpr const char* mail_group = "mail";
 constexpr rlim_t ordinary_files = 1024; // what a program expects to have, not what we have
 
-Result<LocalUser> find_user(const std::string& name, bool root) {
-    errno = 0;
-    // An ordinary user can deliver as himself only, whoever it is for.
-    const passwd* entry = root ? getpwnam(name.c_str()) : getpwuid(geteuid());
-    if (!entry)
-        return Error{"there is no user " + name, EX_TEMPFAIL};
-    return LocalUser{entry->pw_name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
-}
-
 // In a folder like Debian's /var/mail, which belongs to the group mail, only that group can make
 // mailboxes. It must be the helper's own group, not one more: then no process of the user's that
 // lacks it can look into the helper (ptrace(2)).
@@ -99,6 +90,25 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 
 } // namespace
 
+Result<LocalUser> LocalDelivery::find_user(const std::string& name) const {
+    errno = 0;
+    // An ordinary user can deliver as himself only, whoever it is for.
+    const passwd* entry = root_ ? getpwnam(name.c_str()) : getpwuid(geteuid());
+    if (!entry)
+        return Error{"there is no user " + name, EX_TEMPFAIL};
+    // What anybody may write is not written by somebody who may write everything.
+    if (root_ && entry->pw_uid == 0)
+        return Error{"nothing is delivered as root: give this mail an action with a user",
+                     EX_CONFIG};
+    // He could look into our process, and change it (ptrace(2)).
+    if (root_ && own_users_.contains(entry->pw_uid))
+        return Error{"nothing is delivered as " + name +
+                         ", whom a process of the gateway runs as: give this mail an action with "
+                         "another user",
+                     EX_CONFIG};
+    return LocalUser{entry->pw_name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
+}
+
 void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request) {
     auto refuse = [&](const Error& error) {
         helpers_.refuse(request.request, error.message, error.code);
@@ -106,13 +116,11 @@ void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request
     Result<const Action*> action = find_action(configuration, request);
     if (!action)
         return refuse(action.error());
-    Result<LocalUser> user = find_user(request.user, root_);
+    Result<LocalUser> user = find_user(request.user);
     if (!user)
         return refuse(user.error());
-    // What anybody may write is not written by somebody who may write everything.
-    if (root_ && user->user_id == 0)
-        return refuse(
-            {"nothing is delivered as root: give this mail an action with a user", EX_CONFIG});
+    if (helpers_.running() >= ipc::local_helpers_limit)
+        return refuse({"there are too many local deliveries", EX_TEMPFAIL});
     Result<DeliveryPlan> plan = plan_delivery(**action, request, *user, configuration);
     if (!plan)
         return refuse(plan.error());
@@ -123,7 +131,7 @@ void LocalDelivery::spawn(const Configuration& configuration, ipc::Spawn request
     if (pid == 0)
         become_helper(programs_ + "/postern-deliver", *user, root_, group, *std::move(plan),
                       request);
-    helpers_.add(pid, request.request);
+    helpers_.add(pid, request.request, executor_, ipc::helper_run_time + ipc::helper_end_time);
 }
 
 } // namespace postern

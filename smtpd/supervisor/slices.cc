@@ -23,8 +23,6 @@ namespace postern {
 
 namespace {
 
-constexpr uint32_t max_local_helpers = 50; // local deliveries at once
-
 // None if there is no such table.
 std::vector<std::string> values_of(const Configuration& configuration, const std::string& table) {
     const auto found = configuration.tables.find(table);
@@ -55,10 +53,13 @@ ipc::ListenerSettings listener(const Configuration& configuration, const Surroun
     return settings;
 }
 
-ipc::KeyholderSettings keyholder(const Surroundings& found) {
+ipc::KeyholderSettings keyholder(const Configuration& configuration, const Surroundings& found) {
     ipc::KeyholderSettings settings;
     for (const PkiFiles& pki : found.credentials.pkis)
         settings.names.push_back(pki.name);
+    for (const Action& action : configuration.actions)
+        if (action.kind == ActionKind::relay && !action.tls.pki.empty())
+            settings.for_relays.push_back(action.tls.pki);
     return settings;
 }
 
@@ -241,9 +242,9 @@ std::string settings_for(ipc::Role role, const Configuration& configuration,
     case ipc::Role::control:
         return ipc::encode_bytes(ipc::ControlSettings{found.user_id});
     case ipc::Role::local:
-        return ipc::encode_bytes(ipc::LocalSettings{max_local_helpers});
+        return ipc::encode_bytes(ipc::LocalSettings{ipc::max_local_helpers});
     case ipc::Role::keyholder:
-        return ipc::encode_bytes(keyholder(found));
+        return ipc::encode_bytes(keyholder(configuration, found));
     case ipc::Role::policy:
         return ipc::encode_bytes(ipc::PolicySettings{found.hostname, {found.credentials.system_authorities}});
     case ipc::Role::pam:

@@ -71,7 +71,7 @@ Supervisor::Supervisor(EventLoop& loop, SupervisorOptions options, Configuration
                        std::string programs)
     : loop_(loop), options_(std::move(options)), configuration_(std::move(configuration)),
       programs_(std::move(programs)), root_(geteuid() == 0),
-      local_delivery_(programs_, root_,
+      local_delivery_(loop_, programs_, root_,
                       [this](ipc::Exited exited) {
                           if (Child* local = find(Role::local))
                               local->send(std::move(exited));
@@ -146,6 +146,8 @@ Result<void> Supervisor::choose_identities(const Configuration& configuration) {
         else if (!needs_files)
             identity->root_directory = empty;
         identities_[role] = *identity;
+        if (identity->switch_user)
+            own_users_.insert(identity->user_id);
         if (role == Role::policy) { // better now than when it is started
             Result<FileDescriptor> made =
                 open_directory_of(policies_directory(configuration), *identity);
@@ -153,6 +155,7 @@ Result<void> Supervisor::choose_identities(const Configuration& configuration) {
                 return made.error();
         }
     }
+    local_delivery_.set_own_users(own_users_);
     return {};
 }
 
@@ -494,6 +497,7 @@ Task<void> Supervisor::end_in_order() {
     while (std::any_of(children_.begin(), children_.end(),
                        [](auto& child) { return child->running(); }))
         co_await loop_.sleep(5ms);
+    local_delivery_.end_all();
     loop_.stop();
 }
 

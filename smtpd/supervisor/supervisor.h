@@ -79,6 +79,7 @@ class Supervisor {
     FileDescriptor control_socket_;
     FileDescriptor spool_;
     std::map<ipc::Role, ipc::Identity> identities_;
+    std::set<uid_t> own_users_; // of all of them
     std::vector<std::unique_ptr<Child>> children_;
     std::set<ProcessName> retired_; // that there were once, and are not needed now
     LocalDelivery local_delivery_;

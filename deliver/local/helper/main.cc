@@ -12,7 +12,8 @@
 // The supervisor runs it as the recipient's user, for postern-local. The environment says whose it
 // is and what the message's Return-Path and Delivered-To fields say: USER, HOME, SENDER, RECIPIENT,
 // EXTENSION. It exits with 0 when the message is stored durably, or the command has ended so; with
-// ipc::helper_forwarded; else with a status of sysexits.h, and says why on standard error.
+// ipc::helper_forwarded; with ipc::helper_forward_unusable; else with a status of sysexits.h, and
+// says why on standard error.
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -26,6 +27,7 @@
 #include <vector>
 
 #include "common/ipc/codec.h"
+#include "common/ipc/local_settings.h"
 #include "common/ipc/supervision.h"
 #include "deliver/local/helper/command.h"
 #include "deliver/local/helper/files.h"
@@ -77,7 +79,7 @@ int to_command(const std::vector<std::string>& words) {
 }
 
 // A .forward that cannot be used, or read, waits for its owner.
-int fail_forward(const Error& error) { return fail(EX_CANTCREAT, error.message); }
+int fail_forward(const Error& error) { return fail(ipc::helper_forward_unusable, error.message); }
 
 // What the user has ordered, if it still is so.
 int to_listed(std::string_view kind, const std::string& text) {

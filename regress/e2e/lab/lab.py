@@ -60,7 +60,7 @@ class Lab:
         if self.mode == "root":
             return "alice"
         if self.mode == "loopback" and os.getuid() == 0:
-            return "nobody"
+            return "mail"  # nobody is whom the gateway's processes may run as
         return pwd.getpwuid(os.getuid()).pw_name
 
     def path(self, name):

@@ -162,6 +162,59 @@ TEST_F(DelivererTest, AForwardIsToldToTheQueue) {
     EXPECT_EQ(counters_["local.forwarded"], 1u);
 }
 
+TEST_F(DelivererTest, WhatIsWrongWithAForwardIsNotForTheSender) {
+    deliver(1);
+    end(0, ipc::helper_forward_unusable, "/home/alice/.forward is for others to write to\n");
+    const ipc::RecipientOutcome& outcome = outcomes_.at(0).recipients.at(0);
+    EXPECT_EQ(outcome.status, RecipientStatus::temporary);
+    EXPECT_EQ(outcome.enhanced, "4.2.0");
+    EXPECT_EQ(outcome.diagnostic, "the user's .forward cannot be used");
+}
+
+// The helper is a process of the user's, and speaks for him alone.
+TEST_F(DelivererTest, AForwardSpeaksForItsOwnerAlone) {
+    struct {
+        ipc::Target target;
+        RecipientStatus status;
+    } const cases[] = {
+        {{ipc::TargetKind::address, "root@here.test", ""}, RecipientStatus::forwarded},
+        {{ipc::TargetKind::mailbox, "alice", ""}, RecipientStatus::forwarded},
+        {{ipc::TargetKind::mailbox, "bob", ""}, RecipientStatus::temporary},
+        {{ipc::TargetKind::user, "alice", ""}, RecipientStatus::temporary},
+        {{ipc::TargetKind::command, "id", "alice"}, RecipientStatus::forwarded},
+        {{ipc::TargetKind::command, "id", "bob"}, RecipientStatus::temporary},
+        {{ipc::TargetKind::command, "id", ""}, RecipientStatus::temporary},
+        {{ipc::TargetKind::file, "/x", "alice"}, RecipientStatus::forwarded},
+        {{ipc::TargetKind::file, "/x", "bob"}, RecipientStatus::temporary},
+        {{ipc::TargetKind::file, "/x", ""}, RecipientStatus::temporary},
+    };
+    for (const auto& c : cases) {
+        ipc::Forwarded forwarded;
+        forwarded.targets = {{ipc::TargetKind::address, "alice@far.test", ""}, c.target};
+        deliver(1);
+        end(spawned_.size() - 1, ipc::helper_forwarded, ipc::encode_bytes(forwarded));
+        EXPECT_EQ(outcomes_.back().recipients.at(0).status, c.status)
+            << c.target.text << " " << c.target.user;
+    }
+}
+
+// Nobody has asked it for a .forward.
+TEST_F(DelivererTest, OnlyWhereAForwardIsLookedAtThereCanBeOne) {
+    ipc::Forwarded forwarded;
+    forwarded.targets = {{ipc::TargetKind::address, "alice@far.test", ""}};
+    for (const ipc::Target& target : {ipc::Target{ipc::TargetKind::mailbox, "alice", ""},
+                                      ipc::Target{ipc::TargetKind::command, "id", "alice"},
+                                      ipc::Target{ipc::TargetKind::file, "/x", "alice"}}) {
+        ipc::Deliver order = this->order(1, {"alice@here.test"});
+        order.recipients[0].target = target;
+        ASSERT_TRUE(deliverer_.deliver(std::move(order)));
+        time_.run();
+        end(spawned_.size() - 1, ipc::helper_forwarded, ipc::encode_bytes(forwarded));
+        EXPECT_EQ(outcomes_.back().recipients.at(0).status, RecipientStatus::temporary);
+        EXPECT_TRUE(outcomes_.back().recipients.at(0).targets.empty());
+    }
+}
+
 TEST_F(DelivererTest, AForwardThatCannotBeIsForLater) {
     ipc::Forwarded none, many;
     many.targets.resize(ipc::forward_limit + 1, {ipc::TargetKind::address, "bob@far.test", ""});

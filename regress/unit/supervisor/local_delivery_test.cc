@@ -8,9 +8,14 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <pwd.h>
+#include <set>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
+#include <vector>
+
+#include "regress/support/simulated_time.h"
 
 namespace postern {
 namespace {
@@ -34,8 +39,9 @@ struct LocalDeliveryTest : testing::Test {
     // What `local` hears in the end; `output` is what the helper said.
     ipc::Exited run(bool root, const std::string& user, const std::string& action = "box") {
         ipc::Exited heard;
-        LocalDelivery delivery(programs, root,
+        LocalDelivery delivery(time, programs, root,
                                [&](ipc::Exited exited) { heard = std::move(exited); });
+        delivery.set_own_users(own_users);
         int pipe[2];
         EXPECT_EQ(pipe2(pipe, O_CLOEXEC), 0);
         FileDescriptor read_end(pipe[0]);
@@ -64,7 +70,37 @@ struct LocalDeliveryTest : testing::Test {
         return heard;
     }
 
+    // A helper that sleeps for very long.
+    ipc::Spawn sleeper(uint32_t request) {
+        if (!std::filesystem::exists(programs + "/postern-deliver"))
+            std::filesystem::create_symlink(POSTERN_DELIVER, programs + "/postern-deliver");
+        configuration.actions[0].kind = ActionKind::mda;
+        configuration.actions[0].user = "whoever";
+        configuration.actions[0].command = {"sleep", "1000"};
+        ipc::Spawn spawn;
+        spawn.request = request;
+        spawn.action = "box";
+        spawn.user = "whoever";
+        spawn.recipient = "box@d.example";
+        spawn.content = FileDescriptor(open("/dev/null", O_RDONLY | O_CLOEXEC));
+        spawn.output = FileDescriptor(open("/dev/null", O_WRONLY | O_CLOEXEC));
+        return spawn;
+    }
+    static int wait_for_all(LocalDelivery& delivery) {
+        int killed = 0, status = 0;
+        while (delivery.running() > 0) {
+            const pid_t pid = waitpid(-1, &status, 0);
+            if (pid < 0)
+                return -1;
+            killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+            delivery.ended(pid, status);
+        }
+        return killed;
+    }
+
+    test::SimulatedTime time;
     std::string programs, output;
+    std::set<uid_t> own_users;
     Configuration configuration;
 };
 
@@ -112,7 +148,7 @@ TEST_F(LocalDeliveryTest, WithAHelperAllThatItHasStartedEnds) {
                                         "sleep 1000 & echo $! >" + programs + "/pid; mv " +
                                             programs + "/pid " + programs + "/there; wait"};
     ipc::Exited heard;
-    LocalDelivery delivery(programs, false, [&](ipc::Exited exited) { heard = std::move(exited); });
+    LocalDelivery delivery(time, programs, false, [&](ipc::Exited exited) { heard = std::move(exited); });
     ipc::Spawn spawn;
     spawn.request = 7;
     spawn.action = "box";
@@ -155,6 +191,67 @@ TEST_F(LocalDeliveryTest, NothingIsRunAsRoot) {
                   "nothing is delivered as root: give this mail an action with a user");
         EXPECT_EQ(output, "");
     }
+}
+
+// A process of the gateway could be looked into by all that its user runs.
+TEST_F(LocalDeliveryTest, NothingIsRunAsTheUserOfOneOfOurProcesses) {
+    if (geteuid() != 0)
+        GTEST_SKIP() << "needs root";
+    install_helper();
+    own_users = {getpwnam("nobody")->pw_uid};
+    for (const char* configured : {"", "nobody"}) {
+        configuration.actions[0].user = configured;
+        const ipc::Exited exited = run(true, "nobody");
+        EXPECT_EQ(exited.status, EX_CONFIG);
+        EXPECT_EQ(exited.error, "nothing is delivered as nobody, whom a process of the gateway "
+                                "runs as: give this mail an action with another user");
+        EXPECT_EQ(output, "");
+    }
+    configuration.actions[0].user.clear();
+    EXPECT_EQ(run(true, "daemon").status, 0);
+}
+
+// `local` ends them; if it has died, or does not, we do.
+TEST_F(LocalDeliveryTest, AHelperHasItsTimeAndNoMore) {
+    using namespace std::chrono_literals;
+    std::vector<std::string> heard;
+    LocalDelivery delivery(time, programs, false,
+                           [&](ipc::Exited exited) { heard.push_back(exited.error); });
+    delivery.spawn(configuration, sleeper(1));
+    delivery.forget();
+    time.advance(10s);
+    delivery.spawn(configuration, sleeper(2));
+    ASSERT_EQ(delivery.running(), 2u);
+    time.advance(ipc::helper_run_time + ipc::helper_end_time - 11s);
+    int status = 0;
+    EXPECT_EQ(waitpid(-1, &status, WNOHANG), 0) << "one has ended too early";
+    time.advance(2s);
+    const pid_t first = waitpid(-1, &status, 0);
+    EXPECT_TRUE(delivery.ended(first, status));
+    EXPECT_EQ(heard.size(), 0u);
+    EXPECT_EQ(time.until_next_timer(), 9s);
+    time.advance(9s);
+    EXPECT_EQ(wait_for_all(delivery), 1);
+    EXPECT_EQ(heard, std::vector<std::string>{"ended by signal 9"});
+    EXPECT_EQ(time.until_next_timer(), Duration::max());
+}
+
+TEST_F(LocalDeliveryTest, NoMoreThanTheLimitAtOnceAndAllEndWithUs) {
+    std::vector<ipc::Exited> heard;
+    LocalDelivery delivery(time, programs, false,
+                           [&](ipc::Exited exited) { heard.push_back(std::move(exited)); });
+    for (uint32_t i = 0; i < ipc::local_helpers_limit; ++i)
+        delivery.spawn(configuration, sleeper(i));
+    EXPECT_EQ(delivery.running(), ipc::local_helpers_limit);
+    EXPECT_EQ(heard.size(), 0u);
+    delivery.spawn(configuration, sleeper(1000));
+    ASSERT_EQ(heard.size(), 1u);
+    EXPECT_EQ(heard[0].request, 1000u);
+    EXPECT_EQ(heard[0].status, EX_TEMPFAIL);
+    EXPECT_EQ(heard[0].error, "there are too many local deliveries");
+    delivery.end_all();
+    EXPECT_EQ(wait_for_all(delivery), static_cast<int>(ipc::local_helpers_limit));
+    EXPECT_EQ(heard.size(), 1u);
 }
 
 } // namespace
