@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -43,7 +45,8 @@ Result<Pipes> make_pipes() {
     return Pipes{*std::move(input), *std::move(output), *std::move(failure)};
 }
 
-[[noreturn]] void become_command(const std::vector<std::string>& words, const Pipes& pipes) {
+[[noreturn]] void become_command(const std::vector<std::string>& words, const Pipes& pipes,
+                                 pid_t parent) {
     std::vector<char*> arguments;
     for (const std::string& word : words)
         arguments.push_back(const_cast<char*>(word.c_str()));
@@ -54,7 +57,9 @@ Result<Pipes> make_pipes() {
         ::close_range(4, ~0u, 0);
         ::fcntl(3, F_SETFD, FD_CLOEXEC);
         be_like_new();
-        ::execvp(arguments.front(), arguments.data());
+        // Without us nobody knows how it ends.
+        if (::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent)
+            ::execvp(arguments.front(), arguments.data());
     }
     const int code = errno;
     [[maybe_unused]] const ssize_t told = ::write(3, &code, sizeof code);
@@ -97,8 +102,14 @@ class Running {
     }
 
   private:
-    // It has not got all of the message and must not take the part for it.
+    // It has not got all of the message, and neither it nor what it has started may take the part
+    // for it: they end while the pipe is open yet, and so do we, who lead their process group.
     Error give_up(Error error) {
+        if (::getpgrp() == ::getpid()) {
+            std::fprintf(stderr, "%s\n", error.message.c_str());
+            std::fflush(stderr);
+            ::kill(0, SIGKILL);
+        }
         ::kill(pid_, SIGKILL);
         ::waitpid(pid_, nullptr, 0);
         return error;
@@ -160,11 +171,12 @@ Result<CommandEnd> run_command(const std::vector<std::string>& words, const Loca
     Result<Pipes> pipes = make_pipes();
     if (!pipes)
         return pipes.error();
+    const pid_t parent = ::getpid();
     const pid_t pid = quiet_fork();
     if (pid < 0)
         return system_error("fork");
     if (pid == 0)
-        become_command(words, *pipes);
+        become_command(words, *pipes, parent);
     pipes->input.read_end.reset();
     pipes->output.write_end.reset();
     pipes->failure.write_end.reset();

@@ -1,5 +1,7 @@
 #include "deliver/local/helper/mbox.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <thread>
@@ -17,17 +19,18 @@ using Clock = std::chrono::steady_clock;
 
 constexpr mode_t file_mode = 0600;
 constexpr auto lock_interval = std::chrono::milliseconds(100);
-constexpr int open_flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+constexpr int open_flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 // A mailbox that is open, and ours alone while this lives.
 class Mbox {
   public:
     Mbox(const std::string& path, const MboxOptions& options)
-        : path_(path), options_(options), until_(Clock::now() + options.lock_wait) {}
+        : path_(path), options_(options), until_(Clock::now() + options.lock_wait),
+          deadline_(Clock::now() + options.time_limit) {}
 
     // Opens it and takes the locks. Fails with EAGAIN when its time is over.
     Result<void> lock();
-    // Fails with the file as it was.
+    // Fails with the file as it was, but for what others have written who heed no lock.
     Result<void> append(const LocalMessage& message, int64_t now);
 
   private:
@@ -36,14 +39,18 @@ class Mbox {
     Result<bool> try_locks();
     bool is_still_there() const;
     Result<std::string> separator() const;
+    Result<void> put(std::string_view text);
     Result<void> write(const LocalMessage& message, int64_t now);
+    void take_back();
 
     const std::string& path_;
     const MboxOptions& options_;
     Clock::time_point until_;
+    Clock::time_point deadline_;
     FileDescriptor file_;
     bool is_new_ = false;
-    off_t length_ = 0;
+    off_t length_ = 0;  // before
+    off_t written_ = 0; // behind that, by us
     DotLock dot_lock_; // goes before the file is closed, and with that the other lock
 };
 
@@ -135,12 +142,27 @@ Result<std::string> Mbox::separator() const {
     return std::string(mbox_separator({tail, static_cast<size_t>(got)}));
 }
 
+// Behind what is there. A part of it counts as well, if there is no room for all.
+Result<void> Mbox::put(std::string_view text) {
+    while (!text.empty()) {
+        // Who runs us ends us soon: then nobody would take back what is there already.
+        if (Clock::now() >= deadline_)
+            return Error{"it takes too long to write to " + path_, ETIMEDOUT};
+        const ssize_t size = ::write(file_.get(), text.data(), text.size());
+        if (size < 0 && errno == EINTR)
+            continue;
+        if (size < 0)
+            return system_error("write to " + path_);
+        written_ += size;
+        text.remove_prefix(static_cast<size_t>(size));
+    }
+    return {};
+}
+
 Result<void> Mbox::write(const LocalMessage& message, int64_t now) {
     Result<std::string> before = separator();
     if (!before)
         return before.error();
-    if (::lseek(file_.get(), length_, SEEK_SET) < 0)
-        return system_error("seek in " + path_);
     std::string out = *before + mbox_from_line(message.reverse_path, now);
     MessageText text(message);
     MboxQuoting quoting;
@@ -153,12 +175,24 @@ Result<void> Mbox::write(const LocalMessage& message, int64_t now) {
             quoting.finish(out);
             out += '\n'; // the empty line at the end
         }
-        if (Result<void> written = write_all(file_.get(), out); !written)
-            return written;
+        if (Result<void> done = put(out); !done)
+            return done;
         if (piece->empty())
             return {};
         out.clear();
     }
+}
+
+// It comes again, and is not to be there twice. Where others have written behind it, who heed no
+// lock, it stays: what they have written is not ours to cut.
+void Mbox::take_back() {
+    struct stat status;
+    if (::fstat(file_.get(), &status) < 0 || status.st_size != length_ + written_)
+        return;
+    if (::ftruncate(file_.get(), length_) == 0)
+        ::fsync(file_.get());
+    if (is_new_ && length_ == 0)
+        ::unlink(path_.c_str());
 }
 
 Result<void> Mbox::append(const LocalMessage& message, int64_t now) {
@@ -168,15 +202,11 @@ Result<void> Mbox::append(const LocalMessage& message, int64_t now) {
     Result<void> done = write(message, now);
     if (done)
         done = sync(file_.get(), path_);
-    if (done && is_new_)
+    // Whoever has made an empty one need not have synced it.
+    if (done && length_ == 0)
         done = sync_parent(path_);
-    if (done)
-        return done;
-    // It comes again, and is not to be there twice.
-    if (::ftruncate(file_.get(), length_) == 0)
-        ::fsync(file_.get());
-    if (is_new_ && length_ == 0)
-        ::unlink(path_.c_str());
+    if (!done)
+        take_back();
     return done;
 }
 

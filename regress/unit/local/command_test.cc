@@ -4,6 +4,8 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <fstream>
+#include <string>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -115,6 +117,63 @@ TEST_F(CommandTest, APartOfAMessageIsNoMessage) {
     const Result<CommandEnd> end =
         run_command({"/bin/sh", "-c", "cat >/dev/null"}, {"", "a@b", directory.get()});
     EXPECT_FALSE(end.ok());
+}
+
+// What the command has started has its standard input, and must not see the end of it either.
+TEST_F(CommandTest, APartOfAMessageIsNoMessageToAnyOfThem) {
+    const std::string taken = "/tmp/postern-taken-" + std::to_string(getpid());
+    int said[2];
+    ASSERT_EQ(pipe2(said, O_CLOEXEC), 0);
+    const pid_t helper = fork();
+    if (helper == 0) {
+        setsid();
+        dup2(said[1], 2);
+        const FileDescriptor directory(open("/", O_RDONLY | O_CLOEXEC));
+        (void)run_command({"/bin/sh", "-c", "(cat; echo >" + taken + ") & wait"},
+                          {"", "a@b", directory.get()});
+        _exit(0);
+    }
+    close(said[1]);
+    int status = 0;
+    ASSERT_EQ(waitpid(helper, &status, 0), helper);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    std::string all;
+    char buffer[1000];
+    ssize_t got;
+    while ((got = read(said[0], buffer, sizeof buffer)) > 0)
+        all.append(buffer, static_cast<size_t>(got));
+    close(said[0]);
+    EXPECT_EQ(all, "read the message: Is a directory\n");
+    for (int i = 0; i < 1000 && kill(-helper, 0) == 0; ++i) // until the last of them has ended
+        usleep(1000);
+    EXPECT_NE(access(taken.c_str(), F_OK), 0);
+    unlink(taken.c_str());
+}
+
+TEST_F(CommandTest, ItEndsWithUs) {
+    const pid_t helper = fork();
+    if (helper == 0) {
+        (void)shell("exec sleep 1000");
+        _exit(0);
+    }
+    const std::string children =
+        "/proc/" + std::to_string(helper) + "/task/" + std::to_string(helper) + "/children";
+    pid_t command = 0;
+    while (!(std::ifstream(children) >> command))
+        usleep(1000);
+    const std::string name = "/proc/" + std::to_string(command) + "/comm";
+    std::string running;
+    while (std::getline(std::ifstream(name), running) && running != "sleep")
+        usleep(1000);
+    kill(helper, SIGKILL);
+    waitpid(helper, nullptr, 0);
+    const auto is_gone = [&] {
+        std::ifstream file("/proc/" + std::to_string(command) + "/stat");
+        std::string pid, comm, state;
+        return !(file >> pid >> comm >> state) || state == "Z";
+    };
+    while (!is_gone())
+        usleep(1000);
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
@@ -118,6 +119,50 @@ TEST_F(MboxTest, AfterAFailureItIsAsLongAsBefore) {
     EXPECT_FALSE(is_locked());
 }
 
+// A helper is killed after a time, and so has to be done before.
+TEST_F(MboxTest, ItEndsInTime) {
+    put("From a\n\n");
+    const Result<void> failed = append("x\r\n", {.time_limit = 0ms});
+    ASSERT_FALSE(failed.ok());
+    EXPECT_EQ(failed.error().code, ETIMEDOUT);
+    EXPECT_EQ(contents(), "From a\n\n");
+    EXPECT_FALSE(is_locked());
+    fs::remove(path_);
+    EXPECT_FALSE(append("x\r\n", {.time_limit = 0ms}).ok());
+    EXPECT_FALSE(fs::exists(path_));
+}
+
+// Who heeds no lock writes at the end, too: nothing of his is overwritten, or cut off.
+TEST_F(MboxTest, WhatOthersWriteMeanwhileStays) {
+    for (const bool in_time : {true, false}) {
+        put("From a\n\n");
+        int pipe_ends[2];
+        ASSERT_EQ(pipe(pipe_ends), 0);
+        std::thread writer([&] {
+            const std::string part(200'000, 'x'); // more than the pipe holds: some of it is stored
+            EXPECT_EQ(write(pipe_ends[1], part.data(), part.size()),
+                      static_cast<ssize_t>(part.size()));
+            while (contents().size() < 20)
+                std::this_thread::sleep_for(1ms);
+            std::ofstream(path_, std::ios::binary | std::ios::app) << "From b\n\n";
+            if (!in_time)
+                std::this_thread::sleep_for(600ms);
+            close(pipe_ends[1]);
+        });
+        const MboxOptions options{.time_limit = in_time ? 60'000ms : 500ms};
+        const Result<void> done =
+            append_to_mbox(path_, {"", "alice@here.test", pipe_ends[0]}, now, options);
+        writer.join();
+        close(pipe_ends[0]);
+        EXPECT_EQ(done.ok(), in_time);
+        const std::string all = contents();
+        EXPECT_TRUE(all.starts_with("From a\n\n"));
+        EXPECT_NE(all.find("From b\n\n"), all.npos);
+        EXPECT_EQ(std::count(all.begin(), all.end(), 'x'), 200'000);
+        EXPECT_FALSE(is_locked());
+    }
+}
+
 TEST_F(MboxTest, OnlyAFileOfTheUsersAlone) {
     struct {
         const char* what;
@@ -215,6 +260,77 @@ TEST_F(MboxTest, ALockThatWasLeftBehindIsTakenAway) {
     ASSERT_EQ(utimensat(AT_FDCWD, lock.c_str(), old, 0), 0);
     EXPECT_TRUE(append("x\r\n", {.lock_wait = 50ms}).ok());
     EXPECT_FALSE(is_locked());
+}
+
+// A process of ours that was killed need not be waited for.
+TEST_F(MboxTest, ALockWhoseHolderIsGoneIsStaleAtOnce) {
+    const pid_t gone = fork();
+    if (gone == 0)
+        _exit(0);
+    waitpid(gone, nullptr, 0);
+    char host[256] = "";
+    ASSERT_EQ(gethostname(host, sizeof host - 1), 0);
+    const std::string lock = path_.string() + ".lock";
+    const std::string dead = std::to_string(gone);
+    const std::string living = std::to_string(getpid());
+    struct {
+        std::string text;
+        bool is_stale;
+    } const cases[] = {
+        {dead + " " + host + "\n", true},
+        {living + " " + host + "\n", false},
+        {dead + "\n", false}, // perhaps of another host that shares the folder
+        {dead + " another-host\n", false},
+        {"0 " + std::string(host) + "\n", false},
+        {"-1 " + std::string(host) + "\n", false},
+        {"", false},
+    };
+    for (const auto& c : cases) {
+        std::ofstream(lock) << c.text;
+        EXPECT_EQ(append("x\r\n", {.lock_wait = 10ms}).ok(), c.is_stale) << c.text;
+        EXPECT_EQ(is_locked(), !c.is_stale) << c.text;
+        fs::remove(lock);
+    }
+}
+
+TEST_F(MboxTest, WhatIsNoLockOfOursIsLeftAlone) {
+    const std::string lock = path_.string() + ".lock";
+    const timespec old[2] = {{::time(nullptr) - 600, 0}, {::time(nullptr) - 600, 0}};
+    struct {
+        const char* what;
+        std::function<void()> make;
+    } const cases[] = {
+        {"a directory", [&] { fs::create_directory(lock); }},
+        {"a large file", [&] { std::ofstream(lock) << std::string(2000, 'x'); }},
+        {"a symbolic link", [&] { fs::create_symlink(root_ / "other", lock); }},
+        {"a named pipe", [&] { mkfifo(lock.c_str(), 0600); }},
+        {"another's",
+         [&] {
+             std::ofstream(lock) << "1\n";
+             if (chown(lock.c_str(), 12345, 12345) != 0) { // only root can try
+                 fs::remove(lock);
+                 fs::create_directory(lock);
+             }
+         }},
+    };
+    for (const auto& c : cases) {
+        c.make();
+        ASSERT_EQ(utimensat(AT_FDCWD, lock.c_str(), old, AT_SYMLINK_NOFOLLOW), 0);
+        EXPECT_FALSE(append("x\r\n", {.lock_wait = 10ms}).ok()) << c.what;
+        EXPECT_TRUE(fs::exists(fs::symlink_status(lock))) << c.what;
+        fs::remove_all(lock);
+    }
+}
+
+// Another has taken ours for one that was left behind.
+TEST_F(MboxTest, TheLockOfAnotherIsNotReleased) {
+    DotLock lock;
+    ASSERT_TRUE(*lock.take(path_, 500s));
+    const std::string name = path_.string() + ".lock";
+    fs::rename(name, root_ / "ours");
+    std::ofstream(name) << "1\n";
+    lock.release();
+    EXPECT_TRUE(is_locked());
 }
 
 TEST_F(MboxTest, WhereNoLockFileCanBeMadeTheOtherLockWillDo) {
