@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/file_descriptor.h"
+#include "common/config/format_specifier.h"
 #include "common/ipc/delivery.h"
 #include "common/mail/alias.h"
 #include "common/smtp/address.h"
@@ -22,6 +23,14 @@ constexpr size_t extension_limit = 64;
 
 bool has_home(const std::string& home) {
     return !home.empty() && home != "/" && home != "/nonexistent";
+}
+
+// The address without what is behind the '+' of its local part.
+std::string without_tag(const std::string& address) {
+    const size_t tag = address.find(subaddress_delimiter), at = address.rfind('@');
+    if (tag == std::string::npos || at == std::string::npos || tag > at || address.front() == '"')
+        return address;
+    return address.substr(0, tag) + address.substr(at);
 }
 
 std::string with_domain(const std::string& name, const std::string& recipient) {
@@ -41,7 +50,9 @@ Result<Target> target_of(const AliasValue& value, const ForwardOwner& owner) {
             return mailbox_of(owner);
         return Target{TargetKind::address, with_domain(value.text, owner.recipient), ""};
     case AliasKind::address:
-        if (equal_ignoring_case(value.text, owner.recipient))
+        // Another address of his, or one with a tag, comes back to him, and then is that mailbox.
+        if (equal_ignoring_case(value.text, owner.recipient) ||
+            equal_ignoring_case(value.text, without_tag(owner.recipient)))
             return mailbox_of(owner);
         return Target{TargetKind::address, value.text, ""};
     case AliasKind::command:
@@ -132,10 +143,12 @@ Result<std::optional<std::string>> read_file(int home, const std::string& home_p
 // An extension is a stranger's: it may name a file in the home directory, and no other.
 std::vector<std::string> names_of(const std::string& extension) {
     std::vector<std::string> names;
-    const bool harmless = std::none_of(extension.begin(), extension.end(), [](char c) {
-        return c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    const bool harmless = std::all_of(extension.begin(), extension.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view("_=.-").find(c) != std::string_view::npos;
     });
-    if (!extension.empty() && extension.size() <= extension_limit && harmless)
+    if (!extension.empty() && extension.size() <= extension_limit && harmless &&
+        extension.front() != '.')
         names.push_back(".forward+" + extension);
     names.push_back(".forward");
     return names;

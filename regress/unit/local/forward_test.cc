@@ -56,6 +56,25 @@ TEST(Forward, SaysWhoIsToHaveTheMail) {
     }
 }
 
+TEST(Forward, HisAddressWithoutTheTagIsHisMailboxToo) {
+    struct {
+        const char* text;
+        const char* recipient;
+        Target target;
+    } const cases[] = {
+        {"alice@here.test", "alice+x@here.test", own_mailbox},
+        {"Alice+X@here.test", "alice+x@here.test", own_mailbox},
+        {"alice+y@here.test", "alice+x@here.test", address("alice+y@here.test")},
+        {"alice@far.test", "alice+x@here.test", address("alice@far.test")},
+        {"bob@here.test", "alice+bob@here.test", address("bob@here.test")},
+    };
+    for (const auto& c : cases) {
+        ForwardOwner owner = alice();
+        owner.recipient = c.recipient;
+        EXPECT_EQ(*parse_forward(c.text, owner), Targets{c.target}) << c.text;
+    }
+}
+
 TEST(Forward, WhatCannotBeUsedIsAnErrorNotANothing) {
     std::string many;
     for (int i = 0; i <= 100; ++i)
@@ -113,11 +132,16 @@ TEST_F(ForwardFileTest, AnExtensionMayHaveItsOwn) {
     put(".forward", "all@far.test\n");
     put(".forward+list", "list@far.test\n");
     EXPECT_EQ(**read("list"), Targets{address("list@far.test")});
+    put(".forward+Work_=.-9", "work@far.test\n");
+    EXPECT_EQ(**read("Work_=.-9"), Targets{address("work@far.test")});
     EXPECT_EQ(**read("other"), Targets{address("all@far.test")});
     // It names no file elsewhere.
     fs::create_directory(home_ / ".forward+x");
     put(".forward+x/y", "nobody@far.test\n");
-    for (const char* extension : {"x/y", "/../.forward+list", "\n"})
+    for (const char* name : {".forward+.hidden", ".forward+a b", ".forward+*", ".forward+\xc3\xa9"})
+        put(name, "nobody@far.test\n");
+    for (const char* extension :
+         {"x/y", "/../.forward+list", "\n", ".hidden", "a b", "*", "\xc3\xa9", "."})
         EXPECT_EQ(**read(extension), Targets{address("all@far.test")}) << extension;
     EXPECT_FALSE(read("x").ok()); // a directory
 }
