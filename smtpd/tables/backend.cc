@@ -28,6 +28,22 @@ std::string without_user(std::string value, const std::string& user) {
 
 } // namespace
 
+bool Rows::add(Row row) {
+    for (const std::string& column : row)
+        bytes_ += column.size();
+    too_many_ = too_many_ || rows_.size() == most_rows || bytes_ > most_bytes;
+    if (!too_many_)
+        rows_.push_back(std::move(row));
+    return !too_many_;
+}
+
+Result<std::vector<Row>> Rows::take() {
+    if (too_many_)
+        return Error{"a key has more than " + std::to_string(most_rows) + " rows, or " +
+                     std::to_string(most_bytes) + " bytes"};
+    return std::move(rows_);
+}
+
 Result<std::string> value_of(TableService service, const std::string& key,
                              const std::vector<Row>& rows) {
     std::string value;

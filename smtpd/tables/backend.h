@@ -17,7 +17,23 @@ inline constexpr std::chrono::seconds connect_limit{5};
 inline constexpr std::chrono::seconds answer_limit{5};
 
 using Row = std::vector<std::string>;
-inline constexpr size_t most_rows = 1000;
+
+// The rows that are found for a key. More than a value could be made of is an error, and not the
+// first ones of them: half of a list is a wrong answer.
+class Rows {
+  public:
+    static constexpr size_t most_rows = 1000;
+    static constexpr size_t most_bytes = 256 * 1024;
+
+    // False: there are too many.
+    bool add(Row row);
+    Result<std::vector<Row>> take();
+
+  private:
+    std::vector<Row> rows_;
+    size_t bytes_ = 0;
+    bool too_many_ = false;
+};
 
 class Backend {
   public:

@@ -22,7 +22,8 @@ Error ldap_error(const char* what, int code) {
 bool is_away(int code) {
     return code == LDAP_SERVER_DOWN || code == LDAP_CONNECT_ERROR || code == LDAP_TIMEOUT ||
            code == LDAP_UNAVAILABLE || code == LDAP_BUSY || code == LDAP_LOCAL_ERROR ||
-           code == LDAP_DECODING_ERROR || code == LDAP_ENCODING_ERROR;
+           code == LDAP_DECODING_ERROR || code == LDAP_ENCODING_ERROR ||
+           code == LDAP_OPERATIONS_ERROR; // such as "bind first", where the server forgot that
 }
 
 class Ldap final : public Backend {
@@ -35,8 +36,8 @@ class Ldap final : public Backend {
 
   private:
     Row values_of(LDAPMessage* entry, const std::string& attribute) const;
-    std::vector<Row> rows_of(LDAPMessage* result, TableService service,
-                             const std::vector<std::string>& attributes) const;
+    Result<std::vector<Row>> rows_of(LDAPMessage* result, TableService service,
+                                     const std::vector<std::string>& attributes) const;
 
     std::string name_;
     ExternalTable table_;
@@ -76,16 +77,17 @@ Row Ldap::values_of(LDAPMessage* entry, const std::string& attribute) const {
 
 // Of one object the first value of each attribute; where there may be several values, all that the
 // first attribute has in all objects. An object that lacks an attribute that is needed is none.
-std::vector<Row> Ldap::rows_of(LDAPMessage* result, TableService service,
-                               const std::vector<std::string>& attributes) const {
+Result<std::vector<Row>> Ldap::rows_of(LDAPMessage* result, TableService service,
+                                       const std::vector<std::string>& attributes) const {
     const bool many = service == TableService::alias || service == TableService::mailaddrmap;
     const bool needed = service == TableService::credentials || service == TableService::userinfo;
-    std::vector<Row> rows;
-    for (LDAPMessage* entry = ldap_first_entry(connection_.get(), result);
-         entry && rows.size() < most_rows; entry = ldap_next_entry(connection_.get(), entry)) {
+    Rows rows;
+    bool good = true;
+    for (LDAPMessage* entry = ldap_first_entry(connection_.get(), result); entry && good;
+         entry = ldap_next_entry(connection_.get(), entry)) {
         if (many) {
             for (std::string& value : values_of(entry, attributes.front()))
-                rows.push_back({std::move(value)});
+                good = good && rows.add({std::move(value)});
             continue;
         }
         Row row;
@@ -93,9 +95,9 @@ std::vector<Row> Ldap::rows_of(LDAPMessage* result, TableService service,
             if (Row values = values_of(entry, attribute); !values.empty())
                 row.push_back(std::move(values.front()));
         if (row.size() == attributes.size() || !needed)
-            rows.push_back(std::move(row));
+            good = rows.add(std::move(row));
     }
-    return rows;
+    return rows.take();
 }
 
 Result<std::vector<Row>> Ldap::find(TableService service, const std::string& key) {
@@ -109,13 +111,11 @@ Result<std::vector<Row>> Ldap::find(TableService service, const std::string& key
     attributes.push_back(nullptr);
     timeval limit{answer_limit.count(), 0};
     LDAPMessage* received = nullptr;
-    const int code =
-        ldap_search_ext_s(connection_.get(), table_.base.c_str(), LDAP_SCOPE_SUBTREE,
-                          expand_filter(query->second.text, key, name_).c_str(), attributes.data(),
-                          0, nullptr, nullptr, &limit, static_cast<int>(most_rows), &received);
+    const int code = ldap_search_ext_s(connection_.get(), table_.base.c_str(), LDAP_SCOPE_SUBTREE,
+                                       expand_filter(query->second.text, key, name_).c_str(),
+                                       attributes.data(), 0, nullptr, nullptr, &limit,
+                                       static_cast<int>(Rows::most_rows), &received);
     const std::unique_ptr<LDAPMessage, Free> result(received);
-    if (code == LDAP_NO_SUCH_OBJECT)
-        return std::vector<Row>();
     if (code != LDAP_SUCCESS) {
         if (is_away(code))
             connection_.reset();

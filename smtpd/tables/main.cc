@@ -40,6 +40,8 @@ int main() {
     // That of whoever has started the server: libraries look for their files there, and take it
     // amiss that they may not.
     unsetenv("HOME");
+    // getaddrinfo() has no limit of its own, and there are no threads yet.
+    setenv("RES_OPTIONS", "timeout:1 attempts:2", 1);
     tables::Service service(process.loop(), [&] { process.quit(stuck_library); });
     if (!apply(service, first))
         return bad_settings;

@@ -1,9 +1,8 @@
-// Tables in PostgreSQL. The key is the first parameter of a prepared statement. libpq is used
-// without blocking: its own calls that wait have no limit.
-#include <algorithm>
+// Tables in PostgreSQL. The key is the first parameter of a query, which is prepared each time:
+// what is kept is of no use when a table of the data base changes, or behind a pooler of
+// connections. libpq is used without blocking: its own calls that wait have no limit.
 #include <libpq-fe.h>
 #include <poll.h>
-#include <set>
 
 #include "smtpd/tables/backend.h"
 
@@ -38,11 +37,9 @@ class PostgreSql final : public Backend {
     Error lost(const char* what);
     // What was sent is flushed, and its one answer taken.
     Result<Answer> take_answer(int sent);
-    Result<void> prepare(TableService service);
 
     ExternalTable table_;
     std::unique_ptr<PGconn, Free> connection_;
-    std::set<TableService> prepared_;
     SteadyClock::time_point deadline_;
 };
 
@@ -64,7 +61,6 @@ Error PostgreSql::lost(const char* what) {
 
 Result<void> PostgreSql::connect() {
     deadline_ = SteadyClock::now() + connect_limit;
-    prepared_.clear();
     const char* const keywords[] = {"dbname", "fallback_application_name", "client_encoding",
                                     nullptr};
     const char* const values[] = {table_.location.c_str(), "postern-tables", "UTF8", nullptr};
@@ -117,39 +113,32 @@ Result<Answer> PostgreSql::take_answer(int sent) {
     return error;
 }
 
-Result<void> PostgreSql::prepare(TableService service) {
-    if (prepared_.contains(service))
-        return {};
+Result<std::vector<Row>> PostgreSql::find(TableService service, const std::string& key) {
+    deadline_ = SteadyClock::now() + answer_limit;
     const auto query = table_.queries.find(service);
     if (query == table_.queries.end())
         return Error{"there is no query for this kind of key"};
-    const Result<Answer> done = take_answer(PQsendPrepare(connection_.get(), service_name(service),
-                                                          query->second.text.c_str(), 1, nullptr));
-    if (!done.ok())
-        return done.error();
-    prepared_.insert(service);
-    return {};
-}
-
-Result<std::vector<Row>> PostgreSql::find(TableService service, const std::string& key) {
-    deadline_ = SteadyClock::now() + answer_limit;
-    if (const Result<void> done = prepare(service); !done)
-        return done.error();
     const char* const parameters[] = {key.c_str()};
-    const Result<Answer> answer = take_answer(PQsendQueryPrepared(
-        connection_.get(), service_name(service), 1, parameters, nullptr, nullptr, 0));
+    const Result<Answer> answer =
+        take_answer(PQsendQueryParams(connection_.get(), query->second.text.c_str(), 1, nullptr,
+                                      parameters, nullptr, nullptr, 0));
     if (!answer.ok())
         return answer.error();
     PGresult* result = answer.value().get();
-    std::vector<Row> rows;
-    const int count = std::min(PQntuples(result), static_cast<int>(most_rows));
-    for (int i = 0; i < count; ++i) {
-        Row& row = rows.emplace_back();
-        for (int column = 0; column < PQnfields(result); ++column)
+    Rows rows;
+    for (int i = 0; i < PQntuples(result); ++i) {
+        Row row;
+        bool has_value = false;
+        for (int column = 0; column < PQnfields(result); ++column) {
+            has_value = has_value || !PQgetisnull(result, i, column);
             row.emplace_back(PQgetvalue(result, i, column),
                              static_cast<size_t>(PQgetlength(result, i, column)));
+        }
+        // NULL alone, as max() has it of nothing: it is not there.
+        if (has_value && !rows.add(std::move(row)))
+            break;
     }
-    return rows;
+    return rows.take();
 }
 
 } // namespace

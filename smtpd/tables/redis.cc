@@ -32,18 +32,22 @@ Result<std::vector<Row>> rows_of(const redisReply& reply, TableService service) 
         return std::vector<Row>();
     if (reply.type != REDIS_REPLY_ARRAY)
         return Error{"the reply to the query is of no use here"};
-    std::vector<Row> rows;
-    for (size_t i = 0; i < reply.elements && i < most_rows; ++i) {
+    Rows rows;
+    Row columns;
+    for (size_t i = 0; i < reply.elements; ++i) {
         const redisReply& element = *reply.element[i];
         if (element.type == REDIS_REPLY_NIL) // of HMGET: there is no such field
             return std::vector<Row>();
         if (!is_text(element))
             return Error{"the reply to the query is of no use here"};
-        if (many || rows.empty())
-            rows.emplace_back();
-        rows.back().emplace_back(element.str, element.len);
+        if (!many)
+            columns.emplace_back(element.str, element.len);
+        else if (!rows.add({std::string(element.str, element.len)}))
+            break;
     }
-    return rows;
+    if (!columns.empty())
+        rows.add(std::move(columns));
+    return rows.take();
 }
 
 class Redis final : public Backend {

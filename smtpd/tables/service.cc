@@ -41,7 +41,25 @@ void Service::configure(const ipc::TablesSettings& settings) {
             loop_, name, [name = name, table = table] { return make_backend(name, table); },
             [this](ipc::TableAnswer found) { answer(std::move(found)); });
     }
+    std::set<std::string> gone;
+    for (const auto& [name, entry] : entries_)
+        if (entry.workers) // it is not kept
+            gone.insert(name);
     entries_ = std::move(entries);
+    answer_away(gone);
+}
+
+// The threads that were asked have nobody to tell any more.
+void Service::answer_away(const std::set<std::string>& tables) {
+    std::vector<uint32_t> numbers;
+    for (const auto& [number, request] : requests_)
+        if (tables.contains(request.table))
+            numbers.push_back(number);
+    for (const uint32_t number : numbers) {
+        ipc::TableAnswer away;
+        away.request = number;
+        answer(std::move(away));
+    }
 }
 
 void Service::connect(ipc::Connect connect) {
@@ -51,6 +69,8 @@ void Service::connect(ipc::Connect connect) {
         return log::error("a peer that tables has no use for",
                           {{"peer", ipc::role_name(connect.role)}});
     requests_.clear(); // what was asked by another one
+    for (const auto& [name, entry] : entries_)
+        entry.workers->forget();
     lookup_ = std::make_unique<ipc::Channel<ipc::LookupToTables, ipc::TablesToLookup>>(
         loop_, std::move(connect.channel),
         [this](ipc::LookupToTables&& message) {
@@ -67,7 +87,7 @@ void Service::connect(ipc::Connect connect) {
 void Service::ask(ipc::TableQuery query) {
     ++counters_["tables.queries"];
     const uint32_t number = next_++;
-    requests_[number] = std::exchange(query.request, number);
+    requests_[number] = {std::exchange(query.request, number), query.table};
     const auto entry = entries_.find(query.table);
     if (entry != entries_.end())
         return entry->second.workers->ask(std::move(query));
@@ -81,7 +101,7 @@ void Service::answer(ipc::TableAnswer answer) {
     const auto request = requests_.find(answer.request);
     if (request == requests_.end())
         return; // of a lookup that has gone
-    answer.request = request->second;
+    answer.request = request->second.number;
     requests_.erase(request);
     if (lookup_)
         lookup_->send(std::move(answer));

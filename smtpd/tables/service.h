@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "common/ipc/channel.h"
@@ -19,14 +20,16 @@ namespace postern::tables {
 
 class Service : Timer {
   public:
-    // Longer than any question takes that keeps to its limits (backend.h), however often it tries.
-    static constexpr std::chrono::seconds patience{30};
+    // Longer than any question takes that keeps to its limits (backend.h), however often it tries,
+    // and however many name servers do not answer (main.cc). Threads of other tables go on.
+    static constexpr std::chrono::seconds patience{90};
 
     // `stuck` is called when a library has kept a thread for longer than `patience`: nothing but a
     // new start mends that.
     Service(EventLoop& loop, std::function<void()> stuck);
 
-    // Tables that have not changed keep their connections.
+    // Tables that have not changed keep their connections. What others have been asked is answered
+    // `away`.
     void configure(const ipc::TablesSettings& settings);
     void connect(ipc::Connect connect);
 
@@ -38,6 +41,7 @@ class Service : Timer {
 
     void ask(ipc::TableQuery query);
     void answer(ipc::TableAnswer answer);
+    void answer_away(const std::set<std::string>& tables);
     void expired() override;
 
     EventLoop& loop_;
@@ -46,8 +50,11 @@ class Service : Timer {
     OperatorPort operator_port_;
     std::map<std::string, Entry> entries_; // by name of the table
     std::unique_ptr<ipc::Channel<ipc::LookupToTables, ipc::TablesToLookup>> lookup_;
-    // Lookup's numbers by ours: the next lookup begins with the same ones.
-    std::map<uint32_t, uint32_t> requests_;
+    struct Request {
+        uint32_t number; // lookup's: the next lookup begins with the same ones
+        std::string table;
+    };
+    std::map<uint32_t, Request> requests_; // by our numbers
     uint32_t next_ = 1;
 };
 

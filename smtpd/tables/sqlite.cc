@@ -44,11 +44,14 @@ class Sqlite final : public Backend {
 Result<void> Sqlite::connect() {
     statements_.clear();
     database_.reset();
+    // Before it is opened: of a file that comes in its place meanwhile is_same_file() is false.
+    if (::stat(table_.location.c_str(), &file_) != 0)
+        return system_error("open " + table_.location);
     sqlite3* database = nullptr;
     const int code = sqlite3_open_v2(table_.location.c_str(), &database,
                                      SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
     database_.reset(database);
-    if (code != SQLITE_OK || ::stat(table_.location.c_str(), &file_) != 0) {
+    if (code != SQLITE_OK) {
         Error error = failure("open");
         database_.reset();
         return error;
@@ -92,19 +95,24 @@ Result<sqlite3_stmt*> Sqlite::statement(TableService service) {
 }
 
 Result<std::vector<Row>> Sqlite::rows_of(sqlite3_stmt* statement) {
-    std::vector<Row> rows;
+    Rows rows;
     int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW && rows.size() < most_rows) {
-        Row& row = rows.emplace_back();
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        Row row;
+        bool has_value = false;
         for (int i = 0; i < sqlite3_column_count(statement); ++i) {
             const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, i));
+            has_value = has_value || text;
             row.emplace_back(text ? text : "",
                              text ? static_cast<size_t>(sqlite3_column_bytes(statement, i)) : 0);
         }
+        // NULL alone, as max() has it of nothing: it is not there.
+        if (has_value && !rows.add(std::move(row)))
+            return rows.take();
     }
-    if (code != SQLITE_DONE && code != SQLITE_ROW)
+    if (code != SQLITE_DONE)
         return failure("ask");
-    return rows;
+    return rows.take();
 }
 
 Result<std::vector<Row>> Sqlite::find(TableService service, const std::string& key) {

@@ -220,6 +220,11 @@ void Workers::ask(ipc::TableQuery query) {
     answer_(std::move(away));
 }
 
+void Workers::forget() {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->waiting.clear();
+}
+
 SteadyClock::duration Workers::longest_running() const {
     const std::lock_guard lock(shared_->mutex);
     SteadyClock::duration longest{0};

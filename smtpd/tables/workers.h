@@ -1,9 +1,10 @@
 // The threads that ask for the keys of one table, each over a connection of its own, so that the
 // event loop never waits for a library.
 //
-// Every question has one answer. One that has waited for too long, that finds no place, or that
-// comes while the table is away, is answered `away` at once. Whether it is back is tried at every
-// question, but after a failure not before a while has passed, which doubles from 100 ms to 5 s.
+// Every question has one answer, unless it is forgotten. One that has waited for too long, that
+// finds no place, or that comes while the table is away, is answered `away` at once. Whether it is
+// back is tried at every question, but after a failure not before a while has passed, which doubles
+// from 100 ms to 5 s.
 //
 // Threads belong to nobody: one that a library keeps goes on when this is destroyed, and ends when
 // it comes back.
@@ -39,6 +40,8 @@ class Workers {
     Workers(const Workers&) = delete;
 
     void ask(ipc::TableQuery query);
+    // Nobody wants to know any more what is still waiting for a thread: that has no answers.
+    void forget();
     // How long the oldest question that a thread has taken on is under way; 0: none is.
     std::chrono::steady_clock::duration longest_running() const;
 

@@ -40,5 +40,22 @@ TEST(TableValueTest, IsBounded) {
     EXPECT_FALSE(value_of(TableService::alias, "k", {{longest}, {"x"}}).ok());
 }
 
+TEST(RowsTest, MoreThanAValueCanHaveIsAnErrorAndNotAPartOfIt) {
+    Rows few;
+    EXPECT_TRUE(few.add({"a", "b"}));
+    EXPECT_TRUE(few.add({}));
+    EXPECT_EQ(*few.take(), (std::vector<Row>{{"a", "b"}, {}}));
+    Rows many;
+    for (size_t i = 0; i < Rows::most_rows; ++i)
+        EXPECT_TRUE(many.add({"x"}));
+    EXPECT_FALSE(many.add({"x"}));
+    EXPECT_FALSE(many.add({"x"}));
+    EXPECT_FALSE(many.take().ok());
+    Rows large;
+    EXPECT_TRUE(large.add({std::string(Rows::most_bytes, 'x')}));
+    EXPECT_FALSE(large.add({"", "x"}));
+    EXPECT_FALSE(large.take().ok());
+}
+
 } // namespace
 } // namespace postern::tables

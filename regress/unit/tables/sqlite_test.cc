@@ -57,6 +57,28 @@ TEST_F(SqliteTest, RowsOfAKey) {
     EXPECT_EQ(backend->find(TableService::domain, "y.example")->size(), 1u);
 }
 
+TEST_F(SqliteTest, NothingButNullIsNoRow) {
+    table_.queries[TableService::domain].text = "SELECT max(domain) FROM d WHERE domain = ?";
+    table_.queries[TableService::credentials].text = "SELECT name, NULL FROM users WHERE name = ?";
+    const auto backend = make_sqlite(table_);
+    ASSERT_TRUE(backend->connect().ok());
+    EXPECT_EQ(backend->find(TableService::domain, "x.example")->size(), 1u);
+    EXPECT_TRUE(backend->find(TableService::domain, "y.example")->empty());
+    EXPECT_EQ(*backend->find(TableService::credentials, "bob"), (std::vector<Row>{{"bob", ""}}));
+}
+
+TEST_F(SqliteTest, MoreRowsThanAValueCanHaveAreAnError) {
+    table_.queries[TableService::alias].text =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 + 0) "
+        "SELECT i FROM n";
+    const auto backend = make_sqlite(table_);
+    ASSERT_TRUE(backend->connect().ok());
+    EXPECT_EQ(backend->find(TableService::alias, "1000")->size(), 1000u);
+    EXPECT_FALSE(backend->find(TableService::alias, "1001").ok());
+    EXPECT_TRUE(backend->connected());
+    EXPECT_EQ(backend->find(TableService::alias, "3")->size(), 3u);
+}
+
 TEST_F(SqliteTest, WhatIsWrongWithAQuestionLosesNoConnection) {
     const auto backend = make_sqlite(table_);
     ASSERT_TRUE(backend->connect().ok());
