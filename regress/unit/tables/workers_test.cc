@@ -176,6 +176,28 @@ TEST_F(WorkersTest, OneThatHoldsOnKeepsABoundedNumberWaiting) {
         EXPECT_EQ(answers_[i].verdict, TableVerdict::found);
 }
 
+TEST_F(WorkersTest, WhatIsForgottenKeepsNobodyWaiting) {
+    limits_.questions = 2;
+    expected_ = 2;
+    start();
+    hold(true);
+    ask("known");
+    {
+        std::unique_lock lock(server_->mutex);
+        server_->changed.wait(lock, [&] { return server_->held == 1; });
+    }
+    ask("known");
+    ask("known");
+    workers_->forget();
+    ask("known");
+    EXPECT_TRUE(answers_.empty()) << "there is a place for it";
+    hold(false);
+    loop_.run();
+    ASSERT_EQ(answers_.size(), 2u);
+    EXPECT_EQ(answers_[0].request, 1u);
+    EXPECT_EQ(answers_[1].request, 4u);
+}
+
 TEST_F(WorkersTest, WhoHasWaitedTooLongIsNotAskedFor) {
     limits_.waiting = std::chrono::milliseconds(0);
     start();
