@@ -62,13 +62,14 @@ void read_braces(TokenStream& in, Draft& draft, bool may_be_mapping) {
     }
 }
 
-// A line of a table of networks or expressions, whose order counts.
-void add_pattern(TokenStream& in, Draft& draft, const Token& pattern, const std::string& result) {
+// A line of a table of `count` networks or expressions, whose order counts.
+void add_pattern(TokenStream& in, Draft& draft, const Token& pattern, const std::string& result,
+                 size_t count) {
     if (draft.table.kind == TableKind::cidr && !Network::parse(pattern.text))
         return in.report(pattern.position,
                          "found " + quoted(pattern.text) + ", expected an address or a network");
     if (draft.table.kind == TableKind::regex)
-        if (const auto compiled = RegularExpression::compile(pattern.text); !compiled.ok())
+        if (const auto compiled = RegularExpression::compile(pattern.text, count); !compiled.ok())
             return in.report(pattern.position,
                              "no regular expression: " + sanitize(compiled.error().message));
     add_value(draft, pattern);
@@ -101,6 +102,11 @@ void read_file(Grammar& g, Draft& draft, const Token& name) {
     const TableText lines =
         parse_table_text(*text, is_plain ? TableForm::blanks_or_colon : TableForm::blanks);
     draft.table.is_mapping = lines.is_mapping;
+    if (draft.table.kind == TableKind::regex &&
+        lines.lines.size() > RegularExpression::most_of_table)
+        return g.in.fail(name.position, "the table has more than " +
+                                            std::to_string(RegularExpression::most_of_table) +
+                                            " regular expressions");
     for (const TableLine& line : lines.lines) {
         at.line = line.line;
         at.column = line.column;
@@ -108,7 +114,7 @@ void read_file(Grammar& g, Draft& draft, const Token& name) {
         if (!line.error.empty())
             g.in.report(at, line.error);
         else if (!is_plain)
-            add_pattern(g.in, draft, key, line.value);
+            add_pattern(g.in, draft, key, line.value, lines.lines.size());
         else if (lines.is_mapping)
             add_pair(g.in, draft, key, line.value);
         else

@@ -25,7 +25,7 @@ struct Mappings::Mapping {
 Result<void> Mappings::Mapping::prepare() {
     for (const std::string& value : table.values) {
         if (table.kind == TableKind::regex) {
-            const auto expression = RegularExpression::compile(value);
+            const auto expression = RegularExpression::compile(value, table.values.size());
             if (!expression.ok())
                 return expression.error();
             expressions.push_back(*expression);

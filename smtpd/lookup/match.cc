@@ -319,7 +319,8 @@ class RuleSet::Builder {
         if (table.kind == TableKind::regex) {
             sets.expressions.clear();
             for (const std::string& text : table.values)
-                if (const auto expression = RegularExpression::compile(text); expression.ok())
+                if (const auto expression = RegularExpression::compile(text, table.values.size());
+                    expression.ok())
                     sets.expressions.push_back(*expression);
             return sets.expressions.size() == table.values.size();
         }
