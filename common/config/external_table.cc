@@ -7,6 +7,7 @@
 
 #include "common/config/grammar.h"
 #include "common/config/table_file.h"
+#include "common/config/table_query.h"
 #include "common/smtp/text.h"
 #include "table_features.h"
 
@@ -128,6 +129,9 @@ class Settings {
         if (table_.queries.empty())
             return table_.backend == TableBackend::ldap ? "filter, such as domain_filter"
                                                         : "query, such as query_domain";
+        // With a name alone a directory takes us for anybody, and does not say so (RFC 4513 5.1.2).
+        if (table_.backend == TableBackend::ldap && table_.user.empty() != table_.password.empty())
+            return table_.user.empty() ? "username for its password" : "password for its username";
         for (const auto& [service, query] : table_.queries) {
             if (query.text.empty())
                 return std::string(service_name(service)) + "_filter";
@@ -161,8 +165,15 @@ class Settings {
             key.starts_with("query_") ? service_of(std::string_view(key).substr(6)) : std::nullopt;
         if (!service)
             return "one of the keys of this kind of table";
+        if (!takes_key(table_.backend, value))
+            return std::string("a query in which ") + place_of_key() + " is the key";
         table_.queries[*service].text = value;
         return std::nullopt;
+    }
+    const char* place_of_key() const {
+        return table_.backend == TableBackend::sqlite       ? "one ?"
+               : table_.backend == TableBackend::postgresql ? "$1, and no other parameter,"
+                                                            : "%s";
     }
     Expected read_redis(const std::string& key, const std::string& value);
     Expected read_ldap(const std::string& key, const std::string& value);
@@ -209,7 +220,7 @@ Settings::Expected Settings::read_ldap(const std::string& key, const std::string
     const size_t underscore = key.rfind('_');
     const auto service = service_of(std::string_view(key).substr(0, underscore));
     if (underscore != key.npos && service && key.substr(underscore) == "_filter") {
-        if (!is_filter(value))
+        if (!is_filter(value) || !takes_key(table_.backend, value))
             return "a filter in parentheses, in which %u or %s is the key, %h the name of the "
                    "table, and %% a \"%\"";
         return read_text(value, table_.queries[*service].text);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "common/config/parse.h"
+#include "common/config/table_query.h"
 #include "regress/unit/config/files.h"
 
 namespace postern::test {
@@ -58,6 +59,22 @@ TEST(ExternalTable, NetworksAndExpressionsKeepTheirOrder) {
     EXPECT_EQ(expressions.values, (Texts{"^list-[0-9]+:", "@x\\.example$"}));
     EXPECT_EQ(expressions.results, (Texts{"numbered ones", "the rest"}));
     EXPECT_EQ(all.tables.at("l").values, (Texts{"^a"}));
+}
+
+TEST(ExternalTable, ExpressionsAreBoundedInNumber) {
+    std::string lines;
+    for (int i = 0; i < 2000; ++i)
+        lines += "^user-" + std::to_string(i) + "@.*\\.example$\n";
+    const auto errors = [](const std::string& text) {
+        const Files one(std::map<std::string, std::string>{{"/e", text}});
+        std::string all;
+        for (const Diagnostic& error :
+             parse_configuration("f", "table e regex:/e\nmatch reject\n", one.reader()).errors)
+            all += error.to_string() + "\n";
+        return all;
+    };
+    EXPECT_EQ(errors(lines), "");
+    EXPECT_EQ(errors(lines + "x\n"), "f:1:9: the table has more than 2000 regular expressions\n");
 }
 
 TEST(ExternalTable, WhereEachIs) {
@@ -151,6 +168,20 @@ TEST(ExternalTable, WhatIsWrongInItsFile) {
         {"redis", "master_port 0\n", "/t:1:1: at \"master_port\", expected a port\n"},
         {"postgres", "query_domain SELECT $1\n", "f:1:9: the file of the table has no conninfo\n"},
         {"postgres", "scram maybe\n", "/t:1:1: at \"scram\", expected yes or no\n"},
+        {"sqlite", "dbpath /a\nquery_domain SELECT d FROM t\n",
+         "/t:2:1: at \"query_domain\", expected a query in which one ? is the key\n"},
+        {"postgres", "conninfo x\nquery_domain SELECT $1 WHERE $2\n",
+         "/t:2:1: at \"query_domain\", expected a query in which $1, and no other parameter, is "
+         "the key\n"},
+        {"redis", "query_domain SISMEMBER domains %u\n",
+         "/t:1:1: at \"query_domain\", expected a query in which %s is the key\n"},
+        {"ldap", "url: ldap://x\ndomain_filter: (dc=%h)\n",
+         "/t:2:1: at \"domain_filter\", expected a filter in parentheses, in which %u or %s is the "
+         "key, %h the name of the table, and %% a \"%\"\n"},
+        {"ldap", "url: ldap://x\nusername: cn=x\ndomain_filter: (dc=%u)\ndomain_attributes: dc\n",
+         "f:1:9: the file of the table has no password for its username\n"},
+        {"ldap", "url: ldap://x\npassword: x\ndomain_filter: (dc=%u)\ndomain_attributes: dc\n",
+         "f:1:9: the file of the table has no username for its password\n"},
         {"ldap", "url: http://x\n",
          "/t:1:1: at \"url\", expected ldap://, ldaps:// or ldapi:// and where the server is\n"},
         {"ldap", "url: ldap://x\ndomain_filter: (dc=%x)\n",
@@ -173,6 +204,47 @@ TEST(ExternalTable, WhatIsWrongInItsFile) {
             errors += error.to_string() + "\n";
         EXPECT_EQ(errors, row.errors) << row.type << "\n" << row.text;
     }
+}
+
+TEST(ExternalTable, TheKeyIsTheOnlyParameterOfAQuery) {
+    const struct {
+        TableBackend backend;
+        const char* query;
+        bool takes;
+    } rows[] = {
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = ?", true},
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = ?1 OR b = ?1;", true},
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = ? OR b = ?1", true},
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = :key OR b = :key", true},
+        {TableBackend::sqlite, "SELECT a, '?' FROM \"t?\", [u?], `v?` WHERE a=?", true},
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = ? -- and not b = ?", true},
+        {TableBackend::sqlite, "SELECT /* ? */ a FROM t WHERE a = ?", true},
+        {TableBackend::sqlite, "SELECT 'it''s ?' WHERE a = ?", true},
+        {TableBackend::sqlite, "", false},
+        {TableBackend::sqlite, "SELECT a FROM t", false},
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = '?'", false},
+        {TableBackend::sqlite, "SELECT a FROM t -- ?", false},
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = ? OR b = ?", false},
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = ?2", false},
+        {TableBackend::sqlite, "SELECT a FROM t WHERE a = ? OR b = :b", false},
+        {TableBackend::postgresql, "SELECT a FROM t WHERE a = $1", true},
+        {TableBackend::postgresql, "SELECT a FROM t WHERE a = $1 OR b=$1::text", true},
+        {TableBackend::postgresql, "SELECT a FROM t WHERE a = $1 AND b[1] ? 'c'", true},
+        {TableBackend::postgresql, "SELECT $$ $2 $$, $x$ $3 $x$, a$4 FROM t WHERE a = $1", true},
+        {TableBackend::postgresql, "SELECT a FROM t WHERE a = ?", false},
+        {TableBackend::postgresql, "SELECT a FROM t WHERE a = '$1'", false},
+        {TableBackend::postgresql, "SELECT a FROM t WHERE a = $1 AND b = $2", false},
+        {TableBackend::postgresql, "SELECT a FROM t WHERE a = $10", false},
+        {TableBackend::redis, "SISMEMBER domains %s", true},
+        {TableBackend::redis, "HMGET %s:%s user hash", true},
+        {TableBackend::redis, "SMEMBERS domains", false},
+        {TableBackend::ldap, "(mail=%u)", true},
+        {TableBackend::ldap, "(|(mail=%s)(uid=%s))", true},
+        {TableBackend::ldap, "(mail=%%u)", false},
+        {TableBackend::ldap, "(ou=%h)", false},
+    };
+    for (const auto& row : rows)
+        EXPECT_EQ(config::takes_key(row.backend, row.query), row.takes) << row.query;
 }
 
 TEST(ExternalTable, WhatItCanBeUsedFor) {
