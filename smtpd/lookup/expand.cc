@@ -28,6 +28,12 @@ std::string without_tag(const std::string& name) {
     return name.substr(0, name.find(subaddress_delimiter));
 }
 
+// The name of a virtual list: that of the entry which was found, or of whoever a catch-all takes.
+std::string list_name(const std::string& key, const std::string& name) {
+    const std::string found = without_tag(key.substr(0, key.rfind('@')));
+    return found.empty() ? without_tag(name) : found;
+}
+
 std::string address_key(const std::string& local_part, const std::string& domain) {
     return comparable_name(local_part) + '@' + canonical_domain(domain);
 }
@@ -100,7 +106,8 @@ void Expander::enter(const Mailbox& address, const Action& action, const std::st
     }
     if (!done_.insert(id).second)
         return;
-    if (std::string own = owner_of(action, address, name); !own.empty())
+    const std::string listed = is_virtual ? list_name(found.key, name) : name;
+    if (std::string own = owner_of(action, address, listed); !own.empty())
         entry.owner = std::move(own);
     path_.push_back(id);
     put_values(entry, *found.value);
@@ -116,8 +123,6 @@ Expander::Found Expander::find(const Action& action, const Mailbox& address) {
     std::vector<std::string> keys;
     if (name.find('@') != std::string::npos) {
         // A local part in quotes: alone it would be taken for somebody else's whole address.
-        if (!action.virtual_users.empty())
-            keys = {'@' + domain, "@"};
     } else if (!action.virtual_users.empty()) {
         keys.push_back(name + '@' + domain);
         if (tagged)
@@ -125,12 +130,15 @@ Expander::Found Expander::find(const Action& action, const Mailbox& address) {
         keys.push_back(name);
         if (tagged)
             keys.push_back(bare);
-        keys.push_back('@' + domain);
-        keys.push_back("@");
     } else if (!action.aliases.empty()) {
         keys.push_back(name);
         if (tagged)
             keys.push_back(bare);
+    }
+    // RFC 5321 4.5.1: postmaster is somebody, and not whoever takes what is for nobody.
+    if (!action.virtual_users.empty() && !address.is_postmaster()) {
+        keys.push_back('@' + domain);
+        keys.push_back("@");
     }
     // All that have yet to be asked for are wanted at once.
     for (const std::string& key : keys)
@@ -160,13 +168,13 @@ std::string Expander::owner_of(const Action& action, const Mailbox& address,
 
 // A virtual domain has nobody but those in its table (and postmaster, RFC 5321 4.5.1).
 void Expander::no_entry(const Mailbox& address, const Action& action, const std::string& owner) {
-    const bool root = path_.empty();
+    const bool root = path_.empty(); // a recipient who is nobody is no mistake of an alias
     if (!action.virtual_users.empty() && !address.is_postmaster())
-        return problem("there is no entry for " + address.to_string());
+        return root ? void() : problem("there is no entry for " + address.to_string());
     const Entry entry{address, action, comparable_name(address.local_part()), owner,
                       !action.virtual_users.empty()};
     if (!has_mailboxes(action) || only_elsewhere_)
-        return problem(address.to_string() + " is no alias");
+        return root ? void() : problem(address.to_string() + " is no alias");
     if (root) {
         plain_ = true;
         return;

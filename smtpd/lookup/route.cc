@@ -216,6 +216,8 @@ ipc::RouteVerdict Router::deliver_to(const ipc::Target& target, const Action& ac
         break;
     case ipc::TargetKind::user:
     case ipc::TargetKind::mailbox:
+        if (action.kind == ActionKind::relay) // it would go to the address that led to the user
+            break;
         if (action.kind == ActionKind::lmtp && action.user.empty())
             route.user = target.text;
         return deliver(action, target.text, user_exists, route.user);

@@ -20,6 +20,7 @@ constexpr size_t unread_limit = ipc::routing_credit * largest_answer;
 // largest lists at once.
 constexpr size_t expanded_part = 64 * 1024;
 constexpr size_t unread_expanded_limit = 128u << 20;
+constexpr size_t paced_limit = 8u << 20; // beyond it nothing more is worked out
 
 const char* counter_name(ipc::RouteVerdict verdict) {
     switch (verdict) {
@@ -89,13 +90,6 @@ ipc::RouteAnswer temporary_answer(const ipc::RouteQuery& query) {
 size_t size_of(const ipc::ExpandedRecipient& one) {
     return one.recipient.size() + one.owner.size() + 32 +
            (one.target ? one.target->text.size() + one.target->user.size() : 0);
-}
-
-Result<bool> user_exists(const std::string& name) {
-    Result<bool> exists = system_user_exists(name);
-    if (!exists)
-        log::warning("user database", {{"reason", exists.error().message}});
-    return exists;
 }
 
 } // namespace
@@ -171,6 +165,9 @@ void LookupService::connect(ipc::Connect connect) {
                     message);
             },
             on_closed);
+        peer.paced = std::make_unique<Paced>(loop_, [&channel = *peer.other] {
+            return channel.unsent() < paced_limit;
+        });
     }
     peers_.insert_or_assign(key, std::move(peer));
 }
@@ -221,25 +218,53 @@ void LookupService::route(PeerKey key, ipc::RouteQuery&& query) {
     ++counters_["lookup.queries"];
     const auto waiting = begin<Waiting>(key);
     waiting->query = std::move(query);
-    route_again(waiting);
+    route_in_turn(waiting);
+}
+
+// What the queue asks is worked out as fast as it reads the answers.
+void LookupService::route_in_turn(const std::shared_ptr<Waiting>& waiting) {
+    Peer* asker = peer(waiting->peer, waiting->life);
+    if (!asker || !asker->paced)
+        return route_again(waiting);
+    if (asker->paced->waiting() >= ipc::routing_credit)
+        return answer_route(*waiting, temporary_answer(waiting->query));
+    asker->paced->add([this, waiting] { route_again(waiting); });
+}
+
+// Large lists name the same users again and again.
+Result<bool> LookupService::user_exists(const std::string& name) {
+    if (users_at_ != loop_.now()) {
+        users_at_ = loop_.now();
+        users_.clear();
+    }
+    if (const auto known = users_.find(name); known != users_.end())
+        return known->second;
+    const Result<bool> exists = system_user_exists(name);
+    if (exists)
+        users_.emplace(name, *exists);
+    else
+        log::warning("user database", {{"reason", exists.error().message}});
+    return exists;
 }
 
 // By the rules as they are now, with what has become known.
 void LookupService::route_again(const std::shared_ptr<Waiting>& waiting) {
     const bool of_listener = waiting->peer.first == ipc::Role::listener;
+    const UserExists exists = [this](const std::string& name) { return user_exists(name); };
     Learned learned = Learned::now;
     while (learned == Learned::now) {
         std::vector<std::string> problems;
         ipc::RouteAnswer answer =
-            router_->route(waiting->query, user_exists, waiting->answers, &problems,
+            router_->route(waiting->query, exists, waiting->answers, &problems,
                            of_listener ? Wanted::somebody : Wanted::everybody);
         if (!waiting->answers.wanting()) {
-            for (const std::string& problem : problems)
-                log::warning("an alias cannot be used as it is",
-                             {{"to", waiting->query.recipient}, {"reason", problem}});
+            for (const std::string& problem : problems) // who asks at RCPT fills no log
+                if (!of_listener)
+                    log::warning("an alias cannot be used as it is",
+                                 {{"to", waiting->query.recipient}, {"reason", problem}});
             return answer_route(*waiting, std::move(answer));
         }
-        learned = learn(waiting, [this, waiting] { route_again(waiting); });
+        learned = learn(waiting, [this, waiting] { route_in_turn(waiting); });
     }
     if (learned == Learned::never)
         answer_route(*waiting, temporary_answer(waiting->query));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <unordered_map>
 
 #include "common/base/result.h"
 #include "common/base/shares.h"
@@ -20,6 +21,7 @@
 #include "smtpd/lookup/accounts.h"
 #include "smtpd/lookup/dovecot_client.h"
 #include "smtpd/lookup/exchanges.h"
+#include "smtpd/lookup/paced.h"
 #include "smtpd/lookup/pam_client.h"
 #include "smtpd/lookup/password_workers.h"
 #include "smtpd/lookup/relay_secrets.h"
@@ -70,6 +72,7 @@ class LookupService : Timer {
         std::unique_ptr<Exchanges> exchanges;      // of the listener
         std::unique_ptr<RelayChannel> relay;
         std::unique_ptr<OtherChannel> other;
+        std::unique_ptr<Paced> paced; // of `other`: its answers may be long
     };
 
     // A question that may have to wait for what external tables have, several times: what is to be
@@ -89,7 +92,9 @@ class LookupService : Timer {
 
     void connect_relay(Peer& peer, PeerKey key, FileDescriptor channel);
     void route(PeerKey key, ipc::RouteQuery&& query);
+    void route_in_turn(const std::shared_ptr<Waiting>& waiting);
     void route_again(const std::shared_ptr<Waiting>& waiting);
+    Result<bool> user_exists(const std::string& name);
     void answer_route(const Waiting& waiting, ipc::RouteAnswer answer);
     void answer_queue(PeerKey key, ipc::RouteAnswer answer);
     void answer_listener(PeerKey key, ipc::RouteAnswer answer);
@@ -148,6 +153,8 @@ class LookupService : Timer {
     std::set<std::string> pam_services_;
     PamClient pam_;
     TablesClient tables_{loop_, counters_};
+    std::unordered_map<std::string, bool> users_; // who was found, or not, in this turn of the loop
+    TimePoint users_at_{};
     uint64_t next_life_ = 1;
     std::map<PeerKey, Peer> peers_;
     std::map<std::string, std::shared_ptr<DovecotClient>> dovecots_; // by credentials

@@ -84,6 +84,7 @@ class Site {
         query.recipient = recipient;
         query.target = target;
         problems.clear();
+        TableAnswers answers;
         return router->route(
             query,
             [](const std::string& name) -> Result<bool> {
@@ -93,7 +94,7 @@ class Site {
                                                             "vmail", "daemon", "root"};
                 return names.contains(name);
             },
-            &problems, wanted);
+            answers, &problems, wanted);
     }
 
     std::string describe(const std::string& recipient, const std::string& from = "a@far.test") {
@@ -240,6 +241,26 @@ TEST(Expander, ListsHaveOwners) { // RFC 5321 3.9.2
     EXPECT_EQ(site.describe("owner-list@home.test"), "expanded; alice@home.test user alice");
 }
 
+TEST(Expander, AVirtualListHasOneOwnerWhateverTheTag) {
+    Site site;
+    site.virtual_users["owner-all"] = "alice";
+    site.virtual_users["all"] = "x@far.test";
+    EXPECT_EQ(site.describe("list+news@virtual.test"),
+              "expanded; x@far.test from owner-list@virtual.test");
+    EXPECT_EQ(site.describe("All+news@virtual.test"),
+              "expanded; x@far.test from owner-all@virtual.test");
+}
+
+TEST(Expander, PostmasterIsNotWhoeverTakesWhatIsForNobody) { // RFC 5321 4.5.1
+    Site site;
+    site.virtual_users["@"] = "bob";
+    EXPECT_EQ(site.describe("Postmaster@virtual.test"), "accepted virtual root");
+    EXPECT_EQ(site.describe("anybody@virtual.test"), "expanded; carol@virtual.test user carol");
+    site.virtual_users["postmaster"] = "alice";
+    EXPECT_EQ(site.describe("postmaster@virtual.test"),
+              "expanded; alice@virtual.test user alice");
+}
+
 TEST(Expander, WhatIsLeftOutIsSaid) {
     Site site;
     site.describe("some@home.test");
@@ -247,6 +268,12 @@ TEST(Expander, WhatIsLeftOutIsSaid) {
                                                       "no-such-user"});
     site.describe("half@home.test");
     EXPECT_EQ(site.problems.size(), 1u);
+    // Whoever asks for nobody fills no log.
+    site.virtual_users.erase("@virtual.test");
+    for (const char* nobody : {"who@home.test", "who@virtual.test", "who@only.test"}) {
+        EXPECT_EQ(site.describe(nobody), "no_mailbox");
+        EXPECT_TRUE(site.problems.empty()) << nobody;
+    }
 }
 
 TEST(Expander, SomebodyIsEnoughForAnAnswerToRcpt) {
@@ -317,9 +344,13 @@ TEST(Expander, TargetsAreRoutedByTheirKind) {
         {TargetKind::command, "cat", "root", "alice@home.test", "2 0 "},
         {TargetKind::command, "cat", "", "alice@home.test", "2 0 "}, // as nobody
         {TargetKind::user, "alice", "", "alice@only.test", "3 0 "},
+        // Else it would go to the address that led to the user.
+        {TargetKind::user, "alice", "", "list@relayed.test", "2 0 "},
+        {TargetKind::mailbox, "alice", "", "list@relayed.test", "2 0 "},
     };
     for (const auto& c : cases) {
         Site site;
+        site.rule("relayed", "relayed.test", "relay");
         site.target.emplace();
         site.target->kind = c.kind;
         site.target->text = c.text;

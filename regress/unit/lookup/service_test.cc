@@ -138,5 +138,70 @@ TEST_F(LookupServiceTest, WithoutPeersDrainIsDoneAtOnce) {
     EXPECT_EQ(drained_, 1);
 }
 
+// Together they are more than a peer may leave unread: they are worked out as it reads them.
+TEST_F(LookupServiceTest, LongAnswersWaitForTheirReader) {
+    constexpr uint32_t questions = 300;
+    constexpr size_t members = 2000;
+    ipc::LookupSettings settings;
+    Action lists;
+    lists.name = "lists";
+    lists.kind = ActionKind::expand_only;
+    lists.aliases = "aliases";
+    Action out;
+    out.name = "out";
+    settings.actions = {lists, out};
+    Table aliases;
+    aliases.name = "aliases";
+    aliases.is_mapping = true;
+    for (size_t i = 0; i < members; ++i) {
+        for (int j = 0; j < 22; ++j)
+            aliases.pairs["all"] += j == 0 ? "x" + std::to_string(i) + "@" : "label-long.";
+        aliases.pairs["all"] += "far.test,";
+    }
+    aliases.pairs["all"].pop_back();
+    Table home;
+    home.name = "home";
+    home.values = {"home.test"};
+    settings.tables = {{"aliases", aliases}, {"home", home}};
+    MatchRule inside, elsewhere;
+    inside.action = "lists";
+    inside.criteria = {{CriterionKind::for_domain, false, "home"}};
+    elsewhere.action = "out";
+    elsewhere.criteria = {{CriterionKind::for_any, false, ""}};
+    settings.rules = {inside, elsewhere};
+    ASSERT_TRUE(service_.configure(settings).ok());
+    auto [ours, theirs] = ipc::make_pair();
+    ipc::Connect connect;
+    connect.role = ipc::Role::queue;
+    connect.channel = std::move(theirs);
+    service_.connect(std::move(connect));
+    size_t recipients = 0;
+    size_t bytes = 0;
+    uint32_t answered = 0;
+    Client client(
+        loop_, std::move(ours),
+        [&](ipc::FromLookup&& message) {
+            const auto* answer = std::get_if<ipc::RouteAnswer>(&message);
+            if (!answer)
+                return;
+            recipients += answer->expanded.size();
+            for (const ipc::ExpandedRecipient& one : answer->expanded)
+                bytes += one.recipient.size();
+            if (!answer->more && ++answered == questions)
+                loop_.stop();
+        },
+        [this](const std::string&) { loop_.stop(); });
+    for (uint32_t i = 0; i < questions; ++i) {
+        ipc::RouteQuery query;
+        query.request = i;
+        query.recipient = "all@home.test";
+        client.send(std::move(query));
+    }
+    loop_.run();
+    EXPECT_EQ(answered, questions);
+    EXPECT_EQ(recipients, questions * members);
+    EXPECT_GT(bytes, 128u << 20);
+}
+
 } // namespace
 } // namespace postern
