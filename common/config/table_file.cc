@@ -28,7 +28,12 @@ size_t end_of_key(std::string_view line, TableForm form) {
     }
     if (line.starts_with('"')) {
         const size_t quote = line.find('"', 1);
-        return quote == std::string_view::npos ? line.size() : quote + 1;
+        if (quote == std::string_view::npos)
+            return line.size();
+        // A local part in quotes: the address goes on.
+        return line.substr(quote + 1).starts_with('@')
+                   ? std::min(line.find_first_of(" \t:", quote), line.size())
+                   : quote + 1;
     }
     if (Network::parse(line))
         return line.size();
@@ -67,6 +72,17 @@ bool is_alias(std::string_view whole) {
            whole[end] == ':';
 }
 
+// Whether a line that begins with a blank has a key of its own ("key: value"), and is none of the
+// values of an alias: "|command", "/file", ":include:/path", "error:550 text", or several of these.
+bool has_own_key(std::string_view line) {
+    const size_t end = end_of_key(line, TableForm::blanks_or_colon);
+    if (end == 0 || end == line.size() || line[end] != ':')
+        return false;
+    const std::string_view key = line.substr(0, end);
+    return key.front() != '|' && key.front() != '/' && key.find(',') == std::string_view::npos &&
+           key != "error" && key != "file";
+}
+
 void continue_line(std::string_view text, TableLine& line) {
     const std::string error = check_line(text);
     if (!error.empty())
@@ -97,7 +113,7 @@ TableText parse_table_text(std::string_view text, TableForm form) {
             goes_on = false;
             continue;
         }
-        if (goes_on && line.data() != whole.data()) {
+        if (goes_on && line.data() != whole.data() && !has_own_key(line)) {
             continue_line(line, table.lines.back());
             continue;
         }

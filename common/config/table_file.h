@@ -32,7 +32,7 @@ enum class TableForm : uint8_t { blanks_or_colon, blanks };
 // Empty lines and those that begin with '#' do not count. Where a colon sets key and value apart, a
 // key with blanks or colons of its own stands in quotes, and as in aliases(5) a line that begins
 // with a blank goes on with the value before it, if that has a key with a colon that began its
-// line.
+// line, and this one has none of its own.
 TableText parse_table_text(std::string_view text, TableForm form = TableForm::blanks_or_colon);
 
 } // namespace postern::config

@@ -414,6 +414,9 @@ TEST(Valid, MatchCriteria) {
 TEST(Valid, Tables) {
     const Files files({{"/t/list", "# domains\nexample.org\n\n  example.net  \r\n#x\nlast"},
                        {"/t/blanks", "# @list\na b c\nd: e"},
+                       {"/t/indented", "a: b\n  c: d\n\te:f\n"},
+                       {"/t/aliases", "a: b,\n  c,\n  :include:/x,\n  |x:y\nd: e\n\terror:5 x\n"},
+                       {"/t/quoted", "\"john.doe\"@x.example\n\"a b\"@x.example\n"},
                        {"/t/map", "Key1: value 1\nkey2 value2\nkey3\tvalue:3\n[::1] six\n"},
                        {"/t/addresses", "2001:db8::1\n::1\n2001:db8::/32\n192.0.2.0/24\n"},
                        {"/t/empty", ""}});
@@ -431,6 +434,11 @@ TEST(Valid, Tables) {
             {"table t \"/t/list\"", "table t list [example.org] [example.net] [last]\n"},
             {"table t /t/list", "table t list [example.org] [example.net] [last]\n"},
             {"table t file:/t/blanks", "table t list [a b c] [d: e]\n"},
+            {"table t file:/t/indented", "table t mapping [a=b] [c=d] [e=f]\n"},
+            {"table t file:/t/aliases",
+             "table t mapping [a=b, c, :include:/x, |x:y] [d=e error:5 x]\n"},
+            {"table t file:/t/quoted",
+             "table t list [\"john.doe\"@x.example] [\"a b\"@x.example]\n"},
             {"table t file:/t/map",
              "table t mapping [[::1]=six] [key1=value 1] [key2=value2] [key3=value:3]\n"},
             {"table t file:/t/addresses",
