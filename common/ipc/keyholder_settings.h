@@ -9,8 +9,9 @@
 namespace postern::ipc {
 
 struct KeyholderSettings {
-    std::vector<std::string> names; // of the pki, parallel to Configure::files
-    static constexpr auto fields(auto& m) { return std::tie(m.names); }
+    std::vector<std::string> names;      // of the pki, parallel to Configure::files
+    std::vector<std::string> for_relays; // of these, that relays show to servers
+    static constexpr auto fields(auto& m) { return std::tie(m.names, m.for_relays); }
 };
 
 } // namespace postern::ipc

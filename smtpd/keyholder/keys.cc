@@ -51,14 +51,16 @@ bool set_padding(EVP_PKEY_CTX* context, const Method& method) {
 
 } // namespace
 
-Result<void> Keys::add(std::string_view pem) {
+Result<void> Keys::add(std::string_view pem, bool for_relays) {
     Result<EvpKey> key = parse_private_key(pem);
     if (!key)
         return key.error();
     std::string id = key_id_of(**key);
     if (id.empty() || !kind_of(**key))
         return Error{"the key is neither an RSA nor an ECDSA key"};
-    keys_[std::move(id)] = std::move(*key);
+    Entry& entry = keys_[std::move(id)]; // which may be in several pkis
+    entry.key = std::move(*key);
+    entry.for_relays = entry.for_relays || for_relays;
     return {};
 }
 
@@ -66,8 +68,10 @@ Result<std::string> Keys::sign(const ipc::SignQuery& query, Side side) const {
     const auto found = keys_.find(query.key_id);
     if (found == keys_.end())
         return Error{"there is no such key"};
+    if (side == Side::client && !found->second.for_relays)
+        return Error{"the key is of no pki that relays have"};
     const Method method = method_of(query.scheme);
-    EVP_PKEY* key = found->second.get();
+    EVP_PKEY* key = found->second.key.get();
     if (kind_of(*key) != method.kind)
         return Error{"the key does not sign this way"};
     const bool sane = side == Side::server ? is_server_handshake(query.content)

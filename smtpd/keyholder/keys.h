@@ -17,15 +17,21 @@ enum class Side : uint8_t { server, client };
 
 class Keys {
   public:
-    Result<void> add(std::string_view pem);
+    // `for_relays`: it signs as a client, too.
+    Result<void> add(std::string_view pem, bool for_relays = false);
     bool has(const std::string& key_id) const { return keys_.contains(key_id); }
     size_t size() const { return keys_.size(); }
 
-    // An error where there is no such key, or it does not sign this way or this content.
+    // An error where there is no such key, or it does not sign for this side, this way, or this
+    // content.
     Result<std::string> sign(const ipc::SignQuery& query, Side side = Side::server) const;
 
   private:
-    std::map<std::string, EvpKey> keys_; // by key id
+    struct Entry {
+        EvpKey key;
+        bool for_relays = false;
+    };
+    std::map<std::string, Entry> keys_; // by key id
 };
 
 } // namespace postern::keyholder

@@ -2,6 +2,7 @@
 //
 // It receives the keys as memory files from the supervisor, which does not look into them, and
 // channels to the listeners, the relays and control. It can reach neither network nor files.
+#include <algorithm>
 #include <openssl/crypto.h>
 
 #include "common/ipc/keyholder_settings.h"
@@ -24,7 +25,9 @@ Result<keyholder::Keys> load_keys(const ipc::Configure& configure) {
         Result<std::string> pem = read_memory_file(configure.files[i]);
         if (!pem)
             return pem.error();
-        Result<void> added = keys.add(*pem);
+        const bool for_relays = std::find(settings->for_relays.begin(), settings->for_relays.end(),
+                                          settings->names[i]) != settings->for_relays.end();
+        Result<void> added = keys.add(*pem, for_relays);
         OPENSSL_cleanse(pem->data(), pem->size());
         if (!added)
             return Error{"pki " + settings->names[i] + ": " + added.error().message};

@@ -14,6 +14,8 @@ constexpr Duration look_again = std::chrono::milliseconds(20);
 constexpr size_t largest_answer = 1024;
 constexpr size_t unread_limit = ipc::signing_credit * largest_answer;
 
+const char* peer_name(Side side) { return side == Side::server ? "listener" : "relay"; }
+
 } // namespace
 
 Service::Service(EventLoop& loop, Duration former_key_life)
@@ -46,7 +48,7 @@ void Service::connect(uint32_t index, FileDescriptor channel, Side side) {
                            message);
             },
             [this, key](const std::string& reason) {
-                ipc::log_closed_channel(key.first == Side::server ? "listener" : "relay", reason);
+                ipc::log_closed_channel(peer_name(key.first), reason);
                 clients_.erase(key);
             });
     if (side == Side::server)
@@ -66,7 +68,7 @@ void Service::on_query(Client& client, ipc::SignQuery&& query) {
     if (!client.channel)
         return;
     if (client.questions.size() + client.waiting.size() >= ipc::signing_credit) {
-        log::error("a listener asks more than it may");
+        log::error("a peer asks more than it may", {{"peer", peer_name(client.side)}});
         client.channel.reset();
         return;
     }
@@ -101,22 +103,24 @@ void Service::answer(Client& client, const ipc::SignQuery& query) {
         ++totals_.signatures;
         reply.signature = std::move(*signature);
     } else {
-        refused(signature.error());
+        refused(client.side, signature.error());
     }
     client.channel->send(std::move(reply));
     if (client.channel->unsent() <= unread_limit)
         return;
-    log::error("a listener does not read its answers");
+    log::error("a peer does not read its answers", {{"peer", peer_name(client.side)}});
     client.channel.reset();
 }
 
-// A listener that somebody has taken over must not fill the log as well.
-void Service::refused(const Error& why) {
+// A process that somebody has taken over must not fill the log as well.
+void Service::refused(Side side, const Error& why) {
     ++totals_.refused;
     if (loop_.now() < quiet_until_)
         return;
     quiet_until_ = loop_.now() + std::chrono::seconds(1);
-    log::warning("a signature was refused", {{"reason", why.message}, {"so_far", totals_.refused}});
+    log::warning("a signature was refused", {{"peer", peer_name(side)},
+                                            {"reason", why.message},
+                                            {"so_far", totals_.refused}});
 }
 
 Task<void> Service::answer_later(Client& client, ipc::SignQuery query) {

@@ -57,7 +57,7 @@ class Service {
     void take_turn();
     const Keys* keys_with(const std::string& key_id) const;
     void answer(Client& client, const ipc::SignQuery& query);
-    void refused(const Error& why);
+    void refused(Side side, const Error& why);
     Task<void> answer_later(Client& client, ipc::SignQuery query);
     Task<void> rotate_tickets();
     Task<void> forget(std::list<Keys>::iterator former);

@@ -53,10 +53,10 @@ struct Listener {
     bool closed = false;
 };
 
-Keys keys_with(std::initializer_list<const TestCertificate*> all) {
+Keys keys_with(std::initializer_list<const TestCertificate*> all, bool for_relays = false) {
     Keys keys;
     for (const TestCertificate* own : all)
-        EXPECT_TRUE(keys.add(own->key_pem()));
+        EXPECT_TRUE(keys.add(own->key_pem(), for_relays));
     return keys;
 }
 
@@ -78,7 +78,7 @@ TEST_F(KeyholderServiceTest, SignsAndCounts) {
 
 // Who was taken over cannot play the other side: a relay is no server, and a listener no client.
 TEST_F(KeyholderServiceTest, RelaysAreClientsAndListenersServers) {
-    service.set_keys(keys_with({&own}));
+    service.set_keys(keys_with({&own}, true));
     Listener listener(loop, service, 0), relay(loop, service, 0, Side::client);
     for (Listener* peer : {&listener, &relay})
         for (const char* as : {"server", "client"})
@@ -90,6 +90,16 @@ TEST_F(KeyholderServiceTest, RelaysAreClientsAndListenersServers) {
     EXPECT_TRUE(relay.answers[0].signature.empty());
     EXPECT_FALSE(relay.answers[1].signature.empty());
     EXPECT_TRUE(relay.tickets.empty());
+}
+
+// Nor has it the keys of listeners as its own.
+TEST_F(KeyholderServiceTest, RelaysHaveTheKeysOfTheirPkisOnly) {
+    service.set_keys(keys_with({&own}));
+    Listener relay(loop, service, 0, Side::client);
+    relay.ask(own, 1, "client");
+    ASSERT_TRUE(relay.answered(1));
+    EXPECT_TRUE(relay.answers[0].signature.empty());
+    EXPECT_EQ(service.totals().refused, 1u);
 }
 
 TEST_F(KeyholderServiceTest, AllListenersGetTheSameTicketKeys) {

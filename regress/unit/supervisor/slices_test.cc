@@ -64,6 +64,11 @@ TEST(Slices, AListenerHasCertificatesAndTheKeyholderTheNamesOfItsKeys) {
     EXPECT_EQ(listener.authorities[0].certificates.bytes, "the authority");
     auto keyholder = settings<ipc::KeyholderSettings>(ipc::Role::keyholder, Configuration());
     EXPECT_EQ(keyholder.names, std::vector<std::string>{"mx.example"});
+    EXPECT_EQ(keyholder.for_relays, std::vector<std::string>());
+    Configuration configuration;
+    configuration.actions.emplace_back().tls.pki = "mx.example";
+    keyholder = settings<ipc::KeyholderSettings>(ipc::Role::keyholder, configuration);
+    EXPECT_EQ(keyholder.for_relays, std::vector<std::string>{"mx.example"});
 }
 
 TEST(Slices, LookupKnowsWhatIsLocal) {
