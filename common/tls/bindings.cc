@@ -77,6 +77,8 @@ ChannelBindings bindings_of(SSL* ssl) {
     if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1)
         return bindings;
     bindings.tls_exporter = tls_exporter(ssl);
+    if (!SSL_is_server(ssl))
+        return bindings;
     bindings.tls_server_end_point = tls_server_end_point(ssl);
     bindings.tls_unique = tls_unique(ssl);
     return bindings;

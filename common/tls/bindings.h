@@ -1,4 +1,4 @@
-// The channel bindings of a TLS connection, as its server sees them.
+// The channel bindings of a TLS connection: all that its server can tell, tls-exporter of a client.
 #pragma once
 
 #include "common/sasl/channel_bindings.h"

@@ -22,7 +22,7 @@ struct TlsFacts {
     std::string client_subject;      // of the client's certificate, if it was verified; else empty
     TlsProof proof = TlsProof::none; // of a client: what it knows of the server
     bool resumed = false;
-    ChannelBindings bindings; // of a server
+    ChannelBindings bindings; // of a client tls-exporter alone
 };
 
 } // namespace postern

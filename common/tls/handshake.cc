@@ -99,6 +99,7 @@ TlsFacts TlsHandshake::facts() const {
     if (const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name))
         facts.server_name = name;
     facts.resumed = SSL_session_reused(ssl_.get()) == 1;
+    facts.bindings = bindings_of(ssl_.get());
     if (!SSL_is_server(ssl_.get())) {
         facts.proof = proof_of(ssl_.get());
         return facts;
@@ -106,7 +107,6 @@ TlsFacts TlsHandshake::facts() const {
     const X509* certificate = SSL_get0_peer_certificate(ssl_.get());
     if (certificate && SSL_get_verify_result(ssl_.get()) == X509_V_OK)
         facts.client_subject = subject_of(certificate);
-    facts.bindings = bindings_of(ssl_.get());
     return facts;
 }
 

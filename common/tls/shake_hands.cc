@@ -1,5 +1,7 @@
 #include "common/tls/shake_hands.h"
 
+#include <cerrno>
+
 #include "common/loop/completion.h"
 #include "common/tls/accept.h"
 
@@ -30,10 +32,13 @@ Task<Result<TlsFacts>> shake_hands(SocketStream& stream, SslSession ssl, Signer*
     SSL_set_fd(ssl.get(), stream.fd());
     const bool is_server = SSL_is_server(ssl.get()) == 1;
     TlsHandshake handshake(std::move(ssl));
+    bool unsigned_by_us = false;
     for (;;) {
         const TlsStep step = handshake.step();
         if (step == TlsStep::done)
             break;
+        if (step == TlsStep::failed && unsigned_by_us)
+            co_return Error{"there is no signature of the key of our certificate", ENOKEY};
         if (step == TlsStep::failed)
             co_return handshake.error();
         if (executor.now() >= end)
@@ -43,6 +48,7 @@ Task<Result<TlsFacts>> shake_hands(SocketStream& stream, SslSession ssl, Signer*
             std::string signature;
             if (signer)
                 signature = co_await signer->sign(std::move(query), end - executor.now());
+            unsigned_by_us = signature.empty();
             handshake.provide(std::move(signature));
         } else if (step == TlsStep::needs_turn) {
             co_await executor.sleep(turn);

@@ -11,7 +11,8 @@ class Signer;
 
 // The stream's input is held and empty; `ssl` knows which side it is. After that everything on the
 // stream is encrypted. `signer`: null on the side that has nothing to sign. After an error the
-// connection is of no use. OpenSSL's errors are in Error::message.
+// connection is of no use. OpenSSL's errors are in Error::message; Error::code is ENOKEY where
+// `signer` has not signed.
 Task<Result<TlsFacts>> shake_hands(SocketStream& stream, SslSession ssl, Signer* signer,
                                    TimePoint end);
 

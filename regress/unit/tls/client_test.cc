@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <thread>
 
+#include "common/tls/bindings.h"
 #include "common/tls/connect.h"
 #include "regress/support/test_certificate.h"
 
@@ -154,6 +155,26 @@ class ClientTest : public testing::Test {
     std::string heard;
     std::string outcome;
 };
+
+// RFC 9266: both ends have the same, and no other connection has it.
+TEST_F(ClientTest, KnowsTheChannelBinding) {
+    std::string servers, before;
+    for (const int version : {TLS1_3_VERSION, TLS1_2_VERSION}) {
+        SSL_CTX_set_max_proto_version(server.get(), version);
+        serve([&](int fd) {
+            SslSession ssl = accept(fd);
+            if (!ssl)
+                return;
+            servers = bindings_of(ssl.get()).tls_exporter;
+            SSL_write(ssl.get(), "220 hello\r\n", 11);
+        });
+        EXPECT_EQ(connect(certified()), "certificate");
+        EXPECT_EQ(facts.bindings.tls_exporter.size(), 32u);
+        EXPECT_EQ(facts.bindings.tls_exporter, servers);
+        EXPECT_NE(std::exchange(before, servers), servers);
+        EXPECT_EQ(facts.bindings.tls_unique, "");
+    }
+}
 
 TEST_F(ClientTest, EncryptsWithoutAskingWhoItIs) {
     use(make_certificate(), false); // signed by itself, in nobody's name
@@ -392,6 +413,17 @@ TEST_F(ClientTest, AConnectionOutlivesTheClient) {
         t.heard = line.text;
     }(*this, std::move(*ssl)));
     EXPECT_EQ(heard, "220 hello");
+}
+
+// Nobody has the key of our certificate now: that is not the server's fault.
+TEST_F(ClientTest, WhatIsNotSignedIsOurTrouble) {
+    client.emplace(TlsAuthorities{"", {{"lab", authority.certificate_pem()}}},
+                   TlsCertificates{{"ours", own.certificate_pem()}});
+    SSL_CTX_set_verify(server.get(), SSL_VERIFY_PEER, nullptr);
+    TlsDemand demand = certified();
+    demand.certificate = "ours";
+    serve([this](int fd) { accept(fd); });
+    EXPECT_EQ(connect(demand), "there is no signature of the key of our certificate");
 }
 
 TEST_F(ClientTest, ServersThatMisbehave) {
