@@ -15,18 +15,24 @@ constexpr auto auth_limit = limits::client_mail; // RFC 4954 names none
 
 class Authentication {
   public:
-    Authentication(ClientSession& session, const SaslCredentials& credentials, std::string nonce)
-        : session_(session), credentials_(credentials), nonce_(std::move(nonce)) {}
+    Authentication(ClientSession& session, const SaslCredentials& credentials,
+                   std::string (*make_nonce)())
+        : session_(session), credentials_(credentials), make_nonce_(make_nonce) {}
     Task<bool> run();
 
   private:
-    enum class Outcome { done, refused, failed };
+    enum class Outcome { done, refused, failed, cancelled };
 
     Task<Outcome> scram(std::string mechanism, scram::Hash hash, ScramClient::Binding binding);
     Task<Outcome> plain();
     Task<Outcome> login();
     Task<std::optional<std::string>> challenge(const char* awaited);
     Task<Outcome> verdict();
+    Task<Outcome> cancel();
+    Task<Outcome> bound();
+    Task<Outcome> unbound(std::optional<Outcome> before);
+    bool may_go_on(Outcome before) const;
+    void explain(std::optional<Outcome> outcome);
     void say(std::string line);
     void begin(const std::string& mechanism, std::string_view response);
     void nonsense();
@@ -39,7 +45,7 @@ class Authentication {
 
     ClientSession& session_;
     const SaslCredentials& credentials_;
-    std::string nonce_;
+    std::string (*make_nonce_)();
     std::optional<Reply> refusal_; // what the server says that is no challenge
 };
 
@@ -91,7 +97,7 @@ Task<Authentication::Outcome> Authentication::verdict() {
 
 Task<Authentication::Outcome> Authentication::scram(std::string mechanism, scram::Hash hash,
                                                     ScramClient::Binding binding) {
-    ScramClient client(hash, binding, exporter(), nonce_);
+    ScramClient client(hash, binding, exporter(), make_nonce_());
     refusal_.reset();
     const std::optional<std::string> first = client.first(credentials_);
     if (!first) {
@@ -105,10 +111,8 @@ Task<Authentication::Outcome> Authentication::scram(std::string mechanism, scram
     if (!said)
         co_return co_await verdict();
     const std::optional<std::string> proof = client.answer(*said);
-    if (!proof) {
-        nonsense();
-        co_return Outcome::failed;
-    }
+    if (!proof)
+        co_return co_await cancel();
     say(encode_base64(*proof));
     said = co_await challenge("the reply to the proof");
     // Success without the server's own proof is not to be believed (RFC 5802 5).
@@ -126,6 +130,18 @@ Task<Authentication::Outcome> Authentication::scram(std::string mechanism, scram
     }
     session_.command("\r\n");
     co_return co_await verdict();
+}
+
+// What the server asks for is nonsense, or too much (RFC 4954 4).
+Task<Authentication::Outcome> Authentication::cancel() {
+    session_.command("*\r\n");
+    refusal_ = co_await session_.reply("the reply to the end of AUTH", auth_limit);
+    if (session_.failed())
+        co_return Outcome::failed;
+    if (refusal_->is_permanent_failure() || refusal_->is_transient_failure())
+        co_return Outcome::cancelled;
+    nonsense();
+    co_return Outcome::failed;
 }
 
 Task<Authentication::Outcome> Authentication::plain() {
@@ -159,41 +175,93 @@ Task<Authentication::Outcome> Authentication::login() {
     co_return co_await verdict();
 }
 
-Task<bool> Authentication::run() {
+// SCRAM. Refused: with a reply, which may be for the mechanism.
+Task<Authentication::Outcome> Authentication::bound() {
     using Binding = ScramClient::Binding;
-    session_.begin_stage();
     const bool can_bind = !exporter().empty();
-    const bool plus = can_bind && offers("SCRAM-SHA-256-PLUS");
-    std::optional<Outcome> outcome;
-    if (plus)
-        outcome =
-            co_await scram("SCRAM-SHA-256-PLUS", scram::Hash::sha256, Binding::tls_exporter);
-    // It may know other bindings only, and says so in no other way.
-    const bool again = !outcome || (*outcome == Outcome::refused && refusal_->code != 454);
-    const bool plus_offered = offers("SCRAM-SHA-256-PLUS") || offers("SCRAM-SHA-1-PLUS");
-    const Binding binding = plus_offered || !can_bind ? Binding::none : Binding::not_offered;
-    if (again && offers("SCRAM-SHA-256"))
+    const bool plus = offers("SCRAM-SHA-256-PLUS");
+    Outcome outcome = Outcome::refused;
+    if (plus && can_bind) {
+        outcome = co_await scram("SCRAM-SHA-256-PLUS", scram::Hash::sha256, Binding::tls_exporter);
+        // It may know other bindings only, and says so in no other way.
+        if (outcome != Outcome::refused || refusal_->code == 454)
+            co_return outcome;
+    }
+    const Binding binding =
+        plus || offers("SCRAM-SHA-1-PLUS") || !can_bind ? Binding::none : Binding::not_offered;
+    if (offers("SCRAM-SHA-256"))
         outcome = co_await scram("SCRAM-SHA-256", scram::Hash::sha256, binding);
-    else if (again && offers("SCRAM-SHA-1"))
+    else if (offers("SCRAM-SHA-1"))
         outcome = co_await scram("SCRAM-SHA-1", scram::Hash::sha1, binding);
-    else if (again && offers("PLAIN"))
-        outcome = co_await plain();
-    else if (again && offers("LOGIN"))
-        outcome = co_await login();
-    if (!outcome)
-        session_.give_up(Diagnosis(status::security_not_supported.as(4),
-                                   "the server offers no way to authenticate that we know",
+    co_return outcome;
+}
+
+// Whether the password itself may be said now: SCRAM is not possible with it here, and the server
+// is who it should be.
+bool Authentication::may_go_on(Outcome before) const {
+    if (session_.tls()->proof == TlsProof::none)
+        return false;
+    return before == Outcome::cancelled ||
+           (before == Outcome::refused && refusal_->code != 454 && refusal_->code != 535);
+}
+
+// By the password itself, after SCRAM ended in `before`; nothing: it is not offered.
+Task<Authentication::Outcome> Authentication::unbound(std::optional<Outcome> before) {
+    if (before && !may_go_on(*before))
+        co_return *before;
+    if (offers("PLAIN"))
+        co_return co_await plain();
+    if (offers("LOGIN"))
+        co_return co_await login();
+    co_return before.value_or(Outcome::failed);
+}
+
+void Authentication::explain(std::optional<Outcome> outcome) {
+    if (!refusal_ && (!outcome || *outcome != Outcome::done))
+        return session_.give_up(Diagnosis(status::security_not_supported.as(4),
+                                          "the server offers no way to authenticate that we know",
+                                          session_.remote()));
+    if (*outcome == Outcome::cancelled)
+        return session_.give_up(Diagnosis(status::other_protocol.as(4),
+                                          "the server asks for more than SCRAM needs, or for too "
+                                          "many iterations",
+                                          session_.remote()));
+    if (*outcome != Outcome::refused)
+        return;
+    const EnhancedStatusCode code =
+        refusal_->status.present() ? refusal_->status.as(4) : status::undefined.as(4);
+    session_.give_up(Diagnosis(code,
+                               "the server does not let us log in: " +
+                                   std::to_string(refusal_->code) +
+                                   (refusal_->status.present()
+                                        ? " " + to_string(refusal_->status)
+                                        : std::string()),
+                               session_.remote()));
+}
+
+Task<bool> Authentication::run() {
+    if (!session_.tls()) {
+        session_.give_up(Diagnosis(status::misconfigured.as(4),
+                                   "no password is said over a connection that is not encrypted",
                                    session_.remote()));
-    else if (*outcome == Outcome::refused)
-        session_.give_up(Diagnosis(*refusal_, 4, session_.remote()));
-    co_return outcome && *outcome == Outcome::done;
+        co_return false;
+    }
+    session_.begin_stage();
+    std::optional<Outcome> outcome;
+    if (offers("SCRAM-SHA-256") || offers("SCRAM-SHA-1") ||
+        (offers("SCRAM-SHA-256-PLUS") && !exporter().empty()))
+        outcome = co_await bound();
+    outcome = co_await unbound(outcome);
+    if (!session_.failed())
+        explain(outcome);
+    co_return *outcome == Outcome::done;
 }
 
 } // namespace
 
 Task<bool> authenticate(ClientSession& session, const SaslCredentials& credentials,
-                        std::string nonce) {
-    Authentication authentication(session, credentials, std::move(nonce));
+                        std::string (*make_nonce)()) {
+    Authentication authentication(session, credentials, make_nonce);
     co_return co_await authentication.run();
 }
 

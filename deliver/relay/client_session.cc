@@ -2,6 +2,7 @@
 #include "deliver/relay/client_session.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "common/smtp/limits.h"
 #include "common/smtp/text.h"
@@ -62,10 +63,11 @@ Task<bool> ClientSession::hello() {
 }
 
 // The server will not encrypt. False: then there is no session.
-bool ClientSession::refuse_without_tls(Diagnosis diagnosis) {
+bool ClientSession::refuse_without_tls(Diagnosis diagnosis, bool for_good) {
     if (!options_.tls.demands_tls())
         return true;
     policy_unmet_ = refused_ = true;
+    cannot_meet_policy_ = for_good;
     fail(std::move(diagnosis));
     return false;
 }
@@ -76,14 +78,16 @@ Task<bool> ClientSession::start_tls() {
     if (!capabilities_.starttls)
         co_return refuse_without_tls(
             Diagnosis(status::security_not_supported.as(4),
-                      "TLS is demanded, but the server does not offer STARTTLS", remote()));
+                      "TLS is demanded, but the server does not offer STARTTLS", remote()),
+            true);
     command("STARTTLS\r\n");
     std::optional<Reply> answer = co_await reply("the reply to STARTTLS", limits::client_hello);
     tls_failed_ = !answer && !failure_->from_remote; // it may be STARTTLS that something dislikes
     if (!answer)
         co_return false;
     if (!answer->is_positive())
-        co_return refuse_without_tls(Diagnosis(*answer, 4, remote()));
+        co_return refuse_without_tls(Diagnosis(*answer, 4, remote()),
+                                     answer->is_permanent_failure());
     if (input_waiting()) {
         fail(Diagnosis(status::other_protocol.as(4),
                        "the server spoke between its reply to STARTTLS and the handshake",
@@ -108,9 +112,11 @@ Task<bool> ClientSession::encrypt() {
         tls_ = std::move(*done);
         co_return true;
     }
-    tls_failed_ = true;
+    failed_by_us_ = done.error().code == ENOKEY;
+    tls_failed_ = !failed_by_us_;
     certificate_error_ = std::max(-done.error().code, 0);
-    policy_unmet_ = options_.tls.demands_tls();
+    policy_unmet_ = tls_failed_ && options_.tls.demands_tls();
+    cannot_meet_policy_ = policy_unmet_ && certificate_error_ != 0;
     fail(Diagnosis(status::cryptographic_failure.as(4),
                    sanitize("the TLS handshake failed: " + done.error().message, diagnosis_limit),
                    remote()));

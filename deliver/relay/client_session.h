@@ -68,6 +68,11 @@ class ClientSession {
     bool tls_failed() const { return tls_failed_; }
     // It failed because it would not have been encrypted as the policy says.
     bool policy_unmet() const { return policy_unmet_; }
+    // The same, and it is what the server is like, rather than that something was wrong just now:
+    // it has no TLS, or cannot prove who it is.
+    bool cannot_meet_policy() const { return cannot_meet_policy_; }
+    // It failed for us, not for the server: the key of our certificate did not sign.
+    bool failed_by_us() const { return failed_by_us_; }
     // The handshake failed for the server's certificate: OpenSSL's number of what is wrong with it;
     // else 0.
     int certificate_error() const { return certificate_error_; }
@@ -118,7 +123,7 @@ class ClientSession {
     Task<bool> start_tls();
     Task<bool> encrypt();
     bool may_speak();
-    bool refuse_without_tls(Diagnosis diagnosis);
+    bool refuse_without_tls(Diagnosis diagnosis, bool for_good);
 
     Stream& stream_;
     SessionOptions options_;
@@ -129,6 +134,8 @@ class ClientSession {
     TimePoint stage_deadline_;
     bool tls_failed_ = false;
     bool policy_unmet_ = false;
+    bool cannot_meet_policy_ = false;
+    bool failed_by_us_ = false;
     int certificate_error_ = 0;
     bool open_ = false;
     bool refused_ = false; // by a reply to the greeting, EHLO or HELO: it waits for our QUIT

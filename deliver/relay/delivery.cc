@@ -2,6 +2,7 @@
 #include "deliver/relay/delivery.h"
 
 #include <algorithm>
+#include <set>
 
 #include "common/smtp/address.h"
 #include "deliver/relay/next_hops.h"
@@ -42,6 +43,11 @@ bool may_do_without_tls(const ipc::Deliver& order) {
            (order.route.host && !order.route.host->unix_path.empty());
 }
 
+// What is the same of all addresses of a host.
+std::string name_of(const Exchanger& exchanger) {
+    return exchanger.host.empty() ? to_string(exchanger) : exchanger.host;
+}
+
 // Why this is not for a relay.
 std::optional<Diagnosis> order_error(const ipc::Deliver& order) {
     const ipc::Route& route = order.route;
@@ -80,12 +86,13 @@ class Delivery {
     Task<void> try_unix(Destinations::Lease& lease);
     Task<bool> find_sts();
     Task<void> try_exchanger(Destinations::Lease& lease, Exchanger exchanger);
-    Task<bool> use(Destinations::Lease& lease, Opening opening);
+    Task<bool> use(Destinations::Lease& lease, std::string host, Opening opening);
+    bool all_unmet() const;
     Task<Sent> send(Destinations::Lease& lease, std::unique_ptr<Connection> connection, bool keeps);
 
     size_t open_recipients() const;
     bool in_time() const { return around_.network.executor().now() < walk_until_; }
-    bool goes_on() const { return open_recipients() > 0 && in_time(); }
+    bool goes_on() const { return open_recipients() > 0 && in_time() && !proxy_failed_; }
     void explain(const Diagnosis& diagnosis);
     void settle(const Diagnosis& diagnosis);
 
@@ -103,7 +110,10 @@ class Delivery {
     bool our_trouble_ = false; // what failed was not the destination
     bool destination_down_ = false;
     std::optional<Diagnosis> unmet_; // why a server is not what REQUIRETLS wants
-    bool other_failure_ = false;     // but another one may be, at another time
+    std::set<std::string> unmet_hosts_;  // that are not
+    std::set<std::string> failed_hosts_; // one that is not among these may be, at another time
+    bool other_failure_ = false;         // the same, of who knows whom
+    bool proxy_failed_ = false;          // nobody can be reached
 };
 
 Delivery::Delivery(Surroundings surroundings, std::shared_ptr<const Identity> identity,
@@ -194,6 +204,7 @@ Task<void> Delivery::run() {
     for (size_t i = 0; i < targets.size() && goes_on(); ++i) {
         aim(targets[i]);
         co_await try_target(i + 1 == targets.size() && later_.empty());
+        other_failure_ = other_failure_ || (i + 1 < targets.size() && !goes_on());
     }
     for (size_t i = 0; i < later_.size() && goes_on(); ++i) {
         aim(later_[i].target);
@@ -202,12 +213,12 @@ Task<void> Delivery::run() {
         if (std::unique_ptr<Connection> other = lease.take())
             lease.discard(std::move(other)); // to another address of the host
         co_await try_exchanger(lease, later_[i].exchanger);
+        other_failure_ = other_failure_ || (i + 1 < later_.size() && !goes_on());
     }
-    // The sender is told when nobody is left who could be what it wants (RFC 8689 4.2.1).
-    if (unmet_ && !other_failure_)
-        settle(*unmet_);
     const bool left = open_recipients() > 0;
-    destination_down_ = left && !reached_ && !our_trouble_;
+    destination_down_ = left && !reached_ && !our_trouble_ && !unmet_;
+    if (all_unmet())
+        settle(*unmet_);
     for (Recipient& recipient : recipients_) {
         if (recipient.verdict != Verdict::open)
             continue;
@@ -217,6 +228,14 @@ Task<void> Delivery::run() {
                 Diagnosis(status::bad_connection, "no next hop has dealt with the recipient");
         recipient.diagnosis.status = recipient.diagnosis.status.as(4);
     }
+}
+
+// The sender is told when nobody is left who could be what it wants (RFC 8689 4.2.1). That another
+// address of a host that is not cannot be reached changes nothing.
+bool Delivery::all_unmet() const {
+    return unmet_ && !other_failure_ &&
+           std::includes(unmet_hosts_.begin(), unmet_hosts_.end(), failed_hosts_.begin(),
+                         failed_hosts_.end());
 }
 
 // The mail exchangers, or one host. Not the last one: addresses that have lately cost much time are
@@ -256,11 +275,14 @@ Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
     const bool found = co_await find_sts();
     if (!found)
         co_return;
+    failed_hosts_.insert(list.untried.begin(), list.untried.end());
     keep_reachable(list.exchangers);
     around_.slow.move_to_end(list.exchangers, around_.network.executor().now());
     for (const Exchanger& exchanger : list.exchangers) {
-        if (!goes_on())
+        if (!goes_on()) {
+            other_failure_ = true;
             co_return;
+        }
         if (refused_by_ == to_string(exchanger))
             continue;
         if (!is_last && around_.slow.is_slow(exchanger.endpoint, around_.network.executor().now()))
@@ -275,7 +297,10 @@ void Delivery::keep_reachable(std::vector<Exchanger>& exchangers) {
     const ipc::Route& route = order_.route;
     const bool some = !exchangers.empty();
     std::erase_if(exchangers, [&](const Exchanger& exchanger) {
-        return !route.proxy && !has_source_for(route, exchanger.endpoint.address.version);
+        if (route.proxy || has_source_for(route, exchanger.endpoint.address.version))
+            return false;
+        failed_hosts_.insert(name_of(exchanger));
+        return true;
     });
     if (!some || !exchangers.empty())
         return;
@@ -288,7 +313,7 @@ Task<void> Delivery::try_unix(Destinations::Lease& lease) {
     bool again = true;
     while (again) {
         Opening opening = co_await open_unix(around_, terms_, order_.route.host->unix_path, lease);
-        again = co_await use(lease, std::move(opening));
+        again = co_await use(lease, order_.route.host->unix_path, std::move(opening));
     }
 }
 
@@ -296,7 +321,7 @@ Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
     bool again = true;
     while (again) {
         Opening opening = co_await open_exchanger(around_, terms_, exchanger, lease);
-        again = co_await use(lease, std::move(opening));
+        again = co_await use(lease, name_of(exchanger), std::move(opening));
     }
 }
 
@@ -318,14 +343,14 @@ Task<bool> Delivery::find_sts() {
 }
 
 // Sends over the session, if there is one. True: the same server may have more of it.
-Task<bool> Delivery::use(Destinations::Lease& lease, Opening opening) {
+Task<bool> Delivery::use(Destinations::Lease& lease, std::string host, Opening opening) {
     reached_ = reached_ || opening.reached;
     if (!opening.connection) {
         our_trouble_ = our_trouble_ || opening.ours;
+        proxy_failed_ = proxy_failed_ || opening.proxy_failed;
         if (opening.unmet)
             unmet_ = opening.failure;
-        else
-            other_failure_ = true;
+        (opening.unmet ? unmet_hosts_ : failed_hosts_).insert(std::move(host));
         explain(opening.failure);
         co_return false;
     }
@@ -342,6 +367,10 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
     for (Recipient& recipient : recipients_)
         if (recipient.verdict == Verdict::open)
             recipient.tls = tls ? to_text(*tls) : no_tls;
+    // Where it is no demand, as in reports, it is a wish (RFC 8689 5).
+    message_.parameters.require_tls =
+        terms_.require_tls || (order_.parameters.require_tls && tls &&
+                               connection->session.capabilities().require_tls);
     co_await send_message(connection->session, message_, recipients_, walk_until_, around_.random);
     const size_t left = open_recipients();
     const bool failed = connection->session.failed();

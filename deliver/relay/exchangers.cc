@@ -146,6 +146,8 @@ RankedHosts rank_mail_exchangers(const std::string& domain, const ResolveAnswer&
     auto is_us = [&](size_t i) { return ourselves.has_name(result.hosts[i].name); };
     if (cut_from_ourselves(result.hosts, is_us) && result.hosts.empty())
         return failed_hosts(status::routing_loop, loops_back(domain));
+    for (size_t i = hosts_limit; i < result.hosts.size(); ++i)
+        result.untried.push_back(result.hosts[i].name);
     if (result.hosts.size() > hosts_limit)
         result.hosts.resize(hosts_limit);
     return result;
@@ -177,8 +179,10 @@ ExchangerList order_exchangers(const std::string& destination, const std::vector
         for (const IpAddress& address : of_host[i]) {
             const Endpoint endpoint{address, port};
             if (result.exchangers.size() >= addresses_limit ||
-                of_this_host >= addresses_per_host_limit)
+                of_this_host >= addresses_per_host_limit) {
+                result.untried.push_back(hosts[i].name);
                 break;
+            }
             if (!seen.insert(endpoint).second)
                 continue;
             const ResolveAnswer& answer = address.version == 4 ? addresses[i].a : addresses[i].aaaa;
@@ -188,8 +192,10 @@ ExchangerList order_exchangers(const std::string& destination, const std::vector
                 added.canonical = answer.canonical_name;
             ++of_this_host;
         }
-        some_unanswered = some_unanswered || i >= addresses.size() || unanswered(addresses[i].a) ||
-                          unanswered(addresses[i].aaaa);
+        if (i < addresses.size() && !unanswered(addresses[i].a) && !unanswered(addresses[i].aaaa))
+            continue;
+        some_unanswered = true;
+        result.untried.push_back(hosts[i].name);
     }
     if (!result.exchangers.empty())
         return result;

@@ -60,12 +60,16 @@ struct Host {
 struct RankedHosts {
     std::vector<Host> hosts;
     std::optional<Diagnosis> failure;
+    std::vector<std::string> untried{}; // names beyond hosts_limit
 };
 struct ExchangerList {
     std::vector<Exchanger> exchangers;
     // Of mail exchangers, where DNSSEC vouches for them: the mail's, and what it is an alias of.
     std::vector<std::string> domains{};
     std::optional<Diagnosis> failure;
+    // Names of hosts of which not all addresses are among `exchangers`: a limit left them out, or
+    // the DNS did not answer.
+    std::vector<std::string> untried{};
 };
 
 // The mail exchangers of `domain`, by preference, equal ones shuffled. Without MX records it is its

@@ -5,6 +5,12 @@
 
 namespace postern::relay {
 
+namespace {
+
+constexpr Duration restart_pause = std::chrono::milliseconds(200);
+
+} // namespace
+
 void KeyholderClient::connect(FileDescriptor channel) {
     questions_.abandon();
     channel_ = std::make_unique<ipc::Channel<ipc::KeyholderToListener, ipc::ListenerToKeyholder>>(
@@ -26,15 +32,21 @@ void KeyholderClient::connect(FileDescriptor channel) {
 }
 
 Task<std::string> KeyholderClient::sign(ipc::SignQuery query, Duration limit) {
-    if (!channel_)
-        co_return "";
-    std::optional<std::string> signature = co_await questions_.ask(
-        std::move(query),
-        [this](ipc::SignQuery question) {
-            channel_->send(ipc::ListenerToKeyholder(std::move(question)));
-        },
-        limit);
-    co_return std::move(signature).value_or("");
+    const TimePoint end = loop_.now() + limit;
+    const auto send = [this](ipc::SignQuery question) {
+        channel_->send(ipc::ListenerToKeyholder(std::move(question)));
+    };
+    while (loop_.now() < end) {
+        if (channel_) {
+            ipc::SignQuery question = query;
+            std::optional<std::string> signature =
+                co_await questions_.ask(std::move(question), send, end - loop_.now());
+            if (signature)
+                co_return std::move(*signature); // empty: it will not sign
+        }
+        co_await loop_.sleep(restart_pause);
+    }
+    co_return "";
 }
 
 } // namespace postern::relay

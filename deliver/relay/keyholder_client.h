@@ -17,8 +17,9 @@ class KeyholderClient final : public Signer {
     explicit KeyholderClient(EventLoop& loop)
         : loop_(loop), questions_(loop, ipc::signing_credit) {}
 
-    // Takes a channel in place of the former; what was asked there gets no answer.
+    // Takes a channel in place of the former; what was asked there is asked again.
     void connect(FileDescriptor channel);
+    // A keyholder that has died, and is being started again, is waited for, within the limit.
     Task<std::string> sign(ipc::SignQuery query, Duration limit) override;
 
   private:

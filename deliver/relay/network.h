@@ -33,10 +33,9 @@ class Network {
     // are no such authorities or ciphers here.
     virtual Result<std::unique_ptr<Encryption>> prepare(const TlsDemand& demand) = 0;
 
-    // As whom we speak. Nothing: there is no such credential, or nobody can tell now. Ends within
-    // a minute.
-    virtual Task<std::optional<SaslCredentials>> credentials(std::string table,
-                                                             std::string label) = 0;
+    // As whom we speak. Error::code is EAGAIN if nobody can tell now, or 0: there is no such
+    // credential. Ends within a minute.
+    virtual Task<Result<SaslCredentials>> credentials(std::string table, std::string label) = 0;
 
     // `temporary` when the resolver does not answer, or is not there. Ends within a minute.
     virtual Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) = 0;

@@ -1,6 +1,9 @@
 // See next_hops.h.
 #include "deliver/relay/next_hops.h"
 
+#include <algorithm>
+
+#include "common/base/log.h"
 #include "common/loop/completion.h"
 #include "common/mail/domain.h"
 #include "common/smtp/address.h"
@@ -54,8 +57,15 @@ Task<std::vector<HostAddresses>> look_up_addresses(Network& network, std::vector
     co_return answers;
 }
 
-Task<ExchangerList> find_by_domain(Network& network, std::string domain, const Ourselves& ourselves,
-                                   const Random& random) {
+bool has_exchanger(const ipc::ResolveAnswer& mx, const std::string& name) {
+    return std::any_of(mx.records.begin(), mx.records.end(), [&](const ipc::DnsRecord& record) {
+        return same_domain(record.name, name);
+    });
+}
+
+// `backup`: as which exchanger of the domain we are meant besides; empty: none.
+Task<ExchangerList> find_by_domain(Network& network, std::string domain, std::string backup,
+                                   const Ourselves& ourselves, const Random& random) {
     ExchangerList result;
     if (!domain.empty() && domain.front() == '[')
         co_return literal_exchanger(domain, smtp_port, ourselves);
@@ -67,6 +77,9 @@ Task<ExchangerList> find_by_domain(Network& network, std::string domain, const O
     mx.status = ipc::ResolveStatus::no_data;
     if (!is_localhost(domain))
         mx = co_await network.resolve(ipc::RecordType::mx, domain);
+    if (mx.status == ipc::ResolveStatus::ok && !backup.empty() && !has_exchanger(mx, backup))
+        log::warning("a backup is none of the domain's mail exchangers: mail goes to any of these",
+                     {{"domain", domain}, {"backup", backup}});
     RankedHosts ranked = rank_mail_exchangers(domain, mx, ourselves, random);
     if (ranked.failure) {
         result.failure = std::move(ranked.failure);
@@ -74,6 +87,7 @@ Task<ExchangerList> find_by_domain(Network& network, std::string domain, const O
     }
     std::vector<HostAddresses> addresses = co_await look_up_addresses(network, ranked.hosts);
     result = order_exchangers(domain, ranked.hosts, addresses, smtp_port, true, ourselves);
+    result.untried.insert(result.untried.end(), ranked.untried.begin(), ranked.untried.end());
     if (mx.secure) { // so is that there are none, where the domain is its own exchanger
         for (Exchanger& exchanger : result.exchangers)
             exchanger.secure_name = true;
@@ -89,14 +103,20 @@ Task<ExchangerList> find_configured(Network& network, std::string name, uint16_t
     ExchangerList result;
     if (std::optional<IpAddress> address = IpAddress::parse(name)) {
         result.exchangers.push_back({{}, {*address, port}});
-        co_return result;
+    } else {
+        std::vector<Host> hosts;
+        hosts.push_back({0, normalize_domain(name)}); // the name that its certificate is for
+        std::vector<HostAddresses> addresses = co_await look_up_addresses(network, hosts);
+        result = order_exchangers(name, hosts, addresses, port, false, ourselves);
+        if (result.failure && result.failure->status.status_class == 5)
+            result.failure->status = status::misconfigured.as(4);
     }
-    std::vector<Host> hosts;
-    hosts.push_back({0, normalize_domain(name)}); // the name that its certificate is for
-    std::vector<HostAddresses> addresses = co_await look_up_addresses(network, hosts);
-    result = order_exchangers(name, hosts, addresses, port, false, ourselves);
-    if (result.failure && result.failure->status.status_class == 5)
-        result.failure->status = status::misconfigured.as(4);
+    const auto is_us = [&](const Exchanger& exchanger) {
+        return ourselves.has_endpoint(exchanger.endpoint);
+    };
+    if (std::erase_if(result.exchangers, is_us) > 0 && result.exchangers.empty())
+        result.failure = Diagnosis(status::misconfigured.as(4),
+                                   "the relay host " + name + " is this host itself");
     co_return result;
 }
 
@@ -107,10 +127,11 @@ Task<ExchangerList> find_exchangers(Network& network, const ipc::Route& route,
     if (route.host)
         co_return co_await find_configured(network, route.host->host, route.host->port, ourselves);
     if (route.backup_name.empty())
-        co_return co_await find_by_domain(network, route.domain, ourselves, random);
+        co_return co_await find_by_domain(network, route.domain, "", ourselves, random);
     Ourselves with_backup = ourselves; // the same rule, for one more name (RFC 5321 5.1)
     with_backup.names.push_back(route.backup_name);
-    co_return co_await find_by_domain(network, route.domain, with_backup, random);
+    co_return co_await find_by_domain(network, route.domain, route.backup_name, with_backup,
+                                      random);
 }
 
 } // namespace postern::relay

@@ -16,7 +16,8 @@ inline constexpr std::chrono::seconds lookups_limit{45};
 inline constexpr std::chrono::seconds stragglers_limit{5};
 
 // For a route over the network, that is without a Unix path. A configured host that cannot be
-// found is our operator's mistake, not the recipient's: its failure is temporary. The references
+// found, or is ourselves, is our operator's mistake, not the recipient's: its failure is temporary. The
+// references
 // must outlive the task.
 Task<ExchangerList> find_exchangers(Network& network, const ipc::Route& route,
                                     const Ourselves& ourselves, const Random& random);

@@ -60,6 +60,7 @@ class Opener {
     Task<Network::Connected> pass_proxy(Exchanger proxy, Endpoint peer);
     std::optional<IpAddress> source_of(const Endpoint& peer) const;
     Task<bool> open_session(Connection& connection);
+    Task<bool> find_credentials();
     Task<bool> log_in(ClientSession& session);
     void settle(std::unique_ptr<Connection> connection);
 
@@ -75,14 +76,22 @@ class Opener {
         fail(std::move(diagnosis));
     }
     void fail_connect(const std::string& where, const Error& error);
+    static Diagnosis without_password(const Error& error);
 
     Surroundings around_;
     const OpeningTerms& terms_;
     Destinations::Lease& lease_;
     Opening result_;
     bool handshake_failed_ = false; // of the last connection, where it may go in plain
-    bool unmet_ = false;            // it was not encrypted as it had to be
+    bool unmet_ = false;            // TLS has failed, or was not what it had to be
+    bool reports_ = true;           // the domain has not been told of this exchanger
+    std::optional<SaslCredentials> credentials_; // of the route's label
 };
+
+Diagnosis Opener::without_password(const Error& error) {
+    return Diagnosis(error.code ? status::directory_failure : status::misconfigured.as(4),
+                     error.message);
+}
 
 void Opener::fail_connect(const std::string& where, const Error& error) {
     result_.ours = is_our_trouble(error.code);
@@ -127,6 +136,12 @@ std::optional<Diagnosis> Opener::require_tls(TlsPolicy& policy, const Exchanger&
 
 // What the connection has to be like. Nothing: there cannot be any, the reason is noted.
 Task<std::optional<TlsPolicy>> Opener::policy_for(Exchanger exchanger) {
+    if (contradicts_itself(terms_.route)) {
+        fail_ours(Diagnosis(status::misconfigured.as(4),
+                            "TLS is demanded of a host that is spoken to without",
+                            to_string(exchanger)));
+        co_return std::nullopt;
+    }
     TlsPolicy policy = tls_policy(terms_.route);
     if (terms_.require_tls) {
         const TlsLevel before = policy.level;
@@ -168,14 +183,15 @@ bool Opener::sts_forbids(const Exchanger& exchanger) {
         exchanger.host + " is not named by the MTA-STS policy of " + terms_.route.domain;
     report(session_result(terms_.route.domain, exchanger, TlsPolicy(), terms_.sts),
            ipc::TlsResult::validation_failure, reason);
+    reports_ = false;
     if (!enforces_sts())
         return false;
     fail(Diagnosis(status::other_security.as(4), reason, to_string(exchanger)));
     return true;
 }
 
-// A policy that is tested is tried to keep to first. True: that came to a session, or to nothing
-// that has to do with it.
+// A policy that is tested is tried to keep to first, and the domain told of that alone. True: it
+// came to a session, or to nothing that has to do with TLS.
 Task<bool> Opener::test_sts(Exchanger exchanger, const TlsPolicy& policy) {
     if (terms_.sts.mode != ipc::StsMode::testing || policy.level != TlsLevel::opportunistic ||
         result_.waived || !names_exchanger(terms_.sts, exchanger.host))
@@ -184,7 +200,12 @@ Task<bool> Opener::test_sts(Exchanger exchanger, const TlsPolicy& policy) {
     strict.level = TlsLevel::verified;
     unmet_ = false;
     co_await attempt(exchanger, strict, false);
-    co_return !unmet_;
+    // Ours: such as that we have nothing to verify certificates by.
+    const bool failed_by_it = unmet_ || (result_.ours && !result_.proxy_failed);
+    const bool settled = result_.connection || !failed_by_it;
+    result_.ours = result_.ours && settled;
+    reports_ = false;
+    co_return settled;
 }
 
 void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason) {
@@ -196,7 +217,7 @@ void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::st
 // Of connections to mail exchangers of a domain, that came as far as this.
 void Opener::report(const Exchanger& exchanger, const TlsPolicy& policy,
                     const ClientSession& session) {
-    if (!goes_by_sts(terms_.route))
+    if (!reports_ || !goes_by_sts(terms_.route))
         return;
     ipc::SessionResult result = session_result(terms_.route.domain, exchanger, policy, terms_.sts);
     if (session.tls())
@@ -235,7 +256,7 @@ Task<void> Opener::to_exchanger(Exchanger exchanger) {
     }
     if (result_.connection)
         around_.slow.forget(exchanger.endpoint);
-    else if (executor.now() - started >= SlowAddresses::too_long)
+    else if (!result_.ours && executor.now() - started >= SlowAddresses::too_long)
         around_.slow.note(exchanger.endpoint, executor.now());
 }
 
@@ -251,7 +272,7 @@ Task<Network::Connected> Opener::connect(Endpoint peer) {
 }
 
 // By the first of the proxy's addresses that can be connected to. What the proxy does not do is no
-// fault of the peer's: result_.ours.
+// fault of the peer's: result_.ours. One that keeps us waiting is left alone for a while.
 Task<Network::Connected> Opener::connect_by_proxy(Endpoint peer) {
     ipc::Route to_proxy;
     to_proxy.host.emplace();
@@ -260,18 +281,24 @@ Task<Network::Connected> Opener::connect_by_proxy(Endpoint peer) {
     const Ourselves nobody;
     ExchangerList list =
         co_await find_exchangers(around_.network, to_proxy, nobody, around_.random);
-    result_.ours = true;
+    result_.ours = result_.proxy_failed = true;
     if (list.failure)
         co_return Error{"the proxy cannot be found: " + list.failure->text};
-    Network::Connected connected = Error{"there is no way to the proxy"};
+    Executor& executor = around_.network.executor();
+    Network::Connected connected = Error{"there is no way to the proxy, or none lately"};
     for (const Exchanger& proxy : list.exchangers) {
-        if (!has_source_for(terms_.route, proxy.endpoint.address.version))
+        const TimePoint started = executor.now();
+        if (!has_source_for(terms_.route, proxy.endpoint.address.version) ||
+            around_.slow.is_slow(proxy.endpoint, started))
             continue;
         result_.ours = true;
         connected = co_await pass_proxy(proxy, peer);
         if (connected || !result_.ours)
             break;
+        if (executor.now() - started >= SlowAddresses::too_long)
+            around_.slow.note(proxy.endpoint, executor.now());
     }
+    result_.proxy_failed = !connected && result_.ours;
     co_return connected;
 }
 
@@ -283,9 +310,11 @@ Task<Network::Connected> Opener::pass_proxy(Exchanger proxy, Endpoint peer) {
         co_return Error{sanitize(name + stream.error().message, diagnosis_limit)};
     std::optional<SaslCredentials> credentials;
     if (const std::string& label = terms_.route.proxy->label; !label.empty()) {
-        credentials = co_await around_.network.credentials(terms_.route.credentials, label);
-        if (!credentials)
-            co_return Error{"there is no password for " + sanitize(label)};
+        Result<SaslCredentials> found =
+            co_await around_.network.credentials(terms_.route.credentials, label);
+        if (!found)
+            co_return Error{found.error().message};
+        credentials = *std::move(found);
     }
     Result<void> passed = co_await connect_through(**stream, peer, credentials, proxy_limit);
     if (passed) {
@@ -315,8 +344,11 @@ Task<void> Opener::attempt(Exchanger exchanger, TlsPolicy policy, bool for_now) 
                          diagnosis_limit)));
         options.encryption = std::move(*encryption);
     }
+    const bool known = co_await find_credentials();
+    if (!known)
+        co_return;
     Network::Connected stream = co_await connect(exchanger.endpoint);
-    if (!stream && result_.ours)
+    if (!stream && result_.proxy_failed)
         co_return fail(Diagnosis(status::bad_connection, stream.error().message));
     if (!stream)
         co_return fail_connect(remote, stream.error());
@@ -324,7 +356,7 @@ Task<void> Opener::attempt(Exchanger exchanger, TlsPolicy policy, bool for_now) 
     connection->endpoint = exchanger.endpoint;
     const bool opened = co_await open_session(*connection);
     count_tls(connection->session);
-    unmet_ = connection->session.policy_unmet();
+    unmet_ = connection->session.policy_unmet() || connection->session.tls_failed();
     report(exchanger, policy, connection->session);
     const ClientSession& session = connection->session;
     if (opened)
@@ -334,7 +366,8 @@ Task<void> Opener::attempt(Exchanger exchanger, TlsPolicy policy, bool for_now) 
     if (handshake_failed_)
         around_.tls.note_failure(exchanger.endpoint, memory_of(exchanger),
                                  around_.network.executor().now());
-    if (terms_.require_tls && session.policy_unmet()) {
+    result_.ours = result_.ours || session.failed_by_us();
+    if (terms_.require_tls && session.cannot_meet_policy()) {
         result_.failure.status = tls_needed;
         result_.unmet = true;
     }
@@ -378,19 +411,26 @@ Task<bool> Opener::open_session(Connection& connection) {
     co_return opened;
 }
 
-Task<bool> Opener::log_in(ClientSession& session) {
+// Before anybody is bothered. False: there are none, the reason is noted.
+Task<bool> Opener::find_credentials() {
     const ipc::Route& route = terms_.route;
-    std::optional<SaslCredentials> credentials =
+    if (route.label.empty() || credentials_)
+        co_return true;
+    Result<SaslCredentials> found =
         co_await around_.network.credentials(route.credentials, route.label);
-    if (!credentials) {
-        session.give_up(Diagnosis(status::misconfigured.as(4),
-                                  "there is no password for " + sanitize(route.label)));
+    if (!found) {
+        fail_ours(without_password(found.error()));
         co_return false;
     }
-    const bool done = co_await authenticate(session, *credentials, make_nonce());
+    credentials_ = *std::move(found);
+    co_return true;
+}
+
+Task<bool> Opener::log_in(ClientSession& session) {
+    const bool done = co_await authenticate(session, *credentials_, make_nonce);
     if (!done)
         log::error("a relay host does not let us log in", {{"relay", session.remote()},
-                                                           {"label", route.label},
+                                                           {"label", terms_.route.label},
                                                            {"reason", session.failure().text}});
     co_return done;
 }

@@ -42,6 +42,7 @@ struct Opening {
     // the case that there is no other server.
     bool unmet = false;
     bool waived = false; // the connection is for this message only
+    bool proxy_failed = false; // other servers cannot be reached either
 };
 
 // The references must outlive the task. Connections that did not come to it are closed by `lease`.

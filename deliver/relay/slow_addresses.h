@@ -2,7 +2,7 @@
 // to the end of the content: they are tried last for a while. So not every message waits for a dead
 // exchanger first (RFC 5321 4.5.4.1 wants such a list), and one that breaks off at every message is
 // not asked for ever while there is another. They are still tried: nobody becomes unreachable by
-// it.
+// it. Proxies that cost as much are not: there is nothing else that could be tried in the meantime.
 #pragma once
 
 #include <algorithm>

@@ -17,14 +17,14 @@ constexpr size_t longest_field = 255; // octets of a user's name or password
 Error refusal(unsigned char code) {
     static const Error errors[] = {
         {"succeeded", 0},
-        {"the proxy has failed", 0},
-        {"the proxy's rules forbid it", 0},
+        {"the proxy has failed", EPERM}, // as some say of every target that fails
+        {"the proxy's rules forbid it", EPERM},
         {"network unreachable, says the proxy", ENETUNREACH},
         {"host unreachable, says the proxy", EHOSTUNREACH},
         {"connection refused, says the proxy", ECONNREFUSED},
         {"no answer, says the proxy", ETIMEDOUT},
         {"the proxy does not know CONNECT", 0},
-        {"the proxy does not know this kind of address", 0},
+        {"the proxy does not know this kind of address", EPERM},
     };
     return code < std::size(errors) ? errors[code]
                                     : Error{"the proxy refuses with " + std::to_string(code), 0};
@@ -41,6 +41,7 @@ class Negotiation {
 
     Stream& proxy_;
     TimePoint end_;
+    bool connecting_ = false; // the proxy has been told to: from now on we may wait for the target
 };
 
 // Exactly so many.
@@ -51,7 +52,8 @@ Task<Result<std::string>> Negotiation::read(size_t octets) {
         if (left > Duration(0))
             status = co_await proxy_.read_more(left);
         if (status != StreamStatus::ok)
-            co_return Error{std::string(to_string(status)) + " while waiting for the proxy", 0};
+            co_return Error{std::string(to_string(status)) + " while waiting for the proxy",
+                            connecting_ && status == StreamStatus::timed_out ? ETIMEDOUT : 0};
     }
     std::string result(proxy_.input().substr(0, octets));
     proxy_.consume(octets);
@@ -92,6 +94,7 @@ Task<Result<void>> Negotiation::run(Endpoint target,
             co_return done;
     }
     proxy_.write(socks_request(target));
+    connecting_ = true;
     Result<std::string> head = co_await read(4);
     if (!head)
         co_return head.error();

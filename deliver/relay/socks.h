@@ -16,7 +16,8 @@ namespace postern::relay {
 std::string socks_request(const Endpoint& target);
 
 // Over a stream to the proxy: from now on it leads to the target. Error::code is the errno that
-// the proxy's words stand for; 0: it is the proxy itself that will not. Ends within `limit`, and
+// the proxy's words stand for, ETIMEDOUT where it has not come to any about the target, EPERM where it
+// will not connect to this one; 0: there is no use in asking it for others. Ends within `limit`, and
 // reads no octet of the target's. The references must outlive the task.
 Task<Result<void>> connect_through(Stream& proxy, Endpoint target,
                                    const std::optional<SaslCredentials>& credentials,

@@ -1,9 +1,11 @@
 // See system_network.h.
 #include "deliver/relay/system_network.h"
 
+#include <cerrno>
 #include <sys/socket.h>
 
 #include "common/net/socket.h"
+#include "common/smtp/text.h"
 #include "common/tls/connect.h"
 
 namespace postern::relay {
@@ -12,6 +14,9 @@ namespace {
 
 constexpr std::chrono::seconds answer_limit{40}; // the resolver gives up earlier itself
 constexpr std::chrono::seconds policy_limit{50}; // and so does policy
+// For lookup that has died, and is being started again.
+constexpr std::chrono::seconds restart_limit{10};
+constexpr std::chrono::seconds restart_pause{1};
 
 // On loopback a connect(2) to a port that nobody listens on can meet itself, when the system
 // happens to choose that very port for our end.
@@ -101,8 +106,7 @@ Result<std::unique_ptr<Encryption>> SystemNetwork::prepare(const TlsDemand& dema
     return std::unique_ptr<Encryption>(std::make_unique<SocketEncryption>(std::move(*ssl), signer_));
 }
 
-Task<std::optional<SaslCredentials>> SystemNetwork::credentials(std::string table,
-                                                                std::string label) {
+Task<Result<SaslCredentials>> SystemNetwork::credentials(std::string table, std::string label) {
     const TimePoint started = loop_.now();
     do {
         if (lookup_) {
@@ -113,7 +117,7 @@ Task<std::optional<SaslCredentials>> SystemNetwork::credentials(std::string tabl
             std::optional<ipc::CredentialAnswer> answer =
                 co_await secrets_.ask(std::move(query), send, answer_limit);
             if (answer && !answer->found)
-                co_return std::nullopt;
+                co_return Error{"there is no password for " + sanitize(label)};
             if (answer) {
                 SaslCredentials found;
                 found.user = std::move(answer->user);
@@ -123,7 +127,7 @@ Task<std::optional<SaslCredentials>> SystemNetwork::credentials(std::string tabl
         }
         co_await loop_.sleep(restart_pause);
     } while (loop_.now() - started < restart_limit);
-    co_return std::nullopt;
+    co_return Error{"the password for " + sanitize(label) + " cannot be looked up now", EAGAIN};
 }
 
 } // namespace postern::relay

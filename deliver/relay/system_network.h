@@ -42,8 +42,7 @@ class SystemNetwork final : public Network {
     Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source) override;
     Task<Connected> connect_unix(std::string path) override;
     Result<std::unique_ptr<Encryption>> prepare(const TlsDemand& demand) override;
-    Task<std::optional<SaslCredentials>> credentials(std::string table,
-                                                     std::string label) override;
+    Task<Result<SaslCredentials>> credentials(std::string table, std::string label) override;
     Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) override;
     Task<ipc::PolicyAnswer> find_policy(std::string domain) override;
     void report(ipc::SessionResult result) override { policy_.tell(std::move(result)); }

@@ -25,6 +25,12 @@ TlsPolicy tls_policy(const ipc::Route& route) {
     return policy;
 }
 
+bool contradicts_itself(const ipc::Route& route) {
+    return route.tls.required && route.host &&
+           (route.host->scheme == RelayScheme::smtp_no_tls ||
+            route.host->scheme == RelayScheme::lmtp);
+}
+
 TlsDemand tls_demand(const TlsPolicy& policy, const ipc::Route& route, const Exchanger& exchanger) {
     TlsDemand demand;
     demand.peer = exchanger.endpoint.to_string();

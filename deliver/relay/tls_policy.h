@@ -30,6 +30,9 @@ struct TlsPolicy {
 // What the configuration wants for a route.
 TlsPolicy tls_policy(const ipc::Route& route);
 
+// TLS is demanded of a host whose URL says that it is spoken to without.
+bool contradicts_itself(const ipc::Route& route);
+
 // What a connection to the exchanger has to be like under the policy, if it is encrypted. A name
 // that the DNS gave is verified by as it is: the configuration demands it, and knows no other.
 TlsDemand tls_demand(const TlsPolicy& policy, const ipc::Route& route, const Exchanger& exchanger);

@@ -78,7 +78,7 @@ class Peers final : public relay::Network {
         return std::unique_ptr<relay::Encryption>(std::make_unique<Handshake>(
             choice_.handshakes_fail(), demand.proof, encrypted_));
     }
-    Task<std::optional<SaslCredentials>> credentials(std::string, std::string) override {
+    Task<Result<SaslCredentials>> credentials(std::string, std::string) override {
         SaslCredentials found;
         found.user = "bob";
         found.password = Secret("secret");

@@ -185,9 +185,11 @@ TEST_F(DeliveryRoutes, WhoIsNotLetInTriesTheNextHost) {
     EXPECT_EQ(run(to({target("one.example", RelayScheme::smtp_tls, "me")})),
               "temporary 4.7.4 one.example[192.0.2.11]:25");
     time.advance(10s);
-    network.serve("192.0.2.11:25", after_tls("PLAIN") + leave);
+    const std::string tried = network.tried();
     EXPECT_EQ(run(to({target("one.example", RelayScheme::smtp_tls, "nobody")})),
               "temporary 4.3.5 ");
+    EXPECT_EQ(network.tried(), tried) << "nobody was bothered";
+    EXPECT_FALSE(outcome.destination_down);
 }
 
 TEST_F(DeliveryRoutes, ConnectionsBelongToOneCredential) {
@@ -202,7 +204,95 @@ TEST_F(DeliveryRoutes, ConnectionsBelongToOneCredential) {
               "delivered 2.6.0 one.example[192.0.2.11]:25");
 }
 
+// A server may quote what it was told.
+TEST_F(DeliveryRoutes, OfARefusalTheCodesAreRepeated) {
+    network.password("secrets/me", "bob", "pa:ss");
+    network.serve("192.0.2.11:25", after_tls("PLAIN") + plain + say("535 5.7.8 not pa:ss") + leave);
+    run(to({target("one.example", RelayScheme::smtp_tls, "me")}));
+    EXPECT_EQ(outcome.recipients[0].diagnostic, "the server does not let us log in: 535 5.7.8");
+}
+
+TEST_F(DeliveryRoutes, WhereScramIsNotPossibleThePasswordGoesToWhoHasProvedWhoItIs) {
+    network.password("secrets/me", "bob", "pa:ss");
+    struct Row {
+        std::string exchange; // behind AUTH SCRAM-SHA-256
+        bool verified;
+        bool goes_on;
+    };
+    const std::string challenge = "S: 334 " + encode_base64("r=x,s=c2FsdA==,i=4096") +
+                                  "\n C: *\n S: 501 5.7.0 as you like\n";
+    const Row rows[] = {
+        {challenge, true, true},
+        {challenge, false, false},
+        {say("504 5.5.4 no such mechanism"), true, true},
+        {say("535 5.7.8 wrong"), true, false},
+        {say("454 4.7.0 later"), true, false},
+    };
+    for (const Row& row : rows) {
+        ipc::Deliver deliver = to({target("one.example", RelayScheme::smtp_tls, "me")});
+        deliver.route.tls.verify = row.verified;
+        network.serve("192.0.2.11:25",
+                      after_tls("SCRAM-SHA-256 PLAIN") + "C* 1\n" + row.exchange +
+                          (row.goes_on ? plain + say("235 welcome") + takes : "") + leave);
+        EXPECT_EQ(run(std::move(deliver)).substr(0, 9), row.goes_on ? "delivered" : "temporary")
+            << row.exchange;
+        time.advance(10s);
+    }
+}
+
 // -- Trouble of our own.
+
+TEST_F(DeliveryRoutes, TlsIsNotLeftOutWhereItIsDemanded) {
+    for (const RelayScheme scheme : {RelayScheme::smtp_no_tls, RelayScheme::lmtp}) {
+        ipc::Deliver deliver = to({target("one.example", scheme)});
+        deliver.route.tls.required = true;
+        EXPECT_EQ(run(std::move(deliver)), "temporary 4.3.5 one.example[192.0.2.11]:25");
+        EXPECT_EQ(network.tried(), "");
+        EXPECT_FALSE(outcome.destination_down);
+    }
+}
+
+TEST_F(DeliveryRoutes, ARelayHostThatIsThisHostIsLeftOut) {
+    identity->ourselves.endpoints = {Endpoint{*IpAddress::parse("192.0.2.11"), 25}};
+    network.serve("192.0.2.12:25", hello + takes + leave);
+    EXPECT_EQ(run(to({target("one.example"), target("two.example")})),
+              "delivered 2.6.0 two.example[192.0.2.12]:25");
+    for (const char* host : {"one.example", "192.0.2.11"})
+        EXPECT_EQ(run(to({target(host)})), "temporary 4.3.5 ");
+    EXPECT_EQ(network.tried(), "192.0.2.12:25");
+}
+
+// It would cost every message its wait, and every host of the list.
+TEST_F(DeliveryRoutes, AProxyThatIsAwayEndsTheWalkAndIsLeftAloneForAWhile) {
+    const auto deliver = [this] {
+        ipc::Deliver order = to({target("one.example"), target("two.example")});
+        order.route.proxy.emplace().host = "192.0.2.99";
+        return order;
+    };
+    network.fail("192.0.2.99:1080", ETIMEDOUT, 30s);
+    EXPECT_EQ(run(deliver()), "temporary 4.4.2 ");
+    EXPECT_FALSE(outcome.destination_down);
+    EXPECT_FALSE(slow.is_slow(Endpoint{*IpAddress::parse("192.0.2.11"), 25}, time.now()));
+    const TimePoint before = time.now();
+    EXPECT_EQ(run(deliver()), "temporary 4.4.2 ");
+    EXPECT_EQ(time.now(), before);
+    EXPECT_EQ(network.tried(), "192.0.2.99:1080");
+    time.advance(SlowAddresses::remembered);
+    run(deliver());
+    EXPECT_EQ(network.tried(), "192.0.2.99:1080 192.0.2.99:1080");
+}
+
+// Our key did not sign: nothing is held against the server, and nothing goes in plain for it.
+TEST_F(DeliveryRoutes, WhatWeCannotSignIsOurTrouble) {
+    network.handshake("192.0.2.1:25", "there is no signature", ENOKEY);
+    network.serve("192.0.2.1:25", goes + "silence");
+    network.handshake("192.0.2.2:25", "there is no signature", ENOKEY);
+    network.serve("192.0.2.2:25", goes + "silence");
+    EXPECT_EQ(run(order()), "temporary 4.7.5 b.example[192.0.2.2]:25");
+    EXPECT_FALSE(outcome.destination_down);
+    EXPECT_EQ(tls.failures + tls.fallbacks, 0u);
+    EXPECT_EQ(network.reports(), "");
+}
 
 // What the configuration asks for cannot be had: nobody is bothered, and no host is to blame.
 TEST_F(DeliveryRoutes, AnImpossibleDemandIsNoticedBeforeConnecting) {

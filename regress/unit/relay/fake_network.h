@@ -60,15 +60,19 @@ class FakeNetwork final : public relay::Network {
     }
     // How the next handshake at "192.0.2.1:25" ends: with this error; empty: well, as do all that
     // nothing is said of.
-    void handshake(const std::string& where, const std::string& error) {
-        handshakes_[where].push_back(error);
+    void handshake(const std::string& where, const std::string& error, int code = 0) {
+        handshakes_[where].push_back({error, code});
     }
     // From now on no demand can be met, for this reason; empty: they can.
     void impossible(const std::string& reason) { impossible_ = reason; }
+    // The same of demands of proof by a certificate.
+    void impossible_to_verify(const std::string& reason) { impossible_to_verify_ = reason; }
     // "table/label" is the user with the password.
     void password(const std::string& place, const std::string& user, const std::string& password) {
         passwords_[place] = {user, password};
     }
+    // Of all connections; empty: they have none.
+    void exporter(const std::string& value) { exporter_ = value; }
     // What was demanded in handshakes: "192.0.2.1:25 a.example certificate(a.example); ".
     std::string demands() const { return demands_; }
     void delay(ipc::RecordType type, const std::string& name, Duration by) {
@@ -102,13 +106,14 @@ class FakeNetwork final : public relay::Network {
     Result<std::unique_ptr<relay::Encryption>> prepare(const TlsDemand& demand) override {
         if (!impossible_.empty())
             return Error{impossible_};
+        if (!impossible_to_verify_.empty() && demand.proof == TlsProof::certificate)
+            return Error{impossible_to_verify_};
         return std::unique_ptr<relay::Encryption>(std::make_unique<Handshake>(*this, demand));
     }
-    Task<std::optional<SaslCredentials>> credentials(std::string table,
-                                                     std::string label) override {
+    Task<Result<SaslCredentials>> credentials(std::string table, std::string label) override {
         const auto found = passwords_.find(table + "/" + label);
         if (found == passwords_.end())
-            co_return std::nullopt;
+            co_return Error{"there is no password for " + label};
         SaslCredentials credentials;
         credentials.user = found->second.first;
         credentials.password = Secret(found->second.second);
@@ -155,17 +160,18 @@ class FakeNetwork final : public relay::Network {
             for (const std::string& name : demand.names)
                 network.demands_ += "(" + name + ")";
             network.demands_ += "; ";
-            std::string error = stream.input().empty() ? "" : "there was input";
+            Error error{stream.input().empty() ? "" : "there was input"};
             if (auto& errors = network.handshakes_[demand.peer]; !errors.empty()) {
                 error = errors.front();
                 errors.pop_front();
             }
-            if (!error.empty())
-                co_return Error{error};
+            if (!error.message.empty())
+                co_return error;
             TlsFacts facts;
             facts.protocol = "TLSv1.3";
             facts.cipher = "TLS_X";
             facts.proof = demand.proof;
+            facts.bindings.tls_exporter = network.exporter_;
             co_return facts;
         }
         FakeNetwork& network;
@@ -197,11 +203,13 @@ class FakeNetwork final : public relay::Network {
     std::map<Question, ipc::ResolveAnswer> answers_;
     std::map<Question, Duration> delays_;
     std::map<std::string, std::optional<ipc::StsPolicy>> policies_;
-    std::map<std::string, std::deque<std::string>> handshakes_;
+    std::map<std::string, std::deque<Error>> handshakes_;
     std::string impossible_;
+    std::string impossible_to_verify_;
     std::map<std::string, std::pair<std::string, std::string>> passwords_;
     std::vector<ipc::SessionResult> reports_;
     std::string demands_;
+    std::string exporter_;
     std::string tried_;
     std::string sources_;
     size_t questions_ = 0;

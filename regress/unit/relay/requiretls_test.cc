@@ -58,7 +58,7 @@ TEST_F(RequireTls, TheNextExchangerIsTriedAndThenTheSenderIsTold) {
     const std::pair<std::string, const char*> rows[] = {
         {goes + hello_again + leave, "permanent 5.7.30 b.example[192.0.2.2]:25"},
         {hello + leave, "permanent 5.7.10 b.example[192.0.2.2]:25"},
-        {offers + "C: STARTTLS\n S: 454 no\n" + leave,
+        {offers + "C: STARTTLS\n S: 502 no\n" + leave,
          "permanent 5.7.10 b.example[192.0.2.2]:25"},
     };
     for (const auto& [script, verdict] : rows) {
@@ -75,11 +75,63 @@ TEST_F(RequireTls, TheNextExchangerIsTriedAndThenTheSenderIsTold) {
         EXPECT_EQ(run(requiring(order())).substr(0, 9), "temporary") << script;
         time.advance(10s);
     }
-    network.handshake("192.0.2.1:25", "TLS: bad certificate");
+    network.handshake("192.0.2.1:25", "TLS: bad certificate", -62);
     network.serve("192.0.2.1:25", goes + "silence");
-    network.handshake("192.0.2.2:25", "TLS: bad certificate");
+    network.handshake("192.0.2.2:25", "TLS: bad certificate", -62);
     network.serve("192.0.2.2:25", goes + "silence");
     EXPECT_EQ(run(requiring(order())), "permanent 5.7.10 b.example[192.0.2.2]:25");
+    EXPECT_FALSE(outcome.destination_down) << "other mail goes there";
+}
+
+// What was wrong just now says nothing of what the server is like.
+TEST_F(RequireTls, WhatMayBeOtherwiseLaterIsWaitedFor) {
+    sign();
+    struct Row {
+        std::string script;
+        const char* handshake; // error
+        int code;
+    };
+    const Row rows[] = {
+        {offers + "C: STARTTLS\n S: 454 no\n" + leave, "", 0},
+        {offers + "C: STARTTLS\n close", "", 0},
+        {offers + "C: STARTTLS\n S: 421 bye", "", 0},
+        {goes + "silence", "the server kept the handshake waiting", 0},
+        {goes + "silence", "connection: Connection reset by peer", ECONNRESET},
+        {goes + "silence", "there is no signature", ENOKEY},
+        {"S: 421 bye", "", 0},
+    };
+    for (const Row& row : rows) {
+        network.serve("192.0.2.1:25", hello + leave);
+        if (*row.handshake)
+            network.handshake("192.0.2.2:25", row.handshake, row.code);
+        network.serve("192.0.2.2:25", row.script);
+        EXPECT_EQ(run(requiring(order())).substr(0, 9), "temporary") << row.script << row.handshake;
+        time.advance(10s);
+    }
+    network.serve("192.0.2.1:25", hello + leave);
+    network.serve("192.0.2.2:25", hello + leave);
+    network.answer(ipc::RecordType::aaaa, "b.example", ipc::ResolveStatus::temporary);
+    EXPECT_EQ(run(requiring(order())), "permanent 5.7.10 b.example[192.0.2.2]:25");
+    time.advance(10s);
+    network.mx("d.example", 30, "c.example");
+    sign();
+    network.answer(ipc::RecordType::a, "c.example", ipc::ResolveStatus::temporary);
+    network.serve("192.0.2.1:25", hello + leave);
+    network.serve("192.0.2.2:25", hello + leave);
+    EXPECT_EQ(run(requiring(order())), "temporary 4.7.10 b.example[192.0.2.2]:25");
+}
+
+TEST_F(RequireTls, AnAddressThatIsAwaySpeaksForNoHost) {
+    network.address("smart.example", "2001:db8::7");
+    network.address("smart.example", "192.0.2.7");
+    for (const bool by_source : {false, true}) {
+        ipc::Deliver deliver = requiring(order_to("smart.example"));
+        if (by_source)
+            deliver.route.sources = {{*IpAddress::parse("192.0.2.77")}};
+        network.serve("192.0.2.7:2626", hello + leave);
+        EXPECT_EQ(run(std::move(deliver)), "permanent 5.7.10 smart.example[192.0.2.7]:2626");
+        time.advance(10s);
+    }
 }
 
 // The name is the configuration's: it need not come from a signed zone.
@@ -124,6 +176,13 @@ TEST_F(RequireTls, ReportsAndSocketsOfThisMachineDoWithout) {
                                       "C: RCPT TO:<u@d.example>\n S: 250 ok\n" + data + leave);
     EXPECT_EQ(run(std::move(report)), "delivered 2.6.0 a.example[192.0.2.1]:25");
     EXPECT_EQ(outcome.recipients[0].handover, ipc::Handover::relayed);
+    time.advance(10s);
+    // But it is said where it can be.
+    report = requiring(order());
+    report.reverse_path = "";
+    network.serve("192.0.2.1:25", goes + promises + "C: MAIL FROM:<> REQUIRETLS\n S: 250 ok\n" +
+                                      "C: RCPT TO:<u@d.example>\n S: 250 ok\n" + data + leave);
+    EXPECT_EQ(run(std::move(report)), "delivered 2.6.0 a.example[192.0.2.1]:25");
 }
 
 // "TLS-Required: No" overrules the zone, but neither the configuration nor REQUIRETLS.

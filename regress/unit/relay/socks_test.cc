@@ -94,15 +94,17 @@ TEST(Socks, Failures) {
         {"\5\xff"s, "the proxy wants a password", 0},
         {"\4\0"s, "the proxy does not speak SOCKS5", 0},
         {"HTTP/1.1"s, "the proxy does not speak SOCKS5", 0},
-        {"\5\0\5\1\0\1"s, "the proxy has failed", 0},
-        {"\5\0\5\2\0\1"s, "the proxy's rules forbid it", 0},
+        {"\5\0\5\1\0\1"s, "the proxy has failed", EPERM},
+        {"\5\0\5\2\0\1"s, "the proxy's rules forbid it", EPERM},
         {"\5\0\5\3\0\1"s, "network unreachable, says the proxy", ENETUNREACH},
         {"\5\0\5\4\0\1"s, "host unreachable, says the proxy", EHOSTUNREACH},
         {"\5\0\5\5\0\1"s, "connection refused, says the proxy", ECONNREFUSED},
         {"\5\0\5\x63\0\1"s, "the proxy refuses with 99", 0},
         {"\5\0\4\0\0\1"s, "the proxy's answer makes no sense", 0},
         {"\5\0\5\0\0\2"s, "the proxy's answer makes no sense", 0},
-        {"\5\0\5\0\0\1\0\0"s, "timed out while waiting for the proxy", 0},
+        {"\5\0\5\0\0\1\0\0"s, "timed out while waiting for the proxy", ETIMEDOUT},
+        {"\5\0"s, "timed out while waiting for the proxy", ETIMEDOUT}, // it waits for the target
+        {"\5"s, "timed out while waiting for the proxy", 0},
         {""s, "timed out while waiting for the proxy", 0},
     };
     for (const Row& row : rows) {
