@@ -80,20 +80,12 @@ bool parse_identity(Grammar& g, Options& options, Action& action) {
     return true;
 }
 
-bool never_tls(RelayScheme scheme) {
-    return scheme == RelayScheme::smtp_no_tls || scheme == RelayScheme::lmtp;
-}
-
 void check_relay(Grammar& g, const Position& place, const Action& action) {
-    const bool never = action.host && never_tls(action.host->scheme);
-    if (never && action.tls != RelayTls())
-        g.in.report(place, "options of TLS, for a host that is not spoken to by TLS");
-    const bool demanded =
-        action.tls.required || !action.hosts.empty() || !action.host_by_domain.empty() ||
-        (action.host && (action.host->scheme == RelayScheme::smtp_tls ||
-                         action.host->scheme == RelayScheme::smtps));
-    if (!never && !action.tls.authority.empty() && !(demanded && action.tls.verify))
-        g.in.report(place, "\"ca\", but no certificate is demanded: \"tls\" is missing");
+    // Of hosts in tables check_relays() sees to it.
+    if (action.hosts.empty() && action.host_by_domain.empty())
+        if (const auto why = relay_tls_obstacle(action, action.host ? action.host->scheme
+                                                                    : RelayScheme::smtp))
+            g.in.report(place, *why);
     const bool labelled = !action.label.empty() || (action.proxy && !action.proxy->label.empty());
     if (labelled && action.credentials.empty())
         g.in.report(place, "a label, but no table of passwords: \"auth\" is missing");

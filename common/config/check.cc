@@ -191,6 +191,7 @@ std::vector<Diagnostic> check(Grammar& g) {
     check_retries(g);
     check_source_pools(g);
     check_pkis(g);
+    check_relays(g);
     return warn_of_open_relays(g);
 }
 

@@ -122,6 +122,11 @@ void parse_processes(Grammar& grammar, uint32_t& count);
 // Whether pkis are whole, and which of them each listener has.
 void check_pkis(Grammar& grammar);
 
+// Why TLS as a relay action wants it does not go with hosts of this scheme.
+std::optional<std::string> relay_tls_obstacle(const Action& action, RelayScheme scheme);
+// The tables of relay actions: hosts, passwords, source addresses.
+void check_relays(Grammar& grammar);
+
 // What stands in tables of aliases; reads what they include.
 void check_aliases(Grammar& grammar);
 

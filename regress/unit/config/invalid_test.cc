@@ -10,7 +10,7 @@ namespace postern::test {
 namespace {
 
 const std::string a_directive =
-    "expected a directive: action, bounce, ca, hostname, include, listen, listener, match, mta, "
+    "expected a directive: action, bounce, ca, hostname, include, listen, listener, match, mda, mta, "
     "pki, queue, relay, resolver, smtp, socket, spool, table, user, or \"name = value\"";
 
 struct Snippet {
@@ -30,6 +30,7 @@ std::map<std::string, std::string> texts() {
         {"/aliases", "# of this host\nroot: alice\nbad: \"alice\nrun: |cat,\n   bob\n"
                      "in: :include:/list\nnone: :include:/none\nshort: error:55 No\n"},
         {"/list", "alice\n|cat\n"},
+        {"/empty", ""},
     };
     for (int i = 1; i < 20; ++i)
         texts["deep" + std::to_string(i)] = "include \"deep" + std::to_string(i + 1) + "\"";
@@ -393,6 +394,11 @@ TEST(Invalid, Settings) {
 }
 
 TEST(Invalid, Actions) {
+    const std::string pair = "pki m1 cert /c\npki m1 key /k\n";
+    const std::string secrets = "table s { me = \"bob:secret\" }\n";
+    std::string many = "h10";
+    for (int i = 11; i < 43; ++i)
+        many += ", h" + std::to_string(i);
     expect_errors({
         {"action", "f:1:7: found end of line, expected an action name"},
         {"action local relay",
@@ -416,7 +422,7 @@ TEST(Invalid, Actions) {
         {R"(action x mbox "%{foo}")", R"(f:1:15: unknown format specifier "foo")"},
         {"action x forward-only", R"(f:1:22: expected "alias" or "virtual" with a table)"},
         {"action x relay foo",
-         R"(f:1:16: found "foo", expected one of: ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, ca, ciphers, protocols)"},
+         R"(f:1:16: found "foo", expected one of: ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
         {"action x relay host",
          "f:1:20: found end of line, expected a relay URL such as smtp://host:port"},
         {"action x relay host <t>", R"(f:1:21: there is no table "t")"},
@@ -451,7 +457,7 @@ TEST(Invalid, Actions) {
         {"action x relay protocols TLSv1.3 host lmtp://a",
          "f:1:16: options of TLS, for a host that is not spoken to by TLS"},
         {"action x relay tls verify",
-         R"(f:1:20: found "verify", expected one of: no-verify, ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, ca, ciphers, protocols)"},
+         R"(f:1:20: found "verify", expected one of: no-verify, ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
         {R"(action x relay host "a b")",
          R"(f:1:21: found "a b", expected a host name or an address)"},
         {"action x relay host a host b", R"(f:1:23: "host" is given twice)"},
@@ -470,7 +476,30 @@ TEST(Invalid, Actions) {
          R"(f:3:8: "mta limit src" for IPv4 and for IPv6 addresses of the same "src": give each family an action of its own)"},
         {R"(action x relay helo "x y")",
          R"(f:1:21: found "x y", expected a host name or an address literal)"},
-        {"action x relay pki mx.example", R"(f:1:20: there is no pki "mx.example")"},
+        {"action x relay tls pki mx.example", R"(f:1:24: there is no pki "mx.example")"},
+        {pair + "action x relay pki m1",
+         "f:3:16: \"pki\", but TLS is not demanded: \"tls\" is missing"},
+        {pair + "action x relay pki m1 host { smtps://a, smtp://b }",
+         R"(f:3:41: in action "x": "pki", but TLS is not demanded: "tls" is missing)"},
+        {"action x relay tls host { smtp://a, smtp+notls://b }",
+         R"(f:1:37: in action "x": options of TLS, for a host that is not spoken to by TLS)"},
+        {"table t { a = \"smtp://b, lmtp://c\" }\naction x relay tls no-verify domain <t>",
+         R"(f:1:11: in action "x": options of TLS, for a host that is not spoken to by TLS)"},
+        {"ca lab cert /ca\naction x relay ca lab host { smtps://a, smtp://b }",
+         R"(f:2:41: in action "x": "ca", but no certificate is demanded: "tls" is missing)"},
+        {"action x relay host { smtps://me@a }",
+         R"(f:1:23: in action "x": a label, but no table of passwords: "auth" is missing)"},
+        {secrets + "action x relay auth <s> host { smtps://me@a, smtps://you@b }",
+         R"(f:2:46: in action "x": there is no label "you" in table "s")"},
+        {secrets + "action x relay auth <s> host smtps://you@b",
+         R"(f:2:8: there is no label "you" in table "s")"},
+        {secrets + "action x relay auth <s> proxy socks5://you@b",
+         R"(f:2:8: there is no label "you" in table "s")"},
+        {"table t { h1 = a.example }\naction x relay src 192.0.2.1 helo-src <t>",
+         R"(f:1:11: found "h1", but "helo-src" needs an address)"},
+        {"table t /empty\naction x relay host <t>", R"(f:2:8: table "t" is empty)"},
+        {"table t /empty\naction x relay src <t>", R"(f:2:8: table "t" is empty)"},
+        {"action x relay host { " + many + " }", "f:1:183: more than 32 relay hosts"},
         {"table t { me = \"bob:secret\" }\naction x relay auth <t>",
          R"(f:2:16: "auth", but no label in a URL, such as smtp+tls://label@host)"},
         {"action x relay host smtps://me@a",
@@ -713,7 +742,7 @@ TEST(Invalid, SeveralErrors) {
          R"(f:3:7: found "x", expected an absolute path)"},
         {"match for any action \"a\"\nmatch for any action \"b\"\naction \"a\" relay foo",
          "f:2:22: there is no action \"b\"\n"
-         R"(f:3:18: found "foo", expected one of: ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, ca, ciphers, protocols)"},
+         R"(f:3:18: found "foo", expected one of: ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
         {"action \"a\" foo\nmatch for any action \"a\"",
          R"(f:1:12: found "foo", expected one of: relay, maildir, mbox, mda, lmtp, expand-only, forward-only)"},
         {"table t { a,, b }\nmatch for domain <t> reject",
