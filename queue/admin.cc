@@ -15,12 +15,32 @@ namespace {
 
 constexpr size_t page_limit = 1000;         // entries
 constexpr size_t page_room = 128 * 1024;    // bytes, of the packet's 384 KiB
-constexpr size_t path_room = 128 * 1024;    // the same, for an envelope's recipients
+constexpr size_t path_room = 128 * 1024;    // the same, for an envelope's recipients and the rest
 constexpr uint32_t piece_limit = 64 * 1024; // bytes of content
 constexpr auto patience = std::chrono::seconds(5);
 
 size_t room_of(const ipc::EnvelopeEntry& entry) {
     return 128 + entry.reverse_path.size() + entry.recipient.size() + entry.last_error.size();
+}
+
+// What is said of the first recipients of an envelope, as far as a packet has room; the others can
+// be had by QueueQuery.
+void cut(ipc::Envelope& envelope) {
+    size_t room = path_room;
+    uint32_t shown = 0;
+    for (; shown < envelope.recipients.size(); ++shown) {
+        size_t size = 64 + envelope.recipients[shown].size() +
+                      envelope.parameters_of(shown).original_recipient.size();
+        if (const ipc::Target* target = envelope.target_of(shown))
+            size += 64 + target->text.size() + target->user.size();
+        if (size > room)
+            break;
+        room -= size;
+    }
+    envelope.recipients.resize(shown);
+    const auto is_cut = [&](const auto& one) { return one.index >= shown; };
+    std::erase_if(envelope.options, is_cut);
+    std::erase_if(envelope.targets, is_cut);
 }
 
 } // namespace
@@ -229,15 +249,7 @@ ipc::Answer Admin::show(const ipc::MessageQuery& query) {
         return part;
     part.found = true;
     part.envelope = message->read().envelope;
-    size_t room = path_room;
-    size_t shown = 0;
-    for (const std::string& recipient : part.envelope.recipients) {
-        if (room < recipient.size() + 4)
-            break; // the others can be had by QueueQuery
-        room -= recipient.size() + 4;
-        ++shown;
-    }
-    part.envelope.recipients.resize(shown);
+    cut(part.envelope);
     Page page{{}, page_limit, page_room - piece_limit, {}};
     add_entries(view, -1, page);
     part.entries = std::move(page.entries);

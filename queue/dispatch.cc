@@ -7,6 +7,7 @@
 #include "common/smtp/remaining_time.h"
 #include "queue/expansion.h"
 #include "queue/lifetime.h"
+#include "queue/scheduler.h"
 
 namespace postern {
 
@@ -35,17 +36,38 @@ std::string consistent_code(const ipc::RecipientOutcome& outcome) {
     return to_string(code.as(status_class));
 }
 
-bool sane_targets(const ipc::RecipientOutcome& outcome) {
-    const bool forwarded = outcome.status == ipc::RecipientStatus::forwarded;
-    return outcome.targets.empty() != forwarded && outcome.targets.size() <= ipc::forward_limit &&
+// A user's .forward names addresses, his own mailbox, and what is run as him: nothing of others.
+bool may_name(const ipc::Target& target, const std::string& user) {
+    switch (target.kind) {
+    case ipc::TargetKind::address:
+        return true;
+    case ipc::TargetKind::mailbox:
+        return !user.empty() && target.text == user;
+    case ipc::TargetKind::command:
+    case ipc::TargetKind::file:
+        return !user.empty() && target.user == user;
+    case ipc::TargetKind::user:
+        break; // lookup's to say
+    }
+    return false;
+}
+
+bool sane_targets(const ipc::RecipientOutcome& outcome,
+                  const std::optional<std::string>& forwarder) {
+    if (outcome.status != ipc::RecipientStatus::forwarded)
+        return outcome.targets.empty();
+    return forwarder && !outcome.targets.empty() && outcome.targets.size() <= ipc::forward_limit &&
            std::all_of(outcome.targets.begin(), outcome.targets.end(),
-                       [](const ipc::Target& target) { return is_sane(target); });
+                       [&](const ipc::Target& target) {
+                           return is_sane(target) && may_name(target, *forwarder);
+                       });
 }
 
 } // namespace
 
 Result<std::vector<ipc::RecipientOutcome>>
-check_outcomes(const std::vector<uint32_t>& expected, std::vector<ipc::RecipientOutcome> outcomes) {
+check_outcomes(const std::vector<uint32_t>& expected, std::vector<ipc::RecipientOutcome> outcomes,
+               const std::optional<std::string>& forwarder) {
     std::unordered_map<uint32_t, bool> heard;
     for (uint32_t index : expected)
         heard.emplace(index, false);
@@ -55,7 +77,7 @@ check_outcomes(const std::vector<uint32_t>& expected, std::vector<ipc::Recipient
             return Error{"an outcome for a recipient that was not handed over"};
         if (found->second)
             return Error{"two outcomes for one recipient"};
-        if (!sane_targets(outcome))
+        if (!sane_targets(outcome, forwarder))
             return Error{"an outcome with targets that are none"};
         found->second = true;
         make_harmless(outcome.diagnostic, diagnostic_limit);
@@ -163,8 +185,11 @@ bool Dispatch::outcome(uint16_t deliverer, ipc::Outcome outcome) {
     Job& job = *found->second.job;
     std::vector<uint32_t> expected;
     for_each_recipient(job, [&](uint32_t index) { expected.push_back(index); });
+    std::optional<std::string> forwarder;
+    if (deliverer == Scheduler::local_deliverer)
+        forwarder = table_.routes.get(job.route).user;
     Result<std::vector<ipc::RecipientOutcome>> outcomes =
-        check_outcomes(expected, std::move(outcome.recipients));
+        check_outcomes(expected, std::move(outcome.recipients), forwarder);
     if (!outcomes)
         return false;
     open_.erase(found);

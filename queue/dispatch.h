@@ -6,6 +6,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -53,8 +55,11 @@ class Dispatch {
 };
 
 // The outcomes that hold for `expected` (indexes), made harmless; a missing one is temporary. Pure.
-// An error if one is for somebody else, or twice for the same.
+// An error if one is for somebody else, twice for the same, or forwards where that cannot be.
+// `forwarder`: the user whose .forward may count, of a job that `local` has; nothing: no relay
+// forwards. Commands, files and mailboxes that it names are to be this user's.
 Result<std::vector<ipc::RecipientOutcome>>
-check_outcomes(const std::vector<uint32_t>& expected, std::vector<ipc::RecipientOutcome> outcomes);
+check_outcomes(const std::vector<uint32_t>& expected, std::vector<ipc::RecipientOutcome> outcomes,
+               const std::optional<std::string>& forwarder);
 
 } // namespace postern

@@ -11,6 +11,11 @@ constexpr WallTime grace = 300; // seconds
 
 bool is_under_way(Stage stage) { return stage == Stage::routing || stage == Stage::in_flight; }
 
+// Ids begin as microseconds.
+WallTime begun_at(const QueuedMessage& message) {
+    return static_cast<WallTime>(message.id / 1'000'000);
+}
+
 bool waits(Stage stage) { return stage == Stage::waiting || stage == Stage::ready; }
 
 bool may_be_told(const ipc::Envelope& envelope, uint32_t index) {
@@ -49,6 +54,11 @@ void Notices::reconsider(QueuedMessage& message) const {
 }
 
 void Notices::begin(QueuedMessage& message, const StoredMessage& stored, bool found) const {
+    // What was due before it became a message of its own was told of that which it came from.
+    if (stored.descent)
+        for (uint32_t index = 0; index < message.count; ++index)
+            note_told(message.recipients[index],
+                      told_by(stored.envelope, delays_, 0, begun_at(message)));
     WallTime next = next_time(message, stored.envelope);
     if (found && next != never)
         next = std::max<WallTime>(next, soon(executor_.wall_seconds()));

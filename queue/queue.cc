@@ -38,12 +38,12 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
       settlement_(executor, table_, recorder_, bouncer_, counters),
       expansions_(
           executor, spool, table_, recorder_, bouncer_, counters,
-          [this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
-              accept(id, payload, message, size);
-          },
-          [this](QueuedMessage& message, const std::vector<uint32_t>& indexes) {
-              not_expanded(message, indexes);
-          }),
+          {[this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
+               accept(id, payload, message, size);
+           },
+           [this](QueuedMessage& message, const std::vector<uint32_t>& indexes,
+                  const Error& error) { not_expanded(message, indexes, error); },
+           [this] { wake(); }}),
       notices_(executor, table_, scheduler_, settlement_, bouncer_),
       loader_(executor, spool, table_, parked_, recorder_,
               {[this](QueuedMessage& message, const StoredMessage& stored, Loader::From from) {

@@ -132,7 +132,9 @@ class Queue {
     void job_settled(Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes);
     void forward(const Settlement::Attempted& attempted, const ipc::RecipientOutcome& outcome,
                  const std::string& user);
-    void not_expanded(QueuedMessage& message, const std::vector<uint32_t>& indexes);
+    bool set_aside_damaged(uint64_t message, const Error& error);
+    void not_expanded(QueuedMessage& message, const std::vector<uint32_t>& indexes,
+                      const Error& error);
     void job_lost(Job& job);
     void put_back(Job& job, bool tried);
     void expire_held(uint32_t destination, WallTime now);

@@ -22,6 +22,11 @@ AttemptError own_error(const char* enhanced, std::string diagnostic) {
     return error;
 }
 
+AttemptError damaged() {
+    return own_error("5.3.0", "the message was damaged in the server's storage");
+}
+AttemptError unreadable() { return own_error("4.3.0", "the content cannot be read at present"); }
+
 } // namespace
 
 // An operator has removed all its recipients while somebody had it: then it is gone.
@@ -67,18 +72,25 @@ void Queue::content_checked(Job& job, const Result<void>& result) {
 void Queue::content_unreadable(Job& job, const Error& error) {
     log::error("the content of a message cannot be read",
                {{"message", to_string(MessageId{job.message->id})}, {"reason", error.message}});
-    if (error.code == EBADMSG) {
-        Result<std::string> aside = spool_.set_content_aside(job.message->id);
-        if (aside) {
-            log::error("a damaged message is set aside, its sender is told",
-                       {{"message", to_string(MessageId{job.message->id})}, {"file", *aside}});
-            return fail(job, own_error("5.3.0", "the message was damaged in the server's storage"));
-        }
+    if (set_aside_damaged(job.message->id, error))
+        fail(job, damaged());
+    else
+        defer(job, unreadable());
+}
+
+// Whether the content is damaged, and kept where an operator finds it.
+bool Queue::set_aside_damaged(uint64_t message, const Error& error) {
+    if (error.code != EBADMSG)
+        return false;
+    const Result<std::string> aside = spool_.set_content_aside(message);
+    if (aside)
+        log::error("a damaged message is set aside, its sender is told",
+                   {{"message", to_string(MessageId{message})}, {"file", *aside}});
+    else
         log::error("a damaged message cannot be set aside",
-                   {{"message", to_string(MessageId{job.message->id})},
+                   {{"message", to_string(MessageId{message})},
                     {"reason", aside.error().message}});
-    }
-    defer(job, own_error("4.3.0", "the content cannot be read at present"));
+    return aside.ok();
 }
 
 // The job, which nobody has, failed for now, and not for its destination's sake.
@@ -164,25 +176,42 @@ void Queue::forward(const Settlement::Attempted& attempted, const ipc::Recipient
                     const std::string& user) {
     const std::string& address = attempted.stored.envelope.recipients[outcome.index];
     const std::string& whose = user.empty() ? address : user;
-    if (leads_back(attempted.stored, whose))
-        return settlement_.failed(
-            attempted, outcome.index,
-            own_error("5.4.6", "it was forwarded for " + whose + " before: this leads back"));
+    std::vector<ipc::Target> targets = outcome.targets;
+    const bool is_back = came_back_to(attempted.stored, user);
+    if (is_back) // by another address of his, which stands in his .forward
+        targets = {ipc::Target{ipc::TargetKind::mailbox, user, ""}};
+    if (const std::string why =
+            leads_back(attempted.stored, targets.size(), is_back ? std::string() : whose);
+        !why.empty()) {
+        if (expansions_.reports_loop(attempted.message, attempted.stored, outcome.index, why))
+            settlement_.failed(attempted, outcome.index, own_error("5.4.6", why));
+        return;
+    }
+    if (expansions_.refused())
+        return settlement_.deferred(attempted, outcome.index,
+                                    own_error("4.3.1", "the disk takes no mail at present"));
     ExpandedFrom from;
     from.index = outcome.index;
-    from.recipients = expanded_of(outcome.targets, address);
+    from.recipients = expanded_of(targets, address);
     expansions_.forward(attempted.message, std::move(from), whose);
 }
 
 // The content cannot be read for messages to those in the recipients' place.
-void Queue::not_expanded(QueuedMessage& message, const std::vector<uint32_t>& indexes) {
+void Queue::not_expanded(QueuedMessage& message, const std::vector<uint32_t>& indexes,
+                         const Error& error) {
+    log::error("the content of a message cannot be read",
+               {{"message", to_string(MessageId{message.id})}, {"reason", error.message}});
+    const bool is_damaged = set_aside_damaged(message.id, error);
     const StoredMessage stored = message.read();
     const Settlement::Attempted attempted{message, stored,
                                           expires_at(stored.envelope, settings_.ttl), random_()};
     for (uint32_t index : indexes)
-        settlement_.deferred(attempted, index,
-                             own_error("4.3.0", "the content cannot be read at present"));
+        if (is_damaged)
+            settlement_.failed(attempted, index, damaged());
+        else
+            settlement_.deferred(attempted, index, unreadable());
     scheduler_.update(message);
+    wake();
 }
 
 // Mail that waits for a destination which cannot be reached has failed with it.

@@ -41,13 +41,18 @@ struct BounceCause {
     static constexpr auto fields(auto& m) { return std::tie(m.message, m.recipients, m.delayed); }
 };
 
-// Of a message to those in a recipient's place: the message with that recipient, how many such
-// steps there were, and the users whose .forward was followed.
+// Of a message to those in a recipient's place: the message with that recipient, the first of that
+// line, how many such steps there were, the users whose .forward was followed, and how many others
+// each of its recipients may come to stand for yet.
 struct Descent {
     uint64_t parent = 0;
+    uint64_t root = 0;
     uint32_t generation = 0;
+    uint32_t budget = 0;
     std::vector<std::string> ancestors;
-    static constexpr auto fields(auto& m) { return std::tie(m.parent, m.generation, m.ancestors); }
+    static constexpr auto fields(auto& m) {
+        return std::tie(m.parent, m.root, m.generation, m.budget, m.ancestors);
+    }
 };
 
 // A Message record, besides the content.

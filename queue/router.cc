@@ -13,6 +13,7 @@ namespace {
 constexpr auto answer_limit = std::chrono::seconds(60);
 // Recipients in others' place that are kept at once; those beyond it are asked for again later.
 constexpr size_t expanded_limit = 500'000;
+constexpr size_t expanded_enough = 100'000; // nothing more is asked for while there are so many
 constexpr size_t words_limit = 512; // bytes
 constexpr size_t name_limit = 1024; // bytes of any name in a route
 
@@ -112,10 +113,11 @@ bool is_dropped(const RoutedRecipient& recipient) {
 Place place_of(const ipc::Route& route, const std::string& recipient) {
     Place place;
     if (local_name(route.kind)) {
-        // A mailbox is nobody else's business: one that is full holds no other.
+        // A user's mailboxes and programs are nobody else's business: one that is full, or slow,
+        // holds up no other's, under however many addresses his mail comes.
         place.local = true;
-        place.destination =
-            std::string(local_name(route.kind)) + ":" + route.action + ":" + recipient;
+        place.destination = std::string(local_name(route.kind)) + ":" + route.action + ":" +
+                            (route.user.empty() ? recipient : route.user);
         place.domain = domain_of_path(recipient);
         return place;
     }
@@ -161,8 +163,10 @@ void Router::give_back(Batch& batch) {
 }
 
 size_t Router::room() const {
-    return ask_ && questions_.size() < ipc::routing_credit ? ipc::routing_credit - questions_.size()
-                                                           : 0;
+    // Large lists are waited for before more is asked: their answers are long.
+    const bool takes_more =
+        ask_ && questions_.size() < ipc::routing_credit && expanded_ < expanded_enough;
+    return takes_more ? ipc::routing_credit - questions_.size() : 0;
 }
 
 void Router::route(Job& job) {

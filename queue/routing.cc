@@ -104,7 +104,9 @@ void Routing::start(WallTime now) {
             handlers_.notice(*message);
             continue;
         }
-        const size_t room = ask_again_.empty() ? router_.room() : 0;
+        // While the disk refuses them, other mail goes on: it makes room.
+        const bool writes_first = expansions_.full() && !expansions_.refused();
+        const size_t room = ask_again_.empty() && !writes_first ? router_.room() : 0;
         if (room == 0)
             break;
         route(*message, room, now);
@@ -193,7 +195,7 @@ void Routing::job_routed(Job& job, std::vector<RoutedRecipient> recipients) {
             reroute(message, stored, recipient);
             accepted.push_back(std::move(recipient));
         } else if (recipient.verdict == ipc::RouteVerdict::expanded) {
-            expand(message, stored, recipient);
+            expand(message, stored, recipient, random);
         } else {
             not_routed(message, stored, recipient, random);
         }
@@ -286,10 +288,16 @@ void Routing::reroute(const QueuedMessage& message, const StoredMessage& stored,
 }
 
 void Routing::expand(QueuedMessage& message, const StoredMessage& stored,
-                     RoutedRecipient& recipient) {
-    if (leads_back(stored, {}))
-        return settlement_.failed({message, stored}, recipient.index,
-                                  own_error("5.4.6", "forwarded too often: it leads back"));
+                     RoutedRecipient& recipient, uint64_t random) {
+    if (const std::string why = leads_back(stored, recipient.expanded.size(), {}); !why.empty()) {
+        if (expansions_.reports_loop(message, stored, recipient.index, why))
+            settlement_.failed({message, stored}, recipient.index, own_error("5.4.6", why.c_str()));
+        return;
+    }
+    if (expansions_.refused()) // nothing more is held in memory for it
+        return settlement_.deferred({message, stored, expires_at(stored.envelope, ttl_), random},
+                                    recipient.index,
+                                    own_error("4.3.1", "the disk takes no mail at present"));
     ExpandedFrom from;
     from.index = recipient.index;
     from.recipients = std::move(recipient.expanded);

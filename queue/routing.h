@@ -69,7 +69,8 @@ class Routing {
                    const RoutedRecipient& recipient);
     void reroute(const QueuedMessage& message, const StoredMessage& stored,
                  RoutedRecipient& recipient);
-    void expand(QueuedMessage& message, const StoredMessage& stored, RoutedRecipient& recipient);
+    void expand(QueuedMessage& message, const StoredMessage& stored, RoutedRecipient& recipient,
+                uint64_t random);
     void not_routed(QueuedMessage& message, const StoredMessage& stored,
                     const RoutedRecipient& recipient, uint64_t random);
 

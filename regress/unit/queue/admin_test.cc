@@ -57,6 +57,42 @@ TEST(Admin, PagesFitAPacketWhateverIsInThem) {
     EXPECT_EQ(part.content.bytes.size(), 60'000u);
 }
 
+// What a child has: parameters and targets of each recipient, as large as they may be.
+TEST(Admin, AnEnvelopeIsCutToFitAPacket) {
+    QueueLab lab;
+    lab.route = [](const ipc::RouteQuery& query) {
+        if (query.recipient != "list@here.example" || query.target)
+            return to_exchanger(query);
+        ipc::RouteAnswer answer = verdict(query, ipc::RouteVerdict::expanded);
+        for (int i = 0; i < 200; ++i) {
+            ipc::ExpandedRecipient& one = answer.expanded.emplace_back();
+            one.recipient = std::string(900, 'r') + std::to_string(i) + "@d.example";
+            one.target.emplace();
+            one.target->kind = ipc::TargetKind::command;
+            one.target->text = std::string(4000, 't');
+        }
+        return answer;
+    };
+    ipc::Envelope envelope;
+    envelope.reverse_path = "a@from.example";
+    envelope.recipients = {"list@here.example"};
+    RecipientParameters parameters;
+    parameters.original_recipient = "rfc822;" + std::string(480, 'o');
+    envelope.options.push_back({0, parameters});
+    lab.accept(envelope, std::string(60'000, 'c'));
+    lab.advance(1s);
+    ipc::MessageQuery one;
+    one.message = lab.show_queue().front().message;
+    one.limit = UINT32_MAX;
+    const auto part = lab.ask<ipc::MessagePart>(one);
+    EXPECT_LT(ipc::encode_bytes(part).size(), ipc::packet_limit);
+    EXPECT_EQ(part.content.bytes.size(), 60'000u);
+    const size_t shown = part.envelope.recipients.size();
+    EXPECT_GT(shown, 10u);
+    EXPECT_EQ(part.envelope.targets.size(), shown);
+    EXPECT_EQ(part.envelope.options.size(), shown);
+}
+
 TEST(Admin, AMessageIsShownPieceByPiece) {
     QueueLab lab;
     const uint64_t id =

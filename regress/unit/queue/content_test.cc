@@ -62,6 +62,25 @@ TEST(Content, LargeContentIsHandedOutWhenItIsWhole) {
     EXPECT_TRUE(lab.files.names("corrupt").empty());
 }
 
+TEST(Content, WhatIsFoundDamagedForAnAliasIsSetAsideAndReported) {
+    QueueLab lab;
+    const uint64_t id = store_large(lab, {"list@here.example"}, very_large_content);
+    ASSERT_TRUE(lab.files.flip_bit(content_path(id), 1'000'000 * 8));
+    lab.route = [](const ipc::RouteQuery& query) {
+        if (query.recipient != "list@here.example")
+            return to_exchanger(query);
+        ipc::RouteAnswer answer = verdict(query, ipc::RouteVerdict::expanded);
+        answer.expanded.resize(1);
+        answer.expanded[0].recipient = "x@one.example";
+        return answer;
+    };
+    lab.start();
+    lab.advance(1s);
+    ASSERT_EQ(handed_to(lab), (std::vector<std::string>{"sender@from.example"}));
+    EXPECT_NE(lab.handed(0).deliver.content.bytes.find("Status: 5.3.0"), std::string::npos);
+    EXPECT_GE(lab.times_logged("a damaged message is set aside"), 1u);
+}
+
 TEST(Content, DamagedLargeContentIsSetAsideAndReported) {
     for (uint64_t at : {uint64_t{0}, uint64_t{200'000}, uint64_t{large_content.size() - 1}}) {
         SCOPED_TRACE(at);

@@ -37,7 +37,7 @@ TEST(CheckOutcomes, LiesAreFound) {
         std::vector<ipc::RecipientOutcome> told;
         for (uint32_t index : c.told)
             told.push_back(outcome(index, Status::delivered, "2.0.0"));
-        auto checked = check_outcomes({3, 5}, std::move(told));
+        auto checked = check_outcomes({3, 5}, std::move(told), {});
         ASSERT_EQ(checked.ok(), c.good) << c.what;
         if (!c.good)
             continue;
@@ -62,15 +62,46 @@ TEST(CheckOutcomes, CodesAgreeWithTheStatus) {
         {Status::permanent, "garbage", "5.0.0"},
     };
     for (const Case& c : cases) {
-        auto checked = check_outcomes({0}, {outcome(0, c.status, c.said)});
+        auto checked = check_outcomes({0}, {outcome(0, c.status, c.said)}, {});
         ASSERT_TRUE(checked);
         EXPECT_EQ(checked->front().enhanced, c.taken) << c.said;
     }
 }
 
+TEST(CheckOutcomes, AUsersForwardNamesWhatIsHis) {
+    using ipc::TargetKind;
+    struct Case {
+        std::optional<std::string> forwarder;
+        ipc::Target target;
+        bool good;
+    };
+    const Case cases[] = {
+        {"bob", {TargetKind::address, "x@far.example", ""}, true},
+        {"bob", {TargetKind::address, "", ""}, false},
+        {"bob", {TargetKind::mailbox, "bob", ""}, true},
+        {"bob", {TargetKind::mailbox, "carol", ""}, false},
+        {"bob", {TargetKind::command, "cat", "bob"}, true},
+        {"bob", {TargetKind::command, "cat", "root"}, false},
+        {"bob", {TargetKind::command, "cat", ""}, false},
+        {"bob", {TargetKind::file, "/x", "bob"}, true},
+        {"bob", {TargetKind::file, "/x", "carol"}, false},
+        {"bob", {TargetKind::user, "bob", ""}, false},
+        {"", {TargetKind::address, "x@far.example", ""}, true},
+        {"", {TargetKind::mailbox, "", ""}, false},
+        {"", {TargetKind::command, "cat", ""}, false},
+        {std::nullopt, {TargetKind::address, "x@far.example", ""}, false}, // a relay
+    };
+    for (const Case& c : cases) {
+        ipc::RecipientOutcome forwarded = outcome(0, Status::forwarded, "2.0.0");
+        forwarded.targets = {c.target};
+        EXPECT_EQ(check_outcomes({0}, {forwarded}, c.forwarder).ok(), c.good)
+            << static_cast<int>(c.target.kind) << c.target.text << " " << c.target.user;
+    }
+}
+
 TEST(CheckOutcomes, TextIsMadeHarmless) {
     auto checked = check_outcomes(
-        {0}, {outcome(0, Status::temporary, "4.0.0", "a\r\nb\x01\x80" + std::string(5000, 'x'))});
+        {0}, {outcome(0, Status::temporary, "4.0.0", "a\r\nb\x01\x80" + std::string(5000, 'x'))}, {});
     ASSERT_TRUE(checked);
     const std::string& text = checked->front().diagnostic;
     EXPECT_EQ(text.substr(0, 7), "a??b??x");
@@ -102,6 +133,9 @@ TEST(PlaceOf, SaysWhoSharesWhat) {
     maildir.kind = ActionKind::maildir;
     maildir.action = "home";
 
+    ipc::Route of_user = maildir;
+    of_user.user = "alice";
+
     struct Case {
         const ipc::Route& route;
         const char* destination;
@@ -118,6 +152,7 @@ TEST(PlaceOf, SaysWhoSharesWhat) {
         {lmtp, "lmtp://127.0.0.1:24", false},
         {lmtp_socket, "lmtp:/run/lmtp", false},
         {maildir, "maildir:home:u@here.example", true},
+        {of_user, "maildir:home:alice", true}, // whatever address of hers it is
     };
     for (const Case& c : cases) {
         const Place place = place_of(c.route, "u@here.example");

@@ -64,8 +64,9 @@ TEST(Expansions, OthersGetTheMail) {
         EXPECT_EQ(handed.deliver.content.bytes, "Subject: y\r\n\r\nwords\r\n");
         const auto& target = handed.deliver.recipients[0].target;
         EXPECT_EQ(target.has_value(), handed.recipients()[0] == "list@here.example");
-        if (target)
+        if (target) {
             EXPECT_EQ(target->text, "cat");
+        }
         lab.answer(handed, delivered());
     }
     lab.advance(1s);
@@ -196,38 +197,50 @@ TEST(Expansions, ManyLargeListsComeOneAfterTheOther) {
     EXPECT_EQ(expanded_of_one(), 50) << "what was given back does not count";
 }
 
-TEST(Expansions, LargeContentIsCopied) {
-    QueueLab lab;
-    lab.route = with_list({to("x@one.example"), to("y@two.example", "owner-list@here.example")});
+// A large message that the queue has accepted: its content.
+std::string accept_large(QueueLab& lab, const std::string& recipient) {
     lab.files.sync_failure = 0;
     ipc::ContentFileRequest request;
     request.request = 77;
-    ASSERT_TRUE(lab.queue->intake().handle(0, request));
+    EXPECT_TRUE(lab.queue->intake().handle(0, request));
     lab.run();
     std::string content = "Subject: large\r\n\r\n";
     for (int i = 0; content.size() < 3'000'000; ++i)
         content += "line " + std::to_string(i) + "\r\n";
     lab.queue->intake().set_size_limit(content.size());
     auto& file = std::get<ipc::ContentFile>(lab.answers.at(77));
-    ASSERT_EQ(::pwrite(file.file.get(), content.data(), content.size(), 0),
+    EXPECT_EQ(::pwrite(file.file.get(), content.data(), content.size(), 0),
               static_cast<ssize_t>(content.size()));
     ipc::Submit submit;
     submit.request = 77;
     submit.envelope.reverse_path = "a@from.example";
-    submit.envelope.recipients = {"list@here.example"};
+    submit.envelope.recipients = {recipient};
     submit.file_length = content.size();
     submit.file_checksum = crc32c(content);
-    ASSERT_TRUE(lab.queue->intake().handle(0, std::move(submit)));
+    EXPECT_TRUE(lab.queue->intake().handle(0, std::move(submit)));
     lab.advance(1s);
+    return content;
+}
+
+// What a deliverer was given, in whatever way.
+std::string content_of(const ipc::Deliver& deliver) {
+    if (deliver.file.empty())
+        return deliver.content.bytes;
+    std::string got(deliver.file_length, '\0');
+    EXPECT_EQ(::pread(deliver.file[0].get(), got.data(), got.size(),
+                      static_cast<off_t>(deliver.file_offset)),
+              static_cast<ssize_t>(got.size()));
+    return got;
+}
+
+TEST(Expansions, LargeContentIsCopied) {
+    QueueLab lab;
+    lab.route = with_list({to("x@one.example"), to("y@two.example", "owner-list@here.example")});
+    const std::string content = accept_large(lab, "list@here.example");
     ASSERT_EQ(lab.handed_count(), 2u);
     for (Handed& handed : lab.all_handed) {
         ASSERT_EQ(handed.deliver.file.size(), 1u);
-        ASSERT_EQ(handed.deliver.file_length, content.size());
-        std::string got(content.size(), '\0');
-        ASSERT_EQ(::pread(handed.deliver.file[0].get(), got.data(), got.size(),
-                          static_cast<off_t>(handed.deliver.file_offset)),
-                  static_cast<ssize_t>(got.size()));
-        EXPECT_TRUE(got == content);
+        EXPECT_TRUE(content_of(handed.deliver) == content);
     }
     EXPECT_EQ(lab.show_queue().size(), 2u) << "those in its place alone";
 }
@@ -269,6 +282,12 @@ TEST(Expansions, WhatTheSenderWantsToHear) {
          0,
          false,
          "delivered"},
+        {"a list, and one beside it",
+         {to("y@one.example"), to("x@one.example", "owner-list@here.example")},
+         notify::success | notify::failure,
+         notify::failure,
+         true,
+         "expanded"},
     };
     for (const auto& c : cases) {
         QueueLab lab;
@@ -290,6 +309,10 @@ TEST(Expansions, WhatTheSenderWantsToHear) {
                 continue;
             }
             const RecipientParameters& got = handed.deliver.recipients[0].parameters;
+            if (c.original_recipient && handed.deliver.reverse_path != "a@from.example") {
+                EXPECT_TRUE(got.empty()) << c.about; // a member of the list
+                continue;
+            }
             EXPECT_EQ(got.notify, c.passed_on) << c.about;
             EXPECT_EQ(got.original_recipient,
                       c.original_recipient ? "rfc822;list@here.example" : "")
@@ -322,6 +345,98 @@ TEST(Expansions, WhileTheDiskRefusesTheRecipientStays) {
     lab.advance(61s);
     ASSERT_EQ(lab.handed_count(), 1u);
     EXPECT_EQ(lab.show_queue().size(), 1u);
+}
+
+// What is tried again holds memory; so what comes after it waits elsewhere.
+TEST(Expansions, WhileTheDiskRefusesNothingMoreIsBegun) {
+    QueueLab lab;
+    lab.route = with_list({to("x@one.example")});
+    lab.lookup_silent = true;
+    lab.accept("a@from.example", {"list@here.example"});
+    lab.files.sync_failure = 1;
+    lab.lookup_silent = false;
+    lab.run();
+    lab.files.sync_failure = 0;
+    lab.advance(1s);
+    const uint64_t second = lab.accept("b@from.example", {"list@here.example", "c@one.example"});
+    ASSERT_EQ(all_handed(lab), (std::vector<std::string>{"b@from.example c@one.example"}))
+        << "other mail goes on";
+    lab.answer(lab.handed(0), delivered());
+    lab.run();
+    ASSERT_EQ(lab.show_queue().size(), 2u);
+    EXPECT_EQ(lab.show_queue()[1].message, second);
+    EXPECT_NE(lab.show_queue()[1].last_error.find("4.3.1"), std::string::npos);
+    lab.relay = [](const Handed&) { return delivered(); };
+    lab.advance(10min);
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+// RFC 4865: held for longer than mail may wait for its delivery.
+TEST(Expansions, HeldMailIsNotExpiredWhenItIsExpanded) {
+    QueueLab lab;
+    lab.route = with_list({to("x@one.example"), to("y@one.example", "owner-list@here.example")});
+    ipc::Envelope envelope;
+    envelope.reverse_path = "a@from.example";
+    envelope.recipients = {"list@here.example"};
+    envelope.release_at = lab.time.wall_seconds() + 3 * 86400;
+    lab.accept(envelope);
+    EXPECT_EQ(lab.handed_count(), 0u);
+    lab.relay = [](const Handed&) { return temporary(); };
+    lab.advance(3 * 24h + 1min);
+    EXPECT_EQ(all_handed(lab), (std::vector<std::string>{"a@from.example x@one.example",
+                                                         "owner-list@here.example y@one.example"}));
+    EXPECT_EQ(lab.show_queue().size(), 2u);
+}
+
+TEST(Expansions, OldMailWarnsNobodyTwice) {
+    QueueLab lab;
+    lab.settings.warn_delays = {4h, 8h};
+    lab.queue->configure(lab.settings);
+    lab.route = [](const ipc::RouteQuery& query) {
+        return verdict(query, ipc::RouteVerdict::temporary);
+    };
+    size_t warnings = 0;
+    lab.relay = [&](const Handed& handed) {
+        warnings += handed.deliver.reverse_path.empty();
+        return handed.deliver.reverse_path.empty() ? delivered() : temporary();
+    };
+    lab.accept("a@from.example", {"list@here.example"});
+    lab.advance(5h);
+    lab.route = with_list({to("x@one.example")});
+    lab.advance(2h);
+    ASSERT_EQ(lab.show_queue().size(), 1u);
+    EXPECT_EQ(lab.counters["queue.expanded"], 1u);
+    EXPECT_EQ(warnings, 1u) << "of the alias";
+    lab.advance(2h);
+    EXPECT_EQ(warnings, 2u) << "eight hours after it was accepted";
+}
+
+TEST(Expansions, WhatIsRemovedMeanwhileGoesToNobodyElse) {
+    QueueLab lab;
+    std::vector<ExpandedRecipient> many;
+    for (int i = 0; i < 3500; ++i)
+        many.push_back(to("x" + std::to_string(i) + "@one.example"));
+    bool removed = false;
+    lab.route = [&](const ipc::RouteQuery& query) {
+        if (!query.recipient.ends_with("@here.example")) {
+            if (!std::exchange(removed, true)) // the first part is queued, the second is written
+                lab.queue->remove(*lab.queue->table().after(0), 0);
+            return to_exchanger(query);
+        }
+        ipc::RouteAnswer answer = verdict(query, ipc::RouteVerdict::expanded);
+        answer.expanded = query.recipient.starts_with("list")
+                              ? many
+                              : std::vector<ExpandedRecipient>{to("y@two.example")};
+        return answer;
+    };
+    lab.relay = [](const Handed&) { return delivered(); };
+    lab.accept("a@from.example", {"list@here.example", "one@here.example"});
+    lab.advance(1s);
+    const std::vector<std::string> all = all_handed(lab);
+    EXPECT_GE(all.size(), 1001u);
+    EXPECT_LE(all.size(), 2001u);
+    EXPECT_EQ(std::count(all.begin(), all.end(), "a@from.example y@two.example"), 1);
+    EXPECT_TRUE(lab.show_queue().empty());
 }
 
 // The machine stops at some time: nobody is left out, and who is done with stays so.
@@ -374,7 +489,7 @@ std::function<ipc::RouteAnswer(const ipc::RouteQuery&)> local() {
         ipc::RouteAnswer answer = verdict(query, ipc::RouteVerdict::accepted);
         answer.route.kind = ActionKind::maildir;
         answer.route.action = "box";
-        answer.route.user = query.recipient.substr(0, query.recipient.find('@'));
+        answer.route.user = query.recipient.substr(0, query.recipient.find_first_of("+@"));
         return answer;
     };
 }
@@ -415,6 +530,61 @@ TEST(Expansions, AForwardHasOthersInItsPlace) {
     EXPECT_TRUE(lab.show_queue().empty());
 }
 
+// Another address of his in his .forward is his mailbox, though it leads to the .forward again.
+TEST(Expansions, HisOtherAddressIsHisMailbox) {
+    QueueLab lab;
+    lab.route = local();
+    size_t stored = 0;
+    lab.relay = [&](const Handed& handed) {
+        const std::optional<ipc::Target>& given = handed.deliver.recipients[0].target;
+        if (handed.recipients()[0] == "bob@far.example")
+            return delivered();
+        if (!given)
+            return forwarded({target(TargetKind::address, "bob+x@here.example"),
+                              target(TargetKind::address, "bob@far.example")});
+        EXPECT_EQ(handed.recipients()[0], "bob+x@here.example");
+        EXPECT_EQ(*given, target(TargetKind::mailbox, "bob"));
+        ++stored;
+        return delivered();
+    };
+    lab.accept("a@from.example", {"bob@here.example"});
+    lab.advance(1s);
+    EXPECT_EQ(stored, 1u);
+    EXPECT_EQ(lab.handed_count(), 4u) << "bob, bob+x, his mailbox, bob far away";
+    EXPECT_TRUE(lab.show_queue().empty());
+}
+
+// Where it comes back from there, bob is found to have had it (Delivered-To).
+TEST(Expansions, WhatIsForwardedElsewhereSaysWhereItWas) {
+    const std::string trace = "Delivered-To: bob@here.example\r\n";
+    const std::string header = "Subject: x\r\n\r\n";
+    for (size_t size : {header.size(), size_t{100}, size_t{ipc::inline_content_limit} - 1,
+                        size_t{ipc::inline_content_limit}, size_t{3'000'000}}) {
+        QueueLab lab;
+        lab.route = local();
+        std::string content = header;
+        if (size > ipc::inline_content_limit)
+            content = accept_large(lab, "bob@here.example");
+        else
+            lab.accept("a@from.example", {"bob@here.example"},
+                       content += std::string(size - header.size(), 'x'));
+        ASSERT_EQ(lab.handed_count(), 1u);
+        const ipc::ContentTraits before = lab.handed(0).deliver.traits;
+        lab.answer(lab.handed(0), forwarded({target(TargetKind::address, "bob@far.example"),
+                                             target(TargetKind::mailbox, "bob"),
+                                             target(TargetKind::address, "carol@far.example")}));
+        lab.advance(1s);
+        ASSERT_EQ(lab.handed_count(), 3u);
+        for (size_t i : {1u, 2u}) {
+            const ipc::Deliver& deliver = lab.handed(i).deliver;
+            const bool elsewhere = !deliver.recipients[0].target;
+            EXPECT_TRUE(content_of(deliver) == (elsewhere ? trace : "") + content) << size;
+            EXPECT_EQ(deliver.traits.header_length,
+                      before.header_length + (elsewhere ? trace.size() : 0));
+        }
+    }
+}
+
 TEST(Expansions, ForwardsThatLeadBackEnd) {
     QueueLab lab;
     lab.route = local();
@@ -432,6 +602,77 @@ TEST(Expansions, ForwardsThatLeadBackEnd) {
     EXPECT_EQ(lab.show_queue().size(), 1u);
 }
 
+// Everybody's mail goes to everybody else.
+TEST(Expansions, OneOfManyLoopsIsReported) {
+    QueueLab lab;
+    lab.route = local();
+    lab.relay = [](const Handed& handed) -> std::optional<ipc::RecipientOutcome> {
+        if (handed.deliver.reverse_path.empty())
+            return std::nullopt;
+        std::vector<ipc::Target> targets;
+        for (const char* user : {"a@here.example", "b@here.example", "c@here.example",
+                                 "d@here.example"})
+            if (handed.recipients()[0] != user)
+                targets.push_back(target(TargetKind::address, user));
+        return forwarded(targets);
+    };
+    lab.accept("a@from.example", {"a@here.example"});
+    lab.advance(1s);
+    EXPECT_EQ(std::count_if(lab.all_handed.begin(), lab.all_handed.end(),
+                            [](const Handed& one) { return one.deliver.reverse_path.empty(); }),
+              1);
+    EXPECT_EQ(lab.show_queue().size(), 1u) << "the report";
+}
+
+// The recipients that come from a message to `others`, each of whom stands for the others.
+size_t grow(const StoredMessage& message, size_t others, const std::string& user) {
+    size_t all = 0;
+    for (const std::string& recipient : message.envelope.recipients) {
+        if (recipient == user || !leads_back(message, others - 1, recipient).empty())
+            continue;
+        std::vector<ExpandedFrom> expanded(1);
+        for (size_t i = 0; i < others; ++i)
+            if (std::to_string(i) != recipient)
+                expanded[0].recipients.push_back(to(std::to_string(i)));
+        for (const auto& members : plan_children(message, expanded)) {
+            const StoredMessage child = make_child(1, message, expanded, members, recipient);
+            all += child.envelope.recipients.size() + grow(child, others, recipient);
+        }
+    }
+    return all;
+}
+
+TEST(Expansions, WhatGrowsWithoutMeasureIsEnded) {
+    for (size_t others : {2, 3, 5, 12, 100, 1000}) {
+        StoredMessage message;
+        message.envelope.recipients = {"0"};
+        const size_t all = grow(message, others, "");
+        EXPECT_LE(all, expansion_budget) << others;
+        EXPECT_GE(all, others - 1) << others;
+    }
+    // What is long, and does not grow, is ended by its length.
+    StoredMessage message;
+    message.envelope.recipients = {"x"};
+    for (uint32_t i = 0; i < generation_limit; ++i) {
+        ASSERT_EQ(leads_back(message, 1, std::to_string(i)), "") << i;
+        const std::vector<ExpandedFrom> expanded = {{0, {to("x")}}};
+        message = make_child(1, message, expanded, plan_children(message, expanded)[0],
+                             std::to_string(i));
+    }
+    EXPECT_NE(leads_back(message, 1, "last"), "");
+}
+
+// A large list, whose members have a few others in their place each.
+TEST(Expansions, WhatIsSharedOutIsEnoughForLists) {
+    StoredMessage message;
+    message.envelope.recipients = {"list@here.example"};
+    const std::vector<ExpandedFrom> list = {
+        {0, std::vector<ExpandedRecipient>(ipc::expansion_limit, to("x@here.example"))}};
+    const StoredMessage child =
+        make_child(1, message, list, plan_children(message, list).front(), "");
+    EXPECT_EQ(leads_back(child, 3, "x"), "");
+}
+
 TEST(Expansions, NoSaneDelivererSaysThis) {
     ipc::RecipientOutcome with_targets = delivered();
     with_targets.targets = {target(TargetKind::mailbox, "bob")};
@@ -439,6 +680,8 @@ TEST(Expansions, NoSaneDelivererSaysThis) {
         forwarded({}),
         forwarded({target(TargetKind::address, "no address")}),
         forwarded({target(TargetKind::command, "")}),
+        forwarded({target(TargetKind::mailbox, "carol")}),
+        forwarded({target(TargetKind::user, "bob")}),
         forwarded(
             std::vector<ipc::Target>(ipc::forward_limit + 1, target(TargetKind::mailbox, "bob"))),
         with_targets,
