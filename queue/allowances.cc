@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/ipc/local_settings.h"
+
 namespace postern {
 
 namespace {
@@ -37,6 +39,8 @@ Allowance Allowances::of(std::string_view domain, bool local) const {
     allowance.hold = schedule_.backoff(domain, FailureClass::unreachable);
     allowance.hold.most =
         std::min(allowance.hold.most, std::max(allowance.hold.first, longest_hold));
+    if (local) // nobody takes all of the helpers
+        allowance.max_deliveries = std::min(max_deliveries_, ipc::max_local_helpers / 2);
     if (rules_.empty() || local)
         return allowance;
     const std::string canonical = canonical_domain(domain);

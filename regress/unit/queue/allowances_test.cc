@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/ipc/local_settings.h"
+
 namespace postern {
 namespace {
 
@@ -45,6 +47,17 @@ TEST(Allowances, TheFirstLimitForADomainDecides) {
         EXPECT_EQ(limited.of(c.domain).rate.messages, c.rate) << c.domain;
     }
     EXPECT_EQ(Allowances(settings()).of("slow.example").max_deliveries, 20u);
+}
+
+// All that is for one user of this machine shares it.
+TEST(Allowances, NobodyTakesAllOfTheLocalHelpers) {
+    for (auto [configured, given] : {std::pair(1u, 1u), {20u, 20u}, {1000u, 25u}}) {
+        ipc::QueueSettings some = settings();
+        some.max_per_destination = configured;
+        some.limits = {{std::nullopt, 7, 0, 1s}};
+        EXPECT_EQ(Allowances(some).of("here.example", true).max_deliveries, given);
+        EXPECT_LT(given, ipc::max_local_helpers);
+    }
 }
 
 TEST(Allowances, AHoldFollowsTheRetriesButIsNoLongerThanHalfAnHour) {
