@@ -100,6 +100,24 @@ class Splitter {
     std::vector<std::string> words_;
 };
 
+// Programs that read a word as a program.
+bool is_shell(std::string_view word) {
+    static constexpr std::string_view shells[] = {"sh",   "ash",  "bash", "busybox", "csh",
+                                                  "dash", "fish", "ksh",  "lksh",    "mksh",
+                                                  "rbash", "tcsh", "yash", "zsh"};
+    word.remove_prefix(std::min(word.rfind('/') + 1, word.size())); // none: npos + 1 is 0
+    return std::find(std::begin(shells), std::end(shells), word) != std::end(shells);
+}
+
+// From which word on one may be read as a program, whatever stands in it: behind "-c", and where a
+// shell is run, by a wrapper perhaps.
+size_t code_from(const std::vector<std::string>& words) {
+    for (size_t i = 0; i < words.size(); ++i)
+        if (words[i] == "-c" || is_shell(words[i]))
+            return i + 1;
+    return words.size();
+}
+
 // Whether somebody who reads this text as a program would see more than one word in it.
 bool looks_like_code(const std::vector<FormatPiece>& pieces) {
     return std::any_of(pieces.begin(), pieces.end(), [](const FormatPiece& piece) {
@@ -108,11 +126,11 @@ bool looks_like_code(const std::vector<FormatPiece>& pieces) {
     });
 }
 
-Result<std::vector<FormatPiece>> parse_word(const std::string& word) {
+Result<std::vector<FormatPiece>> parse_word(const std::string& word, bool is_code) {
     if (word.find('\0') != std::string::npos)
         return Error{"a command cannot have a NUL in it"};
     Result<std::vector<FormatPiece>> pieces = parse_format(word);
-    if (!pieces || !looks_like_code(*pieces))
+    if (!pieces || (!is_code && !looks_like_code(*pieces)))
         return pieces;
     for (const FormatPiece& piece : *pieces)
         if (piece.specifier && piece.specifier->raw)
@@ -124,7 +142,9 @@ Result<std::vector<FormatPiece>> parse_word(const std::string& word) {
 
 void append_foreign(std::string& out, std::string_view value, bool raw) {
     for (char c : value) {
-        const bool option = c == '-' && out.empty();
+        const bool begins = out.empty() || is_blank(out.back()) || out.back() == '\'' ||
+                            out.back() == '"';
+        const bool option = c == '-' && begins;
         const bool unwanted = option || c == '/' || is_special_to_a_shell(c);
         out += is_control_character(c) || (unwanted && !raw) ? replacement : c;
     }
@@ -137,8 +157,9 @@ Result<std::vector<std::string>> split_command(std::string_view command) {
 }
 
 Result<void> check_command(const std::vector<std::string>& words) {
-    for (const std::string& word : words)
-        if (Result<std::vector<FormatPiece>> pieces = parse_word(word); !pieces)
+    const size_t code = code_from(words);
+    for (size_t i = 0; i < words.size(); ++i)
+        if (Result<std::vector<FormatPiece>> pieces = parse_word(words[i], i >= code); !pieces)
             return pieces.error();
     return {};
 }
@@ -165,8 +186,9 @@ Result<std::vector<std::string>> wrap_command(const std::vector<std::string>& wr
 Result<std::vector<std::string>> expand_command(const std::vector<std::string>& words,
                                                 const DeliveryValues& values) {
     std::vector<std::string> expanded;
-    for (const std::string& word : words) {
-        Result<std::vector<FormatPiece>> pieces = parse_word(word);
+    const size_t code = code_from(words);
+    for (size_t i = 0; i < words.size(); ++i) {
+        Result<std::vector<FormatPiece>> pieces = parse_word(words[i], i >= code);
         if (!pieces)
             return pieces.error();
         std::string& out = expanded.emplace_back();

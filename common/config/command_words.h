@@ -7,9 +7,11 @@
 // calls himself, it is no word more and no word less.
 //
 // In the values of addresses control characters, '/', and what is special to a shell become ':',
-// and so does a '-' that would be the first character of a word, which programs take for an option.
-// With the modifier `raw` it is control characters alone. An operator who has a shell of his own
-// ("/bin/sh -c '…'") read a word that has values in it cannot have them raw there.
+// and so does a '-' that would be the first character of a word, or stand behind a blank or a quote
+// in it, which programs take for an option. With the modifier `raw` it is control characters alone.
+// An operator who has a shell of his own ("/bin/sh -c '…'") read a word that has values in it cannot
+// have them raw there: in a word that has blanks, quotes or operators in it, nor behind "-c" or the
+// name of a shell.
 #pragma once
 
 #include <string>

@@ -54,6 +54,14 @@ TEST(CommandWords, MistakesAreFoundWhenTheConfigurationIsRead) {
         {"/bin/sh -c 'echo %{sender:raw}'", "raw"},
         {"/bin/sh -c \"echo %{rcpt.user:raw|lowercase}\"", "raw"},
         {"/bin/sh -c '%{sender:raw};id'", "raw"},
+        // A word that is all of a program, or a word of one.
+        {"/bin/sh -c %{rcpt.user:raw}", "raw"},
+        {"/bin/bash -ec %{rcpt.user:raw}", "raw"},
+        {"sh %{rcpt.user:raw}", "raw"},
+        {"/bin/sh -c 'eval $1' x %{sender:raw}", "raw"},
+        {"nice -n 5 /bin/dash -c mda%{rcpt.user:raw}", "raw"},
+        {"busybox sh -c %{rcpt.user:raw}", "raw"},
+        {"python3 -c %{rcpt.user:raw}", "raw"},
     };
     for (const auto& c : cases) {
         const Result<Words> words = split_command(c.command);
@@ -61,6 +69,21 @@ TEST(CommandWords, MistakesAreFoundWhenTheConfigurationIsRead) {
         ASSERT_FALSE(good.ok()) << c.command;
         EXPECT_NE(good.error().message.find(c.says), std::string::npos) << good.error().message;
     }
+}
+
+TEST(CommandWords, RawValuesAreForProgramsThatAreNoShell) {
+    for (const char* command :
+         {"/usr/lib/dovecot/deliver -f %{sender:raw} -d %{rcpt:raw}", "mda %{rcpt.user:raw} -c x",
+          "/bin/sh -c 'mda -f %{sender}' %{rcpt}", "publish %{sender:raw}"}) {
+        const Result<Words> words = split_command(command);
+        ASSERT_TRUE(words.ok()) << command;
+        EXPECT_TRUE(check_command(*words).ok()) << command;
+    }
+    // What is run for a delivery has been wrapped.
+    DeliveryValues values;
+    values.recipient = "bob@d.test";
+    EXPECT_FALSE(expand_command({"/bin/sh", "-c", "%{rcpt.user:raw}"}, values).ok());
+    EXPECT_FALSE(check_command(*wrap_command({"/bin/sh", "-c", "%{mda}"}, {"%{rcpt:raw}"})).ok());
 }
 
 TEST(CommandWords, AWrapperRunsTheCommand) {
@@ -96,6 +119,8 @@ TEST(CommandWords, ValuesStayInTheirWord) {
         {"%{rcpt.user}", "`id`|x@d.test", ":id::x"},
         {"%{rcpt.user}", "-f@d.test", ":f"},
         {"x%{rcpt.user}", "-f@d.test", "x-f"},
+        {"mda -a %{rcpt.user}", "-f@d.test", "mda -a :f"},
+        {"mda '%{rcpt.user}' \"%{rcpt.user}\"", "-f@d.test", "mda ':f' \":f\""},
         {"%{rcpt.user:raw}", "o'brien@d.test", "o'brien"},
         {"%{rcpt.user:raw}", "\"$(id) /x\"@d.test", "$(id) /x"},
         {"sh -c %{rcpt.user}", "\"a b'c\"@d.test", "sh -c a:b:c"},
