@@ -18,6 +18,8 @@ constexpr int bad_settings = 78; // EX_CONFIG
 bool apply(LookupService& service, const ipc::Configure& configure) {
     Result<ipc::LookupSettings> settings = read_settings<ipc::LookupSettings>(configure);
     Result<void> done = settings ? service.configure(*settings) : settings.error();
+    if (settings)
+        RelaySecrets::wipe_tables(*settings);
     if (!done)
         log::error("cannot use the settings", {{"reason", done.error().message}});
     return done.ok();
@@ -27,12 +29,13 @@ bool apply(LookupService& service, const ipc::Configure& configure) {
 
 int main() {
     Process process(ipc::Role::lookup);
-    const ipc::Configure first = process.first_configure();
+    ipc::Configure first = process.first_configure();
     process.lock_in(first.identity, Sandbox{.read_files = true, .ask_services = true});
 
     LookupService service(process.loop(), [&] { process.quit(); });
     if (!apply(service, first))
         return bad_settings;
+    first = {}; // there are passwords in it
     return process.run({
         .configure = [&](ipc::Configure configure) { apply(service, configure); },
         .connect = [&](ipc::Connect connect) { service.connect(std::move(connect)); },

@@ -40,8 +40,10 @@ Result<std::vector<RelayTarget>> read_hosts(const ipc::LookupSettings& settings,
         Result<RelayTarget> target = config::parse_relay_target(value);
         if (!target)
             return bad_value(action, action.hosts, target.error().message);
-        if (hosts.size() < relay_hosts_limit)
-            hosts.push_back(*std::move(target));
+        if (hosts.size() == relay_hosts_limit)
+            return bad_value(action, action.hosts,
+                             std::to_string(relay_hosts_limit) + " relay URLs at most");
+        hosts.push_back(*std::move(target));
     }
     if (hosts.empty())
         return bad_value(action, action.hosts, "one relay URL at least");
@@ -95,24 +97,29 @@ uint64_t hash_of(std::string_view text) {
 
 } // namespace
 
-// Rendezvous hashing.
+// Rendezvous hashing of pairs: the first of the one family with the first of the other, and so on;
+// of the family that has fewer of them they come again.
 std::vector<ipc::SourceAddress> choose_sources(const std::vector<ipc::SourceAddress>& pool,
                                                std::string_view key) {
+    std::vector<const ipc::SourceAddress*> families[2];
+    for (const ipc::SourceAddress& source : pool)
+        families[source.address.version == 4 ? 0 : 1].push_back(&source);
     std::vector<ipc::SourceAddress> chosen;
-    for (const uint8_t version : {uint8_t{4}, uint8_t{6}}) {
-        const ipc::SourceAddress* best = nullptr;
-        uint64_t best_hash = 0;
-        for (const ipc::SourceAddress& source : pool) {
-            if (source.address.version != version)
+    uint64_t best_hash = 0;
+    for (size_t i = 0; i < std::max(families[0].size(), families[1].size()); ++i) {
+        std::vector<ipc::SourceAddress> pair;
+        std::string text;
+        for (const auto& family : families) {
+            if (family.empty())
                 continue;
-            const uint64_t hash = hash_of(source.address.to_string() + ' ' + std::string(key));
-            if (!best || hash > best_hash) {
-                best = &source;
-                best_hash = hash;
-            }
+            pair.push_back(*family[i % family.size()]);
+            text += pair.back().address.to_string() + ' ';
         }
-        if (best)
-            chosen.push_back(*best);
+        const uint64_t hash = hash_of(text + std::string(key));
+        if (chosen.empty() || hash > best_hash) {
+            chosen = std::move(pair);
+            best_hash = hash;
+        }
     }
     return chosen;
 }

@@ -44,7 +44,9 @@ class RelayRoutes {
     std::map<std::string, Relay> relays_; // by action
 };
 
-// Of each family the one that `key` falls to; each key to the same one, keys to all alike.
+// Of each family the one that `key` falls to; each key to the same one, keys to all alike. The
+// choice is one for both families, so that a destination does not see more of them than there are
+// places in the pool.
 std::vector<ipc::SourceAddress> choose_sources(const std::vector<ipc::SourceAddress>& pool,
                                                std::string_view key);
 

@@ -28,6 +28,14 @@ Result<RelaySecrets> RelaySecrets::prepare(const ipc::LookupSettings& settings) 
     return secrets;
 }
 
+void RelaySecrets::wipe_tables(ipc::LookupSettings& settings) {
+    for (const Action& action : settings.actions)
+        if (const auto table = settings.tables.find(action.credentials);
+            table != settings.tables.end())
+            for (auto& [label, secret] : table->second.pairs)
+                wipe(secret);
+}
+
 ipc::CredentialAnswer RelaySecrets::find(const ipc::CredentialQuery& query) const {
     ipc::CredentialAnswer answer;
     answer.request = query.request;

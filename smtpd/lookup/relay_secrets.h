@@ -20,6 +20,9 @@ class RelaySecrets {
     // Not found: there is no such label, or the table is not for relays.
     ipc::CredentialAnswer find(const ipc::CredentialQuery& query) const;
 
+    // Overwrites the values of those tables, which are not needed any more after prepare().
+    static void wipe_tables(ipc::LookupSettings& settings);
+
   private:
     std::map<std::string, std::map<std::string, Secret>> tables_; // "user:password" by label
 };

@@ -387,6 +387,10 @@ TEST(RelaySecrets, OnlyThoseOfActions) {
     EXPECT_EQ(found.password.view(), "pa:ss");
     EXPECT_FALSE(ask("secrets", "you").found);
     EXPECT_FALSE(ask("users", "me").found);
+    RelaySecrets::wipe_tables(all);
+    EXPECT_EQ(all.tables["secrets"].pairs["me"], "");
+    EXPECT_TRUE(ask("secrets", "me").found) << "which needs them no more";
+
     all.tables["secrets"].pairs["you"] = "nothing";
     const Result<RelaySecrets> bad = RelaySecrets::prepare(all);
     ASSERT_FALSE(bad);
