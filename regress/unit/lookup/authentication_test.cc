@@ -46,8 +46,9 @@ class AuthenticationTest : public testing::Test {
         senders.is_mapping = true;
         senders.pairs["alice"] = "alice@x.example";
         settings.tables["senders"] = senders;
-        settings.credentials = {"users", "empty", "slow", "broken", "scram"};
-        settings.senders = {"senders"};
+        settings.tables["elsewhere"].kind = TableKind::external;
+        settings.credentials = {"users", "empty", "slow", "broken", "scram", "elsewhere"};
+        settings.senders = {"senders", "elsewhere"};
         EXPECT_TRUE(service_->configure(settings).ok());
     }
 
@@ -308,6 +309,34 @@ TEST_F(AuthenticationTest, EndsWithChecksThatWait) {
     run_until(1);
     service_.reset();
     EXPECT_LT(answers.size(), 50u);
+}
+
+// Whatever they are about, and whoever asks too much is not cut off.
+TEST_F(AuthenticationTest, QuestionsThatWaitForATableAreCountedTogether) {
+    auto [silent, theirs] = ipc::make_pair();
+    service_->connect(ipc::Connect{ipc::Role::tables, 0, std::move(theirs)});
+    std::vector<ipc::LookupToListener> answers;
+    const auto client = connect(answers);
+    ipc::SenderQuery query;
+    query.table = "elsewhere";
+    query.user = "alice";
+    query.reverse_path = "alice@x.example";
+    for (uint32_t i = 0; i < ipc::routing_credit; ++i) {
+        query.request = i;
+        client->send(query);
+    }
+    client->send(question(10'001, "elsewhere", "alice", "secret"));
+    query.request = 10'002;
+    client->send(query);
+    run_until(2);
+    EXPECT_FALSE(closed_);
+    ASSERT_EQ(answers.size(), 2u);
+    const auto& password = std::get<ipc::AuthenticateAnswer>(answers[0]);
+    EXPECT_EQ(password.request, 10'001u);
+    EXPECT_EQ(password.verdict, Authentication::temporary);
+    const auto& sender = std::get<ipc::SenderAnswer>(answers[1]);
+    EXPECT_EQ(sender.request, 10'002u);
+    EXPECT_EQ(sender.verdict, ipc::SenderVerdict::temporary);
 }
 
 } // namespace
