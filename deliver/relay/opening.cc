@@ -55,6 +55,7 @@ class Opener {
     Task<void> attempt(Exchanger exchanger, TlsPolicy policy, bool for_now);
     void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session);
     void report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason);
+    void report_dane(const Exchanger& exchanger, const std::string& reason);
     Task<Network::Connected> connect(Endpoint peer);
     Task<Network::Connected> connect_by_proxy(Endpoint peer);
     Task<Network::Connected> pass_proxy(Exchanger proxy, Endpoint peer);
@@ -163,6 +164,7 @@ Task<std::optional<TlsPolicy>> Opener::policy_for(Exchanger exchanger) {
         co_return policy;
     }
     if (finding.verdict == DaneVerdict::failed) {
+        report_dane(exchanger, finding.failure.text);
         finding.failure.remote = to_string(exchanger);
         fail(std::move(finding.failure));
         co_return std::nullopt;
@@ -212,6 +214,16 @@ void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::st
     result.result = how;
     result.reason = sanitize(reason, reason_limit);
     around_.network.report(std::move(result));
+}
+
+// There are no valid records of the exchanger's (RFC 8460 4.3.2.1), and no connection for that.
+void Opener::report_dane(const Exchanger& exchanger, const std::string& reason) {
+    if (!goes_by_sts(terms_.route))
+        return;
+    ipc::SessionResult result =
+        session_result(terms_.route.domain, exchanger, TlsPolicy(), ipc::StsPolicy());
+    result.type = ipc::PolicyType::tlsa;
+    report(std::move(result), ipc::TlsResult::dnssec_invalid, reason);
 }
 
 // Of connections to mail exchangers of a domain, that came as far as this.

@@ -81,6 +81,15 @@ TEST_F(DeliveryReports, ATestThatIsNotPossibleHereIsNone) {
     expect_report("");
 }
 
+TEST_F(DeliveryReports, OfRecordsThatFailValidation) {
+    network.secure(ipc::RecordType::mx, "d.example");
+    network.secure(ipc::RecordType::a, "a.example");
+    network.answer(ipc::RecordType::tlsa, "_25._tcp.a.example", ipc::ResolveStatus::bogus);
+    network.serve("192.0.2.2:25", encrypted);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    expect_report("d.example tlsa a.example 7; d.example none b.example 0; ");
+}
+
 TEST_F(DeliveryReports, OfAnExchangerThatThePolicyDoesNotName) {
     policy(ipc::StsMode::testing, {"elsewhere.example"});
     network.serve("192.0.2.1:25", encrypted);
