@@ -391,7 +391,7 @@ TEST(RelaySecrets, OnlyThoseOfActions) {
     EXPECT_EQ(all.tables["secrets"].pairs["me"], "");
     EXPECT_TRUE(ask("secrets", "me").found) << "which needs them no more";
 
-    all.tables["secrets"].pairs["you"] = "nothing";
+    all.tables["secrets"].pairs = {{"you", "nothing"}};
     const Result<RelaySecrets> bad = RelaySecrets::prepare(all);
     ASSERT_FALSE(bad);
     EXPECT_EQ(bad.error().message.find("nothing"), std::string::npos);
