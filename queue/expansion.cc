@@ -70,6 +70,9 @@ void leave_to_owner(ipc::Envelope& envelope, const std::string& owner) {
     envelope.parameters.deliver_by.reset();
 }
 
+// Those who have so much of it, or more, share messages: it is enough for whatever is no loop.
+constexpr uint32_t large_budget = 1000;
+
 // How many others each of those in a recipient's place may come to stand for.
 uint32_t budget_of(const StoredMessage& original, size_t others) {
     const uint32_t budget = original.descent ? original.descent->budget : expansion_budget;
@@ -135,7 +138,7 @@ std::vector<std::vector<ExpandedMember>> plan_children(const StoredMessage& orig
     std::map<std::tuple<std::string_view, uint32_t, bool>, size_t> open; // the one that has room
     for (uint32_t from = 0; from < expanded.size(); ++from) {
         const std::vector<ipc::ExpandedRecipient>& recipients = expanded[from].recipients;
-        const uint32_t budget = budget_of(original, recipients.size());
+        const uint32_t budget = std::min(budget_of(original, recipients.size()), large_budget);
         for (uint32_t member = 0; member < recipients.size(); ++member) {
             const bool is_traced = !forwarded_for.empty() && !recipients[member].target;
             const auto [place, is_new] =
@@ -159,12 +162,13 @@ StoredMessage make_child(uint64_t id, const StoredMessage& original,
                          const std::vector<ExpandedMember>& members,
                          const std::string& forwarded_for) {
     StoredMessage child = without_recipients(id, original, forwarded_for);
+    uint32_t& budget = child.descent->budget = expansion_budget;
     for (const ExpandedMember& one : members) {
         const ExpandedFrom& from = expanded[one.from];
         add_recipient(original.envelope, from, from.recipients[one.member], child.envelope);
+        budget = std::min(budget, budget_of(original, from.recipients.size()));
     }
     const ExpandedFrom& first = expanded[members.front().from];
-    child.descent->budget = budget_of(original, first.recipients.size());
     const std::string trace = trace_of(original, expanded, members, forwarded_for);
     child.traits.header_length += static_cast<uint32_t>(trace.size());
     child.traits.eight_bit |= !is_ascii(trace);

@@ -233,6 +233,55 @@ std::string content_of(const ipc::Deliver& deliver) {
     return got;
 }
 
+TEST(Expansions, NothingMoreIsAskedWhileLongAnswersAreKept) {
+    SimulatedTime time;
+    MailTable table;
+    Router router(time, table, {[](Job&, const std::vector<RoutedRecipient>&) {}, [](Job&) {}});
+    std::vector<ipc::RouteQuery> asked;
+    router.connect([&](ipc::RouteQuery query) { asked.push_back(std::move(query)); });
+    StoredMessage message;
+    for (int i = 0; i < 12; ++i)
+        message.envelope.recipients.push_back("list" + std::to_string(i) + "@here.example");
+    QueuedMessage& queued = table.add(1, encode(message), message, 10);
+    Job& job = table.make_job(queued);
+    for (uint32_t i = 0; i < queued.count; ++i)
+        MailTable::add_to(job, i);
+    router.route(job);
+    ASSERT_EQ(asked.size(), 12u);
+    for (size_t i = 0; i < asked.size(); ++i) {
+        EXPECT_EQ(router.room() == 0, i >= 10) << i;
+        ipc::RouteAnswer answer = verdict(asked[i], ipc::RouteVerdict::expanded);
+        answer.expanded = std::vector<ExpandedRecipient>(ipc::expansion_limit, to("x@y.example"));
+        EXPECT_TRUE(router.answer(std::move(answer)));
+    }
+    EXPECT_EQ(router.room(), ipc::routing_credit);
+    table.drop(job);
+}
+
+TEST(Expansions, NothingMoreIsRoutedWhileManyWaitForTheDisk) {
+    QueueLab lab;
+    std::vector<ipc::RouteQuery> asked;
+    lab.queue->routing().connect([&](ipc::RouteQuery query) { asked.push_back(std::move(query)); });
+    for (int i = 0; i < 50; ++i)
+        lab.accept("a@from.example", {"list@here.example"});
+    ipc::Envelope later;
+    later.reverse_path = "a@from.example";
+    later.recipients = {"b@here.example"};
+    later.release_at = lab.time.wall_seconds() + 10;
+    lab.accept(later);
+    ASSERT_EQ(asked.size(), 50u);
+    for (const ipc::RouteQuery& query : std::exchange(asked, {})) {
+        ipc::RouteAnswer answer = verdict(query, ipc::RouteVerdict::expanded);
+        answer.expanded = std::vector<ExpandedRecipient>(ipc::expansion_limit, to("x@y.example"));
+        EXPECT_TRUE(lab.queue->routing().answer(std::move(answer)));
+        lab.time.run(); // without the disk's answers
+    }
+    lab.time.advance(11s);
+    EXPECT_TRUE(asked.empty());
+    lab.advance(1s);
+    EXPECT_FALSE(asked.empty()) << "the disk has them";
+}
+
 TEST(Expansions, LargeContentIsCopied) {
     QueueLab lab;
     lab.route = with_list({to("x@one.example"), to("y@two.example", "owner-list@here.example")});
@@ -660,6 +709,25 @@ TEST(Expansions, WhatGrowsWithoutMeasureIsEnded) {
                              std::to_string(i));
     }
     EXPECT_NE(leads_back(message, 1, "last"), "");
+}
+
+TEST(Expansions, SmallAliasesShareAMessageAndLargeListsDoNot) {
+    StoredMessage message;
+    message.envelope.recipients = {"a@here.example", "b@here.example", "list@here.example"};
+    const std::vector<ExpandedFrom> expanded = {
+        {0, {to("x@one.example")}},
+        {1, {to("y@one.example"), to("z@one.example")}},
+        {2, std::vector<ExpandedRecipient>(500, to("m@one.example"))},
+    };
+    const auto children = plan_children(message, expanded, "");
+    ASSERT_EQ(children.size(), 2u);
+    const StoredMessage small = make_child(1, message, expanded, children[0], "");
+    EXPECT_EQ(small.envelope.recipients,
+              (std::vector<std::string>{"x@one.example", "y@one.example", "z@one.example"}));
+    EXPECT_EQ(small.descent->budget, (expansion_budget - 2) / 2);
+    const StoredMessage large = make_child(1, message, expanded, children[1], "");
+    EXPECT_EQ(large.envelope.recipients.size(), 500u);
+    EXPECT_EQ(large.descent->budget, (expansion_budget - 500) / 500);
 }
 
 // A large list, whose members have a few others in their place each.
