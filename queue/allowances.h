@@ -33,8 +33,8 @@ class Allowances {
     Allowances() = default;
     explicit Allowances(const ipc::QueueSettings& settings);
 
-    // The first limit that is for the domain decides (place.h). What is delivered here has none, but
-    // half of `local`'s helpers at most, which are for all users.
+    // The first limit that is for the domain decides (place.h). What is delivered here has none,
+    // but half of `local`'s helpers at most, which are for all users.
     Allowance of(std::string_view domain, bool local = false) const;
 
     // The addresses that have a limit, and the first one that is for an address.

@@ -87,7 +87,8 @@ void Expansions::begin(QueuedMessage& message, std::vector<ExpandedFrom> expande
                        const std::string& forwarded_for) {
     Work work;
     work.cause = message.id;
-    for (std::vector<ExpandedMember>& child : plan_children(message.read(), expanded, forwarded_for))
+    for (std::vector<ExpandedMember>& child :
+         plan_children(message.read(), expanded, forwarded_for))
         work.children.push_back(std::move(child));
     work.expanded = std::move(expanded);
     work.count = count_of(work.expanded);

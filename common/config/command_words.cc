@@ -102,8 +102,8 @@ class Splitter {
 
 // Programs that read a word as a program.
 bool is_shell(std::string_view word) {
-    static constexpr std::string_view shells[] = {"sh",   "ash",  "bash", "busybox", "csh",
-                                                  "dash", "fish", "ksh",  "lksh",    "mksh",
+    static constexpr std::string_view shells[] = {"sh",    "ash",  "bash", "busybox", "csh",
+                                                  "dash",  "fish", "ksh",  "lksh",    "mksh",
                                                   "rbash", "tcsh", "yash", "zsh"};
     word.remove_prefix(std::min(word.rfind('/') + 1, word.size())); // none: npos + 1 is 0
     return std::find(std::begin(shells), std::end(shells), word) != std::end(shells);
@@ -142,8 +142,8 @@ Result<std::vector<FormatPiece>> parse_word(const std::string& word, bool is_cod
 
 void append_foreign(std::string& out, std::string_view value, bool raw) {
     for (char c : value) {
-        const bool begins = out.empty() || is_blank(out.back()) || out.back() == '\'' ||
-                            out.back() == '"';
+        const bool begins =
+            out.empty() || is_blank(out.back()) || out.back() == '\'' || out.back() == '"';
         const bool option = c == '-' && begins;
         const bool unwanted = option || c == '/' || is_special_to_a_shell(c);
         out += is_control_character(c) || (unwanted && !raw) ? replacement : c;

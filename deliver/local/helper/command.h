@@ -20,8 +20,8 @@ struct CommandEnd {
 // Runs it, with our environment and nothing else of ours: words.front() is looked for in PATH, no
 // shell has a part in it. Its end is what counts: not whether it read all of the message, nor what
 // it leaves running. Fails if it could not be started, or the message not be read; Error::code is
-// the errno. If the message cannot be read and we lead a process group, all of that group is killed,
-// and we with it, after the reason has been written to standard error.
+// the errno. If the message cannot be read and we lead a process group, all of that group is
+// killed, and we with it, after the reason has been written to standard error.
 //
 // It has no limit of time: who started us ends our process group. It ends with us.
 Result<CommandEnd> run_command(const std::vector<std::string>& words, const LocalMessage& message);

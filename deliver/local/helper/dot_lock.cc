@@ -65,8 +65,7 @@ bool remove_if_stale(const std::string& path, std::chrono::seconds stale_after) 
         return errno == ENOENT;
     if (!is_lock(named))
         return false;
-    const FileDescriptor lock(
-        ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    const FileDescriptor lock(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!lock || ::fstat(lock.get(), &opened) < 0 || !is_lock(opened) || !is_same(named, opened))
         return false;
     if (opened.st_mtime + stale_after.count() >= ::time(nullptr) &&

@@ -31,9 +31,9 @@ struct ForwardOwner {
 // Nothing at all is no target.
 Result<std::vector<ipc::Target>> parse_forward(std::string_view text, const ForwardOwner& owner);
 
-// That of ~/.forward+EXTENSION if there is one, else of ~/.forward. An extension is looked for if it
-// is of letters, digits, '_', '=', '.' and '-', 64 at most, and does not begin with '.'. Nothing: there is no such file,
-// or it says nothing.
+// That of ~/.forward+EXTENSION if there is one, else of ~/.forward. An extension is looked for if
+// it is of letters, digits, '_', '=', '.' and '-', 64 at most, and does not begin with '.'. Nothing:
+// there is no such file, or it says nothing.
 Result<std::optional<std::vector<ipc::Target>>> read_forward(const ForwardOwner& owner);
 
 } // namespace postern

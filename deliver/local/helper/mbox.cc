@@ -51,7 +51,7 @@ class Mbox {
     bool is_new_ = false;
     off_t length_ = 0;  // before
     off_t written_ = 0; // behind that, by us
-    DotLock dot_lock_; // goes before the file is closed, and with that the other lock
+    DotLock dot_lock_;  // goes before the file is closed, and with that the other lock
 };
 
 Result<void> Mbox::open() {

@@ -31,8 +31,8 @@ struct MboxOptions {
 
 // Appends it to the file, which is made if it is not there; not so the directory. Nothing happens
 // to what is for /dev/null. `now` is for the "From " line, in seconds since the epoch. Error::code
-// is the errno: EAGAIN after the time for the locks, ETIMEDOUT after that for all of it, EPERM for a
-// file that is not as it should be.
+// is the errno: EAGAIN after the time for the locks, ETIMEDOUT after that for all of it, EPERM for
+// a file that is not as it should be.
 Result<void> append_to_mbox(const std::string& path, const LocalMessage& message, int64_t now,
                             const MboxOptions& options = {});
 

@@ -123,8 +123,9 @@ TEST_F(DeliveryPlanTest, CommandsOfAliasesStandInTheTableOfTheAction) {
         EXPECT_EQ(plan(spawn)->arguments, (Words{"mbox", "/srv/archive"}));
     }
     configuration.actions[0].kind = ActionKind::expand_only;
-    for (const ipc::Target& other : {ipc::Target{TargetKind::mailbox, "alice", ""},
-                                     ipc::Target{TargetKind::command, "/bin/list -a 'x'", "alice"}}) {
+    for (const ipc::Target& other :
+         {ipc::Target{TargetKind::mailbox, "alice", ""},
+          ipc::Target{TargetKind::command, "/bin/list -a 'x'", "alice"}}) {
         spawn.target = other;
         EXPECT_FALSE(plan(spawn).ok()) << other.text;
     }

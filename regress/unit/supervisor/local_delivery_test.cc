@@ -148,7 +148,8 @@ TEST_F(LocalDeliveryTest, WithAHelperAllThatItHasStartedEnds) {
                                         "sleep 1000 & echo $! >" + programs + "/pid; mv " +
                                             programs + "/pid " + programs + "/there; wait"};
     ipc::Exited heard;
-    LocalDelivery delivery(time, programs, false, [&](ipc::Exited exited) { heard = std::move(exited); });
+    LocalDelivery delivery(time, programs, false,
+                           [&](ipc::Exited exited) { heard = std::move(exited); });
     ipc::Spawn spawn;
     spawn.request = 7;
     spawn.action = "box";
