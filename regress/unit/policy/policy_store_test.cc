@@ -86,10 +86,11 @@ TEST_F(PolicyStoreTest, HasABound) {
     for (size_t i = 0; i < many; ++i)
         write("d" + std::to_string(i) + ".example",
               "fetched " + std::to_string(1000 + i) + "\nid 1\n" + text(100'000));
-    PolicyStore store = open(1000);
+    const auto now = static_cast<int64_t>(1000 + many);
+    PolicyStore store = open(now);
     EXPECT_EQ(store.size(), PolicyStore::limit);
-    EXPECT_EQ(store.find("d9.example", 1000), nullptr) << "it was fetched first";
-    EXPECT_NE(store.find("d10.example", 1000), nullptr);
+    EXPECT_EQ(store.find("d9.example", now), nullptr) << "it was fetched first";
+    EXPECT_NE(store.find("d10.example", now), nullptr);
 }
 
 } // namespace
