@@ -83,9 +83,7 @@ bool parse_identity(Grammar& g, Options& options, Action& action) {
 void check_relay(Grammar& g, const Position& place, const Action& action) {
     // Of hosts in tables check_relays() sees to it.
     if (action.hosts.empty() && action.host_by_domain.empty())
-        if (const auto why = relay_tls_obstacle(action, action.host ? action.host->scheme
-                                                                    : RelayScheme::smtp))
-            g.in.report(place, *why);
+        check_relay_tls(g, action, place);
     const bool labelled = !action.label.empty() || (action.proxy && !action.proxy->label.empty());
     if (labelled && action.credentials.empty())
         g.in.report(place, "a label, but no table of passwords: \"auth\" is missing");

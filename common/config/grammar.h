@@ -122,8 +122,8 @@ void parse_processes(Grammar& grammar, uint32_t& count);
 // Whether pkis are whole, and which of them each listener has.
 void check_pkis(Grammar& grammar);
 
-// Why TLS as a relay action wants it does not go with hosts of this scheme.
-std::optional<std::string> relay_tls_obstacle(const Action& action, RelayScheme scheme);
+// Whether TLS as a relay action wants it goes with its host, or with mail exchangers.
+void check_relay_tls(Grammar& grammar, const Action& action, const Position& place);
 // The tables of relay actions: hosts, passwords, source addresses.
 void check_relays(Grammar& grammar);
 

@@ -7,6 +7,9 @@ namespace postern::config {
 
 namespace {
 
+constexpr const char* unused_authority =
+    "\"ca\", but no certificate is demanded: \"tls\" is missing";
+
 // A table that is there, good and of the right shape; null: that was reported already.
 const Table* find_table(const Grammar& g, const std::string& name, bool is_mapping) {
     const auto source = g.tables.find(name);
@@ -33,13 +36,43 @@ std::optional<std::string> label_obstacle(const Grammar& g, const Action& action
     return "there is no label " + quoted(label) + " in table " + quoted(action.credentials);
 }
 
-void check_target(Grammar& g, const Action& action, const RelayTarget& target,
-                  const Position& place) {
-    std::optional<std::string> why = relay_tls_obstacle(action, target.host.scheme);
-    if (!why)
-        why = label_obstacle(g, action, target.label);
-    if (why)
-        g.in.report(place, "in action " + quoted(action.name) + ": " + *why);
+bool demands_tls(const Action& action, RelayScheme scheme) {
+    return action.tls.required || scheme == RelayScheme::smtp_tls || scheme == RelayScheme::smtps;
+}
+
+// Why TLS as the action wants it does not go with hosts of this scheme.
+std::optional<std::string> relay_tls_obstacle(const Action& action, RelayScheme scheme) {
+    const RelayTls& tls = action.tls;
+    if (scheme == RelayScheme::smtp_no_tls || scheme == RelayScheme::lmtp)
+        return tls == RelayTls() ? std::nullopt
+                                 : std::optional<std::string>("options of TLS, for a host that is "
+                                                              "not spoken to by TLS");
+    // With it TLS 1.3 is all that will do, and the mail would go in plain to who does not speak it.
+    if (!tls.pki.empty() && !demands_tls(action, scheme))
+        return "\"pki\", but TLS is not demanded: \"tls\" is missing";
+    return std::nullopt;
+}
+
+// One relay host of a table.
+struct Placed {
+    RelayTarget target;
+    Position place;
+};
+
+// `ca` is good for something if one of them has to have a certificate.
+void check_targets(Grammar& g, const Action& action, const std::vector<Placed>& all) {
+    bool verified = all.empty() || action.tls.authority.empty();
+    for (const Placed& one : all) {
+        const RelayScheme scheme = one.target.host.scheme;
+        verified = verified || (demands_tls(action, scheme) && action.tls.verify);
+        std::optional<std::string> why = relay_tls_obstacle(action, scheme);
+        if (!why)
+            why = label_obstacle(g, action, one.target.label);
+        if (why)
+            g.in.report(one.place, "in action " + quoted(action.name) + ": " + *why);
+    }
+    if (!verified)
+        g.in.report(g.actions.at(action.name), unused_authority);
 }
 
 void check_hosts(Grammar& g, const Action& action) {
@@ -52,20 +85,24 @@ void check_hosts(Grammar& g, const Action& action) {
     if (table->values.size() > relay_hosts_limit)
         g.in.report(source.values[relay_hosts_limit],
                     "more than " + std::to_string(relay_hosts_limit) + " relay hosts");
+    std::vector<Placed> all;
     for (size_t i = 0; i < table->values.size(); ++i)
         if (const Result<RelayTarget> target = parse_relay_target(table->values[i]); target.ok())
-            check_target(g, action, *target, source.values[i]);
+            all.push_back({*target, source.values[i]});
+    check_targets(g, action, all);
 }
 
 void check_hosts_by_domain(Grammar& g, const Action& action) {
     const Table* table = find_table(g, action.host_by_domain, true);
     if (!table)
         return;
+    std::vector<Placed> all;
     for (const auto& [domain, urls] : table->pairs)
         if (const Result<std::vector<RelayTarget>> targets = parse_relay_targets(urls);
             targets.ok())
             for (const RelayTarget& target : *targets)
-                check_target(g, action, target, g.tables.at(action.host_by_domain).keys.at(domain));
+                all.push_back({target, g.tables.at(action.host_by_domain).keys.at(domain)});
+    check_targets(g, action, all);
 }
 
 void check_identity(Grammar& g, const Action& action) {
@@ -81,20 +118,12 @@ void check_identity(Grammar& g, const Action& action) {
 
 } // namespace
 
-std::optional<std::string> relay_tls_obstacle(const Action& action, RelayScheme scheme) {
-    const RelayTls& tls = action.tls;
-    if (scheme == RelayScheme::smtp_no_tls || scheme == RelayScheme::lmtp)
-        return tls == RelayTls() ? std::nullopt
-                                 : std::optional<std::string>("options of TLS, for a host that is "
-                                                              "not spoken to by TLS");
-    const bool demanded =
-        tls.required || scheme == RelayScheme::smtp_tls || scheme == RelayScheme::smtps;
-    if (!tls.authority.empty() && !(demanded && tls.verify))
-        return "\"ca\", but no certificate is demanded: \"tls\" is missing";
-    // With it TLS 1.3 is all that will do, and the mail would go in plain to who does not speak it.
-    if (!tls.pki.empty() && !demanded)
-        return "\"pki\", but TLS is not demanded: \"tls\" is missing";
-    return std::nullopt;
+void check_relay_tls(Grammar& g, const Action& action, const Position& place) {
+    const RelayScheme scheme = action.host ? action.host->scheme : RelayScheme::smtp;
+    if (const auto why = relay_tls_obstacle(action, scheme))
+        return g.in.report(place, *why);
+    if (!action.tls.authority.empty() && !(demands_tls(action, scheme) && action.tls.verify))
+        g.in.report(place, unused_authority);
 }
 
 void check_relays(Grammar& g) {

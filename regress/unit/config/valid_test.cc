@@ -318,6 +318,8 @@ TEST(Valid, RelayActions) {
         {"ca lab cert /ca\naction a relay host smtps://b:2465 ca lab protocols \"TLSv1.3\" ciphers "
          "HIGH tls",
          "ca lab /ca\naction a relay smtps://b 2465 tls ca lab ciphers HIGH TLSv1.3\n"},
+        {"ca lab cert /ca\naction a relay host { smtps://b, smtp://c } ca lab",
+         "ca lab /ca\naction a relay hosts smtps://b smtp://c ca lab\n"},
         {"action a relay host lmtp://backend", "action a relay lmtp://backend 24\n"},
         {"action a relay host lmtp://backend:2003", "action a relay lmtp://backend 2003\n"},
     });
