@@ -279,7 +279,8 @@ void QueueWorld::answer_delivery(Open open) {
         if (answer.destination_down)
             one.status = ipc::RecipientStatus::temporary;
         else if (const std::string& address = open.addresses.at(index);
-                 one.status == ipc::RecipientStatus::delivered && !open.internal)
+                 one.status == ipc::RecipientStatus::delivered && !open.internal &&
+                 open.deliverer == Scheduler::local_deliverer)
             forward(address, one);
         ledger_.ended(open.handed.message, index, one.status);
         answer.recipients.push_back(std::move(one));
