@@ -73,16 +73,28 @@ class Peers final : public relay::Network {
         tasks_.spawn(play(std::move(server)));
         co_return std::unique_ptr<Stream>(std::move(client));
     }
-    Task<Connected> connect_unix(std::string) override { co_return system_error("connect", ENOENT); }
+    Task<Connected> connect_unix(std::string) override {
+        co_return system_error("connect", ENOENT);
+    }
     Result<std::unique_ptr<relay::Encryption>> prepare(const TlsDemand& demand) override {
-        return std::unique_ptr<relay::Encryption>(std::make_unique<Handshake>(
-            choice_.handshakes_fail(), demand.proof, encrypted_));
+        return std::unique_ptr<relay::Encryption>(
+            std::make_unique<Handshake>(choice_.handshakes_fail(), demand.proof, encrypted_));
     }
     Task<Result<SaslCredentials>> credentials(std::string, std::string) override {
         SaslCredentials found;
         found.user = "bob";
         found.password = Secret("secret");
         co_return found;
+    }
+    Task<ipc::PolicyAnswer> find_policy(std::string) override {
+        ipc::PolicyAnswer answer;
+        answer.known = true;
+        if (choice_.dane()) // some have one of each
+            answer.policy = {"1", ipc::StsMode::testing, 86400, {"mx.dest.example"}};
+        co_return answer;
+    }
+    void report(ipc::SessionResult result) override {
+        expect(result.reason.size() <= 200, "what a domain is told is short");
     }
     Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) override {
         ipc::ResolveAnswer answer;
@@ -234,8 +246,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ipc::Outcome outcome;
     bool done = false;
     TaskGroup tasks;
-    tasks.spawn(deliver_it({peers, destinations, slow, tls, random}, make_order(choice), outcome,
-                           done));
+    tasks.spawn(
+        deliver_it({peers, destinations, slow, tls, random}, make_order(choice), outcome, done));
     time.run();
     // Beyond the walk's limit no connection is made; what was begun has a stage or two left.
     while (!done && time.elapsed() < relay::walk_limit + 3 * relay::stage_limit)

@@ -37,7 +37,10 @@ Result<std::string> text_of(HttpsReply reply) {
 } // namespace
 
 Policies::Policies(Executor& executor, PolicyStore& store, World world, Counters& counters)
-    : executor_(executor), store_(store), world_(std::move(world)), counters_(counters) {}
+    : executor_(executor), store_(store), world_(std::move(world)), counters_(counters) {
+    for (const char* name : {"policy.queries", "policy.fetched", "policy.failed", "policy.later"})
+        counters_[name]; // there from the start
+}
 
 Task<ipc::PolicyAnswer> Policies::find(std::string domain) {
     ++counters_["policy.queries"];
