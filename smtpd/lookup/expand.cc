@@ -59,9 +59,9 @@ Expansion Expander::expand(const Mailbox& recipient, const Action& action) {
     // <postmaster> is one of this server's (RFC 5321 4.1.1.3), and so are those behind it.
     const bool bare = recipient.domain().empty();
     enter(bare ? Mailbox(recipient.local_part(), default_domain_) : recipient, action, {});
-    if (plain_ && !stopped())
+    if (plain_ && !unknown_ && !stopped())
         return result_;
-    if (temporary_) {
+    if (temporary_ || unknown_) {
         result_.verdict = ipc::RouteVerdict::temporary;
     } else if (too_many_) {
         result_.verdict = ipc::RouteVerdict::temporary;
@@ -87,7 +87,7 @@ Expansion Expander::expand(const Mailbox& recipient, const Action& action) {
 void Expander::enter(const Mailbox& address, const Action& action, const std::string& owner) {
     const bool is_virtual = !action.virtual_users.empty();
     const Found found = find(action, address);
-    if (stopped())
+    if (!found.known || stopped())
         return;
     if (!found.value)
         return no_entry(address, action, owner);
@@ -141,15 +141,20 @@ Expander::Found Expander::find(const Action& action, const Mailbox& address) {
         keys.push_back("@");
     }
     // All that have yet to be asked for are wanted at once.
-    for (const std::string& key : keys)
-        if (auto value = value_of(table_of(action), key); value && !stopped())
-            return {key, std::move(value)};
-    return {};
+    Found found;
+    for (const std::string& key : keys) {
+        Result<std::optional<std::string>> value = view_.find(table_of(action), key);
+        if (value && *value && found.known)
+            return {key, *std::move(value)};
+        found.known = found.known && value;
+    }
+    unknown_ |= !found.known;
+    return found;
 }
 
 std::optional<std::string> Expander::value_of(const std::string& table, const std::string& key) {
     Result<std::optional<std::string>> value = view_.find(table, key);
-    temporary_ |= !value;
+    unknown_ |= !value;
     return value ? *std::move(value) : std::nullopt;
 }
 
@@ -179,6 +184,8 @@ void Expander::no_entry(const Mailbox& address, const Action& action, const std:
         plain_ = true;
         return;
     }
+    if (unknown_)
+        return; // it is all worked out again
     const ipc::RouteVerdict verdict = view_.find_mailbox(action, address.local_part());
     temporary_ |= verdict == ipc::RouteVerdict::temporary;
     if (verdict == ipc::RouteVerdict::accepted)
@@ -230,7 +237,7 @@ void Expander::put_name(const Entry& entry, const std::string& name) {
         return put_user(entry, name, ipc::TargetKind::user);
     const Mailbox address(name, entry.address.domain());
     const Found found = find(entry.action, address);
-    if (stopped())
+    if (!found.known || stopped())
         return;
     if (found.value)
         return enter(address, entry.action, entry.owner);

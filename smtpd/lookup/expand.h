@@ -77,6 +77,7 @@ class Expander {
     struct Found {
         std::string key;
         std::optional<std::string> value;
+        bool known = true; // false: it cannot be told yet, or not now
     };
 
     void enter(const Mailbox& address, const Action& action, const std::string& owner);
@@ -93,9 +94,11 @@ class Expander {
     void put_program(const Entry& entry, ipc::TargetKind kind, const std::string& text);
     void add(ipc::ExpandedRecipient recipient);
     void problem(std::string what);
+    // What a table has yet to say of one member keeps no other from being asked for at the same
+    // time, unless one is enough.
     bool stopped() const {
         return temporary_ || too_many_ ||
-               (wanted_ == Wanted::somebody && !result_.recipients.empty());
+               (wanted_ == Wanted::somebody && (unknown_ || !result_.recipients.empty()));
     }
 
     const ExpansionView& view_;
@@ -105,6 +108,7 @@ class Expander {
     bool only_elsewhere_ = false;
     bool plain_ = false; // the recipient itself has no entry
     bool temporary_ = false;
+    bool unknown_ = false; // of an entry
     bool too_many_ = false;
     bool loop_ = false;
     std::string refusal_;

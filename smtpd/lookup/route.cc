@@ -151,7 +151,7 @@ bool Router::expand(const ipc::RouteQuery& query, const Mailbox& recipient,
         const auto entries = aliases_.find(table);
         if (entries == aliases_.end()) {
             auto value = answers.value_of(table, TableService::alias, key);
-            if (answers.undecided())
+            if (!answers.knows({table, TableService::alias, key}))
                 return Error{"the table is away, or has yet to answer"};
             return value;
         }

@@ -6,10 +6,24 @@ namespace postern {
 
 using ipc::TableVerdict;
 
+namespace {
+
+bool may_be_in_a_table(const std::string& key) {
+    return !key.empty() && key.size() <= TableAnswers::longest_key && is_utf8(key) &&
+           key.find('\0') == std::string::npos;
+}
+
+} // namespace
+
+bool TableAnswers::knows(const TableKey& key) const {
+    const auto known = known_.find(key);
+    return !may_be_in_a_table(key.key) ||
+           (known != known_.end() && known->second.verdict != TableVerdict::away);
+}
+
 const TableAnswers::Answer* TableAnswers::find(const TableKey& key) {
     static const Answer not_found{TableVerdict::not_found, {}};
-    if (key.key.empty() || key.key.size() > longest_key || !is_utf8(key.key) ||
-        key.key.find('\0') != std::string::npos)
+    if (!may_be_in_a_table(key.key))
         return &not_found;
     const auto known = known_.find(key);
     if (known != known_.end())

@@ -42,6 +42,9 @@ class TableAnswers {
     std::optional<std::string> value_of(const std::string& table, TableService service,
                                         std::string_view key);
 
+    // Whether it is known what the table has for this key, or that it has nothing.
+    bool knows(const TableKey& key) const;
+
     void learn(const TableKey& key, Answer answer) { known_[key] = std::move(answer); }
     bool wanting() const { return !wanted_.empty(); }
     bool away() const { return away_; }

@@ -100,7 +100,8 @@ ipc::RouteAnswer route(const ipc::LookupSettings& settings, const std::string& r
 
 // What a table that is elsewhere has, by its keys; "away" cannot be told.
 ipc::RouteAnswer route_with(const std::map<std::string, std::string>& aliases,
-                            const std::string& recipient, std::set<std::string>* asked = nullptr) {
+                            const std::string& recipient, std::set<std::string>* asked = nullptr,
+                            Wanted wanted = Wanted::everybody, size_t* rounds = nullptr) {
     ipc::LookupSettings all = settings();
     for (Action& action : all.actions)
         if (action.name == "maildir")
@@ -115,9 +116,11 @@ ipc::RouteAnswer route_with(const std::map<std::string, std::string>& aliases,
     TableAnswers answers;
     Users users;
     for (;;) {
-        ipc::RouteAnswer answer = router->route(query, users.lookup(), answers);
+        ipc::RouteAnswer answer = router->route(query, users.lookup(), answers, nullptr, wanted);
         if (!answers.wanting())
             return answer;
+        if (rounds)
+            ++*rounds;
         for (const TableKey& key : answers.take_wanted()) {
             EXPECT_EQ(key.service, TableService::alias);
             const auto found = aliases.find(key.key);
@@ -159,6 +162,26 @@ TEST(Router, AliasesOfATableThatIsElsewhere) {
     asked.clear();
     route_with(aliases, "\"sales@maildir.test\"@maildir.test", &asked);
     EXPECT_EQ(asked, std::set<std::string>());
+}
+
+// A long list takes no more rounds than its depth; where one member is enough the others are not
+// asked for.
+TEST(Router, MembersOfAListElsewhereAreAskedForTogether) {
+    std::map<std::string, std::string> aliases;
+    for (int i = 0; i < 3000; ++i) {
+        aliases["list"] += (i ? ", n" : "n") + std::to_string(i);
+        aliases["n" + std::to_string(i)] = "x" + std::to_string(i) + "@mx.test";
+    }
+    size_t rounds = 0;
+    const ipc::RouteAnswer answer =
+        route_with(aliases, "list@maildir.test", nullptr, Wanted::everybody, &rounds);
+    EXPECT_EQ(answer.verdict, RouteVerdict::expanded);
+    EXPECT_EQ(answer.expanded.size(), 3000u);
+    EXPECT_LE(rounds, 5u);
+    std::set<std::string> asked;
+    EXPECT_EQ(route_with(aliases, "list@maildir.test", &asked, Wanted::somebody).verdict,
+              RouteVerdict::expanded);
+    EXPECT_LE(asked.size(), 5u);
 }
 
 TEST(Router, MapsRecipientsToRoutes) {

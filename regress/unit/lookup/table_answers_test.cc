@@ -21,7 +21,12 @@ TEST(TableAnswersTest, AsksForAllKeysAtOnceAndThenKnows) {
     EXPECT_EQ(wanted[0], (TableKey{"t", TableService::domain, "*.b"}));
     EXPECT_EQ(wanted[1], (TableKey{"t", TableService::domain, "a.b"}));
     EXPECT_FALSE(answers.wanting());
+    EXPECT_FALSE(answers.knows(wanted[0]));
+    answers.learn(wanted[0], away);
+    EXPECT_FALSE(answers.knows(wanted[0]));
     answers.learn(wanted[0], not_found);
+    EXPECT_TRUE(answers.knows(wanted[0]));
+    EXPECT_TRUE(answers.knows({"t", TableService::domain, ""})) << "it is in none";
     answers.learn(wanted[1], found);
     EXPECT_TRUE(answers.has_any("t", TableService::domain, {"a.b", "*.b"}));
     EXPECT_FALSE(answers.undecided());
