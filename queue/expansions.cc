@@ -17,7 +17,7 @@ constexpr auto retry_interval = std::chrono::seconds(60);
 constexpr auto full_interval = std::chrono::seconds(1); // when the spool takes no more for now
 constexpr size_t steps_per_turn = 16;                   // then others have their turn
 constexpr uint64_t piece = 1024 * 1024;                 // of large content, octets
-constexpr uint64_t enough_pending = 32 * 1024 * 1024; // octets: half of what the spool holds
+constexpr uint64_t enough_pending = 32 * 1024 * 1024;   // octets: half of what the spool holds
 constexpr size_t ids_shown = 10;
 constexpr size_t full_at = 500'000;     // recipients that wait to be written
 constexpr size_t loops_limit = 100'000; // remembered, the latest ones
@@ -57,7 +57,12 @@ void Expansions::forward(QueuedMessage& message, ExpandedFrom expanded, const st
 
 bool Expansions::reports_loop(QueuedMessage& message, const StoredMessage& stored, uint32_t index,
                               const std::string& why) {
-    if (loops_.insert(stored.descent ? stored.descent->root : message.id).second) {
+    const std::string& original = stored.envelope.parameters_of(index).original_recipient;
+    if (loops_
+            .insert({stored.descent ? stored.descent->root : message.id,
+                     stored.envelope.reverse_path,
+                     stored.descent ? original : stored.envelope.recipients[index]})
+            .second) {
         if (loops_.size() > loops_limit)
             loops_.erase(loops_.begin());
         return true;
@@ -224,8 +229,8 @@ Expansions::Step Expansions::copy(Work& work, const QueuedMessage& message,
 Expansions::Step Expansions::write(uint64_t number, Work& work, const QueuedMessage& message,
                                    std::string_view trace) {
     const StoredMessage original = message.read();
-    StoredMessage child = make_child(work.cause, original, work.expanded, work.children.front(),
-                                     work.forwarded_for);
+    StoredMessage child =
+        make_child(work.cause, original, work.expanded, work.children.front(), work.forwarded_for);
     if (work.children.size() == 1)
         name_cause(work, original, child);
     const uint64_t id = spool_.next_id();
@@ -328,8 +333,8 @@ void Expansions::finish(Work& work) {
         const bool is_list = kind_of(work.expanded[i]) == Expanded::delivered;
         report.action = is_list ? DeliveryAction::delivered : DeliveryAction::expanded;
         report.error.enhanced = "2.1.5";
-        report.error.diagnostic = is_list ? "it was given to a mailing list"
-                                          : "this address stands for several others";
+        report.error.diagnostic =
+            is_list ? "it was given to a mailing list" : "this address stands for several others";
         report.when = executor_.wall_seconds();
         bouncer_.report(*message, stored, std::move(report));
     }
@@ -344,6 +349,7 @@ void Expansions::later(uint64_t number, const Error& error) {
     refused_.push_back(number);
     if (!retry_.armed())
         retry_.arm(executor_, executor_.now() + retry_interval);
+    handlers_.wake(); // other mail goes on
 }
 
 void Expansions::try_refused() {

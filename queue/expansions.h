@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "common/loop/executor.h"
@@ -54,7 +55,7 @@ class Expansions {
     void forward(QueuedMessage& message, ExpandedFrom expanded, const std::string& user);
 
     // Of a recipient that leads back: whether its sender is to be told. Of all that have come from
-    // one message one loop is reported, with the first; the others are finished here.
+    // one recipient of a message one loop is reported, the first; the others are finished here.
     bool reports_loop(QueuedMessage& message, const StoredMessage& stored, uint32_t index,
                       const std::string& why);
 
@@ -121,7 +122,8 @@ class Expansions {
     std::deque<uint64_t> ready_;                            // have something to be done
     std::vector<uint64_t> refused_;                         // by the disk
     size_t waiting_ = 0;                                    // recipients in pending_ and works_
-    std::set<uint64_t> loops_; // messages, of whose line a loop was reported; the latest ones
+    // Loops that were reported: the message that they began with, who was told, of whom.
+    std::set<std::tuple<uint64_t, std::string, std::string>> loops_;
     uint64_t next_ = 1;
     Error refusal_; // the last one
     Retry retry_{*this, &Expansions::try_refused};

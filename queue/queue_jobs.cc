@@ -88,8 +88,7 @@ bool Queue::set_aside_damaged(uint64_t message, const Error& error) {
                    {{"message", to_string(MessageId{message})}, {"file", *aside}});
     else
         log::error("a damaged message cannot be set aside",
-                   {{"message", to_string(MessageId{message})},
-                    {"reason", aside.error().message}});
+                   {{"message", to_string(MessageId{message})}, {"reason", aside.error().message}});
     return aside.ok();
 }
 
@@ -180,9 +179,13 @@ void Queue::forward(const Settlement::Attempted& attempted, const ipc::Recipient
     const bool is_back = came_back_to(attempted.stored, user);
     if (is_back) // by another address of his, which stands in his .forward
         targets = {ipc::Target{ipc::TargetKind::mailbox, user, ""}};
-    if (const std::string why =
-            leads_back(attempted.stored, targets.size(), is_back ? std::string() : whose);
-        !why.empty()) {
+    std::string why = leads_back(attempted.stored, targets.size(), is_back ? std::string() : whose);
+    if (!why.empty() && !user.empty() && leads_back(attempted.stored, 1, whose).empty()) {
+        // Too many for what the message may still come to: he has it himself.
+        targets = {ipc::Target{ipc::TargetKind::mailbox, user, ""}};
+        why.clear();
+    }
+    if (!why.empty()) {
         if (expansions_.reports_loop(attempted.message, attempted.stored, outcome.index, why))
             settlement_.failed(attempted, outcome.index, own_error("5.4.6", why));
         return;

@@ -298,6 +298,10 @@ void Routing::expand(QueuedMessage& message, const StoredMessage& stored,
         return settlement_.deferred({message, stored, expires_at(stored.envelope, ttl_), random},
                                     recipient.index,
                                     own_error("4.3.1", "the disk takes no mail at present"));
+    if (expansions_.full()) { // it stays due, and is asked for again when there is room
+        table_.set_stage(message.recipients[recipient.index], Stage::waiting);
+        return;
+    }
     ExpandedFrom from;
     from.index = recipient.index;
     from.recipients = std::move(recipient.expanded);

@@ -12,7 +12,8 @@ bool depends_on(Role self, Role peer) {
         {Role::listener, Role::queue},    {Role::listener, Role::lookup},
         {Role::listener, Role::resolver}, {Role::listener, Role::keyholder},
         {Role::queue, Role::lookup},      {Role::relay, Role::queue},
-        {Role::relay, Role::resolver},    {Role::local, Role::queue},
+        {Role::relay, Role::resolver},    {Role::relay, Role::keyholder},
+        {Role::relay, Role::lookup},      {Role::local, Role::queue},
         {Role::pam, Role::lookup},        {Role::tables, Role::lookup},
         {Role::policy, Role::resolver},   {Role::policy, Role::queue},
     };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/smtp/address.h"
 #include "deliver/local/content.h"
 #include "deliver/local/exit_status.h"
 #include "deliver/local/mail_loop.h"
@@ -67,16 +68,21 @@ Method method_of(const ipc::Deliver& order, const ipc::DeliveryRecipient& recipi
     return order.route.kind == ActionKind::mda ? Method::command : Method::mailbox;
 }
 
+// Of a command or the name of a file, in octets: the queue takes no longer ones.
+constexpr size_t longest_text = 4096;
+
 // What a .forward of this user may say: he has no say over others' mailboxes and programs.
 bool is_his(const ipc::Target& target, const std::string& user) {
     switch (target.kind) {
     case ipc::TargetKind::address:
-        return true;
+        return parse_forward_path("<" + target.text + ">", nullptr, Internationalized::accepted)
+            .has_value();
     case ipc::TargetKind::mailbox:
         return target.text == user;
     case ipc::TargetKind::command:
     case ipc::TargetKind::file:
-        return target.user == user;
+        return target.user == user && !target.text.empty() && target.text.size() <= longest_text &&
+               target.text.find('\0') == std::string::npos;
     case ipc::TargetKind::user:
         return false;
     }

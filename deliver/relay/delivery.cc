@@ -206,6 +206,7 @@ Task<void> Delivery::run() {
         co_await try_target(i + 1 == targets.size() && later_.empty());
         other_failure_ = other_failure_ || (i + 1 < targets.size() && !goes_on());
     }
+    other_failure_ = other_failure_ || (!later_.empty() && !goes_on());
     for (size_t i = 0; i < later_.size() && goes_on(); ++i) {
         aim(later_[i].target);
         terms_.domains = later_[i].domains;

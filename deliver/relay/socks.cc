@@ -53,7 +53,9 @@ Task<Result<std::string>> Negotiation::read(size_t octets) {
             status = co_await proxy_.read_more(left);
         if (status != StreamStatus::ok)
             co_return Error{std::string(to_string(status)) + " while waiting for the proxy",
-                            connecting_ && status == StreamStatus::timed_out ? ETIMEDOUT : 0};
+                            !connecting_                        ? 0
+                            : status == StreamStatus::timed_out ? ETIMEDOUT
+                                                                : ECONNRESET};
     }
     std::string result(proxy_.input().substr(0, octets));
     proxy_.consume(octets);

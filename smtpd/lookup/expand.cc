@@ -96,8 +96,10 @@ void Expander::enter(const Mailbox& address, const Action& action, const std::st
                                             address_key(address.local_part(), address.domain())
                                       : action.aliases + '\n' + found.key;
     Entry entry{address, action, name, owner, is_virtual};
-    if (!path_.empty() && path_.back() == id) // a name that names itself is his mailbox
-        return put_user(entry, is_virtual ? without_tag(name) : name, ipc::TargetKind::user);
+    if (!path_.empty() && path_.back() == id) { // a name that names itself is his mailbox
+        const std::string bare = without_tag(name);
+        return put_user(entry, is_virtual && !bare.empty() ? bare : name, ipc::TargetKind::user);
+    }
     if (std::find(path_.begin(), path_.end(), id) != path_.end() ||
         path_.size() >= expansion_depth) {
         loop_ = true;
@@ -196,8 +198,10 @@ void Expander::no_entry(const Mailbox& address, const Action& action, const std:
 
 void Expander::put_values(const Entry& entry, std::string_view text) {
     const Result<std::vector<AliasValue>> values = parse_alias_values(text);
-    if (!values)
+    if (!values) {
+        temporary_ |= view_.is_external(table_of(entry.action)); // nobody has checked it before
         return problem(entry.address.to_string() + ": " + values.error().message);
+    }
     for (const AliasValue& value : *values)
         if (!stopped())
             put(entry, value);
@@ -268,6 +272,8 @@ void Expander::put_included(const Entry& entry, const std::string& path) {
 
 // Under his own address where the same rule takes it; else under that which led to him.
 void Expander::put_user(const Entry& entry, const std::string& name, ipc::TargetKind kind) {
+    if (name.empty())
+        return problem(entry.address.to_string() + " names nobody");
     if (!has_mailboxes(entry.action) || only_elsewhere_)
         return problem("action " + entry.action.name + " delivers to no mailbox: " + name);
     const ipc::RouteVerdict verdict = view_.find_mailbox(entry.action, name);

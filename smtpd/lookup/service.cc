@@ -20,6 +20,8 @@ constexpr size_t unread_limit = ipc::routing_credit * largest_answer;
 // largest lists at once.
 constexpr size_t expanded_part = 64 * 1024;
 constexpr size_t unread_expanded_limit = 128u << 20;
+// Keys of aliases that one question asks for at once.
+constexpr size_t members_at_once = 512;
 constexpr size_t paced_limit = 8u << 20; // beyond it nothing more is worked out
 
 const char* counter_name(ipc::RouteVerdict verdict) {
@@ -165,9 +167,8 @@ void LookupService::connect(ipc::Connect connect) {
                     message);
             },
             on_closed);
-        peer.paced = std::make_unique<Paced>(loop_, [&channel = *peer.other] {
-            return channel.unsent() < paced_limit;
-        });
+        peer.paced = std::make_unique<Paced>(
+            loop_, [&channel = *peer.other] { return channel.unsent() < paced_limit; });
     }
     peers_.insert_or_assign(key, std::move(peer));
 }
@@ -224,7 +225,9 @@ void LookupService::route(PeerKey key, ipc::RouteQuery&& query) {
 // What the queue asks is worked out as fast as it reads the answers.
 void LookupService::route_in_turn(const std::shared_ptr<Waiting>& waiting) {
     Peer* asker = peer(waiting->peer, waiting->life);
-    if (!asker || !asker->paced)
+    if (!asker)
+        return; // nobody wants to know any more
+    if (!asker->paced)
         return route_again(waiting);
     if (asker->paced->waiting() >= ipc::routing_credit)
         return answer_route(*waiting, temporary_answer(waiting->query));
@@ -283,7 +286,13 @@ void LookupService::answer_route(const Waiting& waiting, ipc::RouteAnswer answer
 
 LookupService::Learned LookupService::learn(const std::shared_ptr<Question>& question,
                                             std::function<void()> then) {
-    const std::vector<TableKey> wanted = question->answers.take_wanted();
+    std::vector<TableKey> wanted = question->answers.take_wanted();
+    // Of the members of a large list some, so that others are answered in between: the next
+    // evaluation wants the rest.
+    size_t members = 0;
+    std::erase_if(wanted, [&](const TableKey& key) {
+        return key.service == TableService::alias && ++members > members_at_once;
+    });
     if (!question->place)
         question->place = waiting_of_peers_.take(question->life);
     if (!question->place || loop_.now() >= question->until)

@@ -41,6 +41,13 @@ std::string with_domain(const std::string& name, const std::string& recipient) {
 
 Target mailbox_of(const ForwardOwner& owner) { return {TargetKind::mailbox, owner.user, ""}; }
 
+// The whole path has a limit, too (RFC 5321 4.5.3.1.3).
+Result<Target> to_address(std::string text) {
+    if (!parse_forward_path("<" + text + ">", nullptr, Internationalized::accepted))
+        return Error{"an address that is too long"};
+    return Target{TargetKind::address, std::move(text), ""};
+}
+
 Result<Target> target_of(const AliasValue& value, const ForwardOwner& owner) {
     switch (value.kind) {
     case AliasKind::name:
@@ -48,13 +55,13 @@ Result<Target> target_of(const AliasValue& value, const ForwardOwner& owner) {
         // Another user's mail is his own business: he may have a .forward, too.
         if (equal_ignoring_case(value.text, owner.user))
             return mailbox_of(owner);
-        return Target{TargetKind::address, with_domain(value.text, owner.recipient), ""};
+        return to_address(with_domain(value.text, owner.recipient));
     case AliasKind::address:
         // Another address of his, or one with a tag, comes back to him, and then is that mailbox.
         if (equal_ignoring_case(value.text, owner.recipient) ||
             equal_ignoring_case(value.text, without_tag(owner.recipient)))
             return mailbox_of(owner);
-        return Target{TargetKind::address, value.text, ""};
+        return to_address(value.text);
     case AliasKind::command:
         return Target{TargetKind::command, value.text, owner.user};
     case AliasKind::file:

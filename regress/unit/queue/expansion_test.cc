@@ -659,8 +659,8 @@ TEST(Expansions, OneOfManyLoopsIsReported) {
         if (handed.deliver.reverse_path.empty())
             return std::nullopt;
         std::vector<ipc::Target> targets;
-        for (const char* user : {"a@here.example", "b@here.example", "c@here.example",
-                                 "d@here.example"})
+        for (const char* user :
+             {"a@here.example", "b@here.example", "c@here.example", "d@here.example"})
             if (handed.recipients()[0] != user)
                 targets.push_back(target(TargetKind::address, user));
         return forwarded(targets);
@@ -741,9 +741,8 @@ TEST(Expansions, WhatIsSharedOutIsEnoughForLists) {
     EXPECT_EQ(leads_back(child, 3, "x"), "");
 }
 
-TEST(Expansions, NoSaneDelivererSaysThis) {
-    ipc::RecipientOutcome with_targets = delivered();
-    with_targets.targets = {target(TargetKind::mailbox, "bob")};
+// A user has a say in what comes after a .forward: his mail waits, and that of others goes on.
+TEST(Expansions, ABadForwardMakesOneUsersMailWait) {
     const ipc::RecipientOutcome cases[] = {
         forwarded({}),
         forwarded({target(TargetKind::address, "no address")}),
@@ -752,14 +751,24 @@ TEST(Expansions, NoSaneDelivererSaysThis) {
         forwarded({target(TargetKind::user, "bob")}),
         forwarded(
             std::vector<ipc::Target>(ipc::forward_limit + 1, target(TargetKind::mailbox, "bob"))),
-        with_targets,
     };
     for (const ipc::RecipientOutcome& outcome : cases) {
         QueueLab lab;
         lab.route = local();
         lab.accept("a@from.example", {"bob@here.example"});
-        EXPECT_FALSE(lab.answer(lab.handed(0), outcome));
+        EXPECT_TRUE(lab.answer(lab.handed(0), outcome));
+        lab.run();
+        EXPECT_EQ(lab.spool->statistics().messages, 1u) << "it waits, and nothing else was made";
     }
+}
+
+TEST(Expansions, NoSaneDelivererSaysThis) {
+    ipc::RecipientOutcome with_targets = delivered();
+    with_targets.targets = {target(TargetKind::mailbox, "bob")};
+    QueueLab lab;
+    lab.route = local();
+    lab.accept("a@from.example", {"bob@here.example"});
+    EXPECT_FALSE(lab.answer(lab.handed(0), with_targets));
 }
 
 } // namespace
