@@ -52,6 +52,43 @@ TEST(Intake, AnEnvelopeThatIsNoneIsRefused) {
     }
 }
 
+// Policy writes reports of its own (RFC 8460), and nothing else.
+TEST(Intake, PolicySubmitsReportsAlone) {
+    const auto report = [](uint32_t request) {
+        ipc::Submit submit = good_submit(request);
+        submit.envelope.origin.internal = true;
+        submit.envelope.reverse_path.clear();
+        return submit;
+    };
+    const Case cases[] = {
+        {"mail of somebody else's", [](ipc::Submit& s) { s.envelope.origin.internal = false; }},
+        {"a reverse-path", [](ipc::Submit& s) { s.envelope.reverse_path = "a@from.example"; }},
+        {"two recipients", [](ipc::Submit& s) { s.envelope.recipients.push_back("c@x.example"); }},
+        {"a user", [](ipc::Submit& s) { s.envelope.origin.authenticated = "bob"; }},
+    };
+    for (const Case& c : cases) {
+        QueueLab lab;
+        lab.queue->intake().connect(
+            7, [](ipc::QueueToListener) {}, Intake::Submitter::policy);
+        ipc::Submit submit = report(1);
+        c.spoil(submit);
+        EXPECT_FALSE(lab.queue->intake().handle(7, std::move(submit))) << c.what;
+    }
+    QueueLab lab;
+    size_t durable = 0;
+    lab.queue->intake().connect(
+        7,
+        [&](ipc::QueueToListener message) {
+            durable += std::holds_alternative<ipc::Durable>(message);
+        },
+        Intake::Submitter::policy);
+    ASSERT_TRUE(lab.queue->intake().handle(7, report(1)));
+    lab.run();
+    EXPECT_EQ(durable, 1u);
+    EXPECT_FALSE(lab.queue->intake().handle(7, ipc::ContentFileRequest{2}));
+    EXPECT_FALSE(lab.queue->intake().handle(0, report(1))) << "a listener does not";
+}
+
 TEST(Intake, AListenerThatBreaksTheProtocolIsFoundOut) {
     const Case cases[] = {
         {"mail in our own name", [](ipc::Submit& s) { s.envelope.origin.internal = true; }},
