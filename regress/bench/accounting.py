@@ -1,5 +1,5 @@
 """What a set of processes costs, read from /proc: CPU time, context switches, memory; and what the
-machine can do and does besides.
+machine does besides.
 
 Everything here only reads, and a process that ends meanwhile is no error. CPU time is in seconds
 (the kernel gives 10 ms steps), memory in bytes.
@@ -43,6 +43,10 @@ class Usage:
             fields = [int(field) for field in text.rpartition(")")[2].split()[11:15]]
             self.processes[pid] = (program_of(pid), sum(fields[:2]) / TICKS,
                                    sum(fields[2:]) / TICKS, voluntary_switches(pid))
+
+    def total(self):
+        """CPU seconds of all, their children that have ended included."""
+        return sum(own + children for _, own, children, _ in self.processes.values())
 
     def since(self, before):
         """({name: CPU}, {name: switches}, names of those that have ended since `before`).
@@ -88,17 +92,19 @@ def proportional_memory(pids):
 
 
 class MemoryWatch:
-    """The largest memory of processes while it runs. It takes about 2 % of one core."""
+    """The largest memory of processes, and number of them, while it runs. It takes about 2 % of one core."""
 
     def __init__(self, pids):
-        self.pids, self.peak = pids, None
+        self.pids, self.peak, self.processes = pids, None, 0
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def look(self):
         began = time.monotonic()
-        found = proportional_memory(self.pids())
+        pids = self.pids()
+        self.processes = max(self.processes, len(pids))
+        found = proportional_memory(pids)
         if found is not None:
             self.peak = max(self.peak or 0, found)
         return time.monotonic() - began
@@ -121,24 +127,3 @@ def machine_busy():
     fields = [int(field) for field in lines[0].split()[1:9]]
     idle = fields[3] + fields[4]
     return (sum(fields) - idle) / TICKS, sum(line.startswith("cpu") for line in lines) - 1
-
-
-def sync_rate(directory, seconds=0.5):
-    """Synced writes of 4 KiB a second, one after the other, into a file that has its size already.
-
-    This is what limits a server that syncs: results are comparable only where it is alike."""
-    path = os.path.join(directory, "canary")
-    block, blocks = b"x" * 4096, 256
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(file, block * blocks)
-        os.fsync(file)
-        count, began = 0, time.monotonic()
-        while time.monotonic() - began < seconds:
-            os.pwrite(file, block, count % blocks * len(block))
-            os.fdatasync(file)
-            count += 1
-        return count / (time.monotonic() - began)
-    finally:
-        os.close(file)
-        os.unlink(path)

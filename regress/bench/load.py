@@ -3,6 +3,7 @@ BUILD/peers, or where those could not be had, simple_peers.py, which does the sa
 """
 import os
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -78,14 +79,19 @@ class Sink:
         end(self.process)
 
 
-def send(tools, port, case, count, deadline):
+def start_source(tools, port, count, clients, size, lasting, domain):
+    """`lasting`: many messages over each connection, or one."""
+    command = [*tools.source, "-s", str(min(clients, count)), "-m", str(count), "-l", str(size),
+               "-M", "client.example", "-f", "sender@src.example", "-t", f"rcpt@{domain}",
+               *(["-d"] if lasting else []), f"127.0.0.1:{port}"]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True, env=tools.environment)
+
+
+def send(tools, port, count, clients, size, lasting, domain, deadline):
     """Sends `count` messages. Returns the seconds until all of them were answered 250."""
-    command = [*tools.source, "-s", str(min(case.clients, count)), "-m", str(count),
-               "-l", str(case.size), "-M", "client.example", "-f", "sender@src.example",
-               "-t", "rcpt@dest.example", *(["-d"] if case.lasting else []), f"127.0.0.1:{port}"]
     began = time.monotonic()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True, env=tools.environment)
+    process = start_source(tools, port, count, clients, size, lasting, domain)
     try:
         error = process.communicate(timeout=max(1, deadline - began))[1]
     except subprocess.TimeoutExpired:
@@ -104,3 +110,9 @@ def end(process, limit=5):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def raise_file_limit():
+    """To what we may have: sessions are descriptors, of ours and of servers that we start."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

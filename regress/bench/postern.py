@@ -1,52 +1,57 @@
-"""The gateway as the benchmark runs it: everything for dest.example goes to the sink."""
+"""Postern itself, from the build tree."""
 import os
 import time
 
 from lab import gateway, hosts
 
+import server
 from load import Failure
 
-CONFIGURATION = """spool "{directory}/spool"
-socket "{directory}/smtpd.sock"
+CONFIGURATION = """spool "{s.directory}/spool"
+socket "{s.directory}/smtpd.sock"
 hostname gateway.bench.example
-smtp limit max-mails 999999
-listen on 127.0.0.1 port {port}
-action "out" relay host smtp+notls://127.0.0.1:{sink_port}
+smtp limit max-mails 999999 max-sessions 20000
+listen on 127.0.0.1 port {s.port}
+{processes}action "out" relay host smtp+notls://127.0.0.1:{s.sink_port}
+action "probe" relay host smtp+notls://127.0.0.1:{s.probe_port}
+action "dead" relay host smtp+notls://{dead}:{s.dead_port}
 match from any for domain "dest.example" action "out"
+match from any for domain "probe.example" action "probe"
+match from any for domain "dead.example" action "dead"
 """
-START_LIMIT = 20  # seconds
 SYNCS = "queue.commits"
 
 
-class Postern:
-    name = "postern"
+class Postern(server.Server):
+    name, title = "postern", "Postern"
+    configuration = CONFIGURATION
 
-    def __init__(self, build, directory, mode, port, sink_port):
+    def __init__(self, setting, group):
+        super().__init__(setting, group)
         here = hosts.Network("loopback").hosts["gateway"]  # where we are ourselves
-        self.gateway = gateway.Gateway(here, build, directory, mode)
+        self.gateway = gateway.Gateway(here, setting.build, setting.directory, setting.mode)
         self.log_path = self.gateway.log_path
+        processes = "".join(f"{role} processes {setting.processes}\n"
+                            for role in ("listener", "relay") if setting.processes)
         with open(self.gateway.configuration, "w") as file:
-            file.write(CONFIGURATION.format(directory=directory, port=port, sink_port=sink_port))
+            file.write(self.configuration.format(s=setting, processes=processes,
+                                                 dead=server.DEAD_ADDRESS))
 
-    def start(self):
+    @staticmethod
+    def obstacle(build, mode):
+        return None
+
+    def launch(self):
         self.gateway.start()
-        deadline = time.monotonic() + START_LIMIT
-        try:
-            while not self.gateway.is_ready():
-                if time.monotonic() > deadline:
-                    raise Failure(f"smtpd does not greet, {START_LIMIT} s after its start")
-                time.sleep(0.02)
-        except RuntimeError as error:
-            raise Failure(str(error)) from None
 
-    def stop(self):
-        """Ends it in order; at once if it does not."""
-        if not self.gateway.is_running():
-            raise Failure("smtpd has ended by itself")
+    def alive(self):
+        return self.gateway.is_running()
+
+    def end(self):
         try:
             status = self.gateway.stop()
         except RuntimeError as error:
-            self.gateway.kill_all()
+            self.kill()
             raise Failure(str(error)) from None
         if status != 0:
             raise Failure(f"smtpd ended with {status}")
@@ -67,19 +72,28 @@ class Postern:
         return output
 
     def statistics(self):
-        """What the server counts itself, by name."""
-        pairs = (line.partition("=") for line in self.control("show", "stats").splitlines())
-        return {name: int(value) for name, _, value in pairs if value.isdecimal()}
+        """What the server counts itself, by name. A process that starts has nothing to say yet."""
+        deadline = time.monotonic() + server.START_LIMIT
+        while True:
+            pairs = (line.partition("=") for line in self.control("show", "stats").splitlines())
+            found = {name: int(value) for name, _, value in pairs if value.isdecimal()}
+            if SYNCS in found:
+                return found
+            if time.monotonic() > deadline:
+                raise Failure("smtpctl show stats says nothing of the queue")
+            time.sleep(0.05)
 
     def queued(self):
         return self.statistics()["queue.messages"]
 
     def syncs(self):
-        """How often it has made a batch durable so far."""
         return self.statistics()[SYNCS]
 
+    def listing(self):
+        return self.gateway.command("smtpctl", "-s", self.gateway.socket(), "show", "queue"), \
+            dict(os.environ)
+
     def hold(self):
-        """From now on nothing is sent."""
         self.control("pause", "mta")
 
     def release(self):

@@ -4,7 +4,6 @@ in TLS, and how many TLS handshakes a second there are, beside a server of one p
 key itself (openssl s_server). See README."""
 import argparse
 import os
-import resource
 import shutil
 import socket
 import ssl
@@ -16,25 +15,28 @@ import time
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
-import accounting  # noqa: E402
+import idle  # noqa: E402
+import load  # noqa: E402
 import postern  # noqa: E402
+import server  # noqa: E402
 from load import Failure  # noqa: E402
 
-CONFIGURATION = """spool "{directory}/spool"
-socket "{directory}/smtpd.sock"
+CONFIGURATION = """spool "{s.directory}/spool"
+socket "{s.directory}/smtpd.sock"
 hostname gateway.bench.example
 smtp limit max-sessions 20000
-pki gateway.bench.example cert "{directory}/ec.crt"
-pki gateway.bench.example key "{directory}/ec.key"
-pki rsa.bench.example cert "{directory}/rsa.crt"
-pki rsa.bench.example key "{directory}/rsa.key"
-listen on 127.0.0.1 port {port}
-listen on 127.0.0.1 port {ec_port} smtps pki gateway.bench.example
-listen on 127.0.0.1 port {rsa_port} smtps pki rsa.bench.example
+pki gateway.bench.example cert "{s.directory}/ec.crt"
+pki gateway.bench.example key "{s.directory}/ec.key"
+pki rsa.bench.example cert "{s.directory}/rsa.crt"
+pki rsa.bench.example key "{s.directory}/rsa.key"
+listen on 127.0.0.1 port {s.port}
+listen on 127.0.0.1 port 2465 smtps pki gateway.bench.example
+listen on 127.0.0.1 port 2466 smtps pki rsa.bench.example
 match from any for domain "dest.example" reject
 """
-PORTS = {"port": 2525, "ec_port": 2465, "rsa_port": 2466}
+PORTS = {"plain": 2525, "ec": 2465, "rsa": 2466}
 OTHER_PORT = 2467
+OPEN_LIMIT = 300  # seconds until all sessions are there
 KEYS = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}
 
 
@@ -51,10 +53,7 @@ def arguments():
 
 
 class Gateway(postern.Postern):
-    def __init__(self, build, directory, mode):
-        super().__init__(build, directory, mode, PORTS["port"], 0)
-        with open(self.gateway.configuration, "w") as file:
-            file.write(CONFIGURATION.format(directory=directory, **PORTS))
+    configuration = CONFIGURATION
 
 
 def make_keys(directory):
@@ -64,35 +63,21 @@ def make_keys(directory):
                         f"{directory}/{name}.crt"], check=True, stderr=subprocess.DEVNULL)
 
 
-def open_session(port, encrypted):
+def connect(port, encrypted):
     connection = socket.create_connection(("127.0.0.1", port), 10)
-    if encrypted:
-        connection = ssl._create_unverified_context().wrap_socket(connection)
-    for words in (None, b"EHLO client.example\r\n"):
-        if words:
-            connection.sendall(words)
-        answer = b""
-        while not answer.endswith(b"\r\n") or answer[-200:].split(b"\r\n")[-2][3:4] == b"-":
-            more = connection.recv(4096)
-            if not more:
-                raise Failure("a session ended")
-            answer += more
-    return connection
+    return (ssl._create_unverified_context().wrap_socket(connection) if encrypted else
+            connection)
 
 
-def idle(server, count, port, encrypted):
+def memory(gateway, count, port, encrypted):
     """KiB of all processes for each session that has said EHLO and then nothing."""
-    warm = [open_session(port, encrypted) for _ in range(50)]
-    for one in warm:
-        one.close()
-    time.sleep(0.5)
-    before = accounting.proportional_memory(server.pids())
-    sessions = [open_session(port, encrypted) for _ in range(count)]
-    time.sleep(1)
-    held = accounting.proportional_memory(server.pids()) - before
+    sessions, before, after = idle.memory_of(gateway, count, lambda: connect(port, encrypted),
+                                             time.monotonic() + OPEN_LIMIT)
     for one in sessions:
         one.close()
-    return held / count / 1024
+    if len(sessions) < count:
+        raise Failure(f"{len(sessions)} sessions of {count} were opened")
+    return (after - before) / count / 1024
 
 
 def handshakes(port, seconds):
@@ -134,7 +119,7 @@ def compare(directory, options):
     for name in KEYS:
         ours, theirs = [], []
         for _ in range(options.rounds):
-            ours.append(handshakes(PORTS[f"{name}_port"], options.seconds))
+            ours.append(handshakes(PORTS[name], options.seconds))
             other = OneProcess(directory, name)
             try:
                 theirs.append(handshakes(OTHER_PORT, options.seconds))
@@ -147,23 +132,23 @@ def compare(directory, options):
 
 def main():
     options = arguments()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    load.raise_file_limit()
     directory = os.path.join(os.path.abspath(options.build), "bench", "sessions")
     shutil.rmtree(directory, ignore_errors=True)
     os.makedirs(directory)
     make_keys(directory)
-    server = Gateway(os.path.abspath(options.build), directory, "loopback")
-    server.start()
+    gateway = Gateway(server.Setting(os.path.abspath(options.build), directory, "loopback",
+                                     PORTS["plain"], 0, 0, 0), None)
+    gateway.start()
     try:
-        for name, port, encrypted in (("plain", PORTS["port"], False),
-                                      ("TLS", PORTS["ec_port"], True)):
+        for name, port, encrypted in (("plain", PORTS["plain"], False),
+                                      ("TLS", PORTS["ec"], True)):
             print(f"{options.sessions} idle sessions, {name}: "
-                  f"{idle(server, options.sessions, port, encrypted):.1f} KiB each", flush=True)
+                  f"{memory(gateway, options.sessions, port, encrypted):.1f} KiB each", flush=True)
         compare(directory, options)
-        server.stop()
+        gateway.stop()
     finally:
-        server.kill()
+        gateway.kill()
 
 
 if __name__ == "__main__":
