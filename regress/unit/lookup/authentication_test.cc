@@ -160,7 +160,7 @@ TEST_F(AuthenticationTest, Verdicts) {
 TEST_F(AuthenticationTest, MoreThanCanBeCheckedAreToldToTryLater) {
     std::vector<ipc::LookupToListener> answers;
     auto client = connect(answers);
-    const size_t all = LookupService::max_password_checks + 20;
+    const size_t all = Logins::max_password_checks + 20;
     for (uint32_t i = 0; i < all; ++i)
         client->send(question(i, "users", "alice", "secret"));
     run_until(all);
@@ -182,7 +182,7 @@ TEST_F(AuthenticationTest, MoreThanCanBeCheckedAreToldToTryLater) {
 TEST_F(AuthenticationTest, ANetworkHasAShareOfTheChecks) {
     std::vector<ipc::LookupToListener> answers;
     auto client = connect(answers);
-    constexpr uint32_t share = LookupService::max_checks_of_network;
+    constexpr uint32_t share = Logins::max_checks_of_network;
     uint32_t sent = 0;
     for (uint32_t i = 0; i < share + 3; ++i)
         client->send(
