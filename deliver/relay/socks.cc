@@ -3,6 +3,8 @@
 
 #include <cerrno>
 
+#include "common/base/network_order.h"
+
 namespace postern::relay {
 
 namespace {
@@ -118,20 +120,13 @@ Task<Result<void>> Negotiation::run(Endpoint target,
     co_return place ? Result<void>() : Result<void>(place.error());
 }
 
-void append_number(std::string& out, uint64_t number, int octets) {
-    for (int i = octets - 1; i >= 0; --i)
-        out += static_cast<char>(number >> (8 * i));
-}
-
 } // namespace
 
 std::string socks_request(const Endpoint& target) {
     constexpr char connect = 1;
     const bool six = target.address.version == 6;
     std::string request{version, connect, 0, static_cast<char>(six ? 4 : 1)};
-    if (six)
-        append_number(request, target.address.high, 8);
-    append_number(request, target.address.low, six ? 8 : 4);
+    append_address(request, target.address);
     append_number(request, target.port, 2);
     return request;
 }

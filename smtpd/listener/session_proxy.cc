@@ -2,7 +2,7 @@
 // proxy`).
 #include "common/base/log.h"
 #include "common/mail/message_id.h"
-#include "smtpd/listener/proxy_header.h"
+#include "common/smtp/proxy_header.h"
 #include "smtpd/listener/session.h"
 
 namespace postern::listener {

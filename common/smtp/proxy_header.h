@@ -1,13 +1,15 @@
 // The header that a proxy puts before what its client sends, to say who that is: the PROXY
-// protocol, versions 1 and 2 (https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt). Pure.
+// protocol, versions 1 and 2 (https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt). A
+// client can tell a proxy in the same way from where to connect to whom. Pure.
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "common/base/ip_address.h"
 
-namespace postern::listener {
+namespace postern {
 
 enum class ProxyStatus : uint8_t {
     incomplete, // so far it is right
@@ -30,4 +32,8 @@ inline constexpr size_t proxy_header_limit = 4096;
 // lengths are checked, and the checksum if there is one.
 ProxyHeader parse_proxy_header(std::string_view input, bool only_v2);
 
-} // namespace postern::listener
+// The header of version 2 of a connection over TCP, whose source's port does not matter (0). Both
+// addresses are of one IP version.
+std::string proxy_header_v2(const IpAddress& source, const Endpoint& destination);
+
+} // namespace postern

@@ -1,14 +1,13 @@
 // PROXY headers, good, bad and cut short.
-#include "smtpd/listener/proxy_header.h"
+#include "common/smtp/proxy_header.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "common/base/crc32c.h"
-#include "regress/unit/listener/dialogue.h"
 
-namespace postern::listener::test {
+namespace postern {
 namespace {
 
 using namespace std::string_literals;
@@ -175,5 +174,17 @@ TEST(ProxyHeader, AnyOctetsAreReadWithinTheirBounds) {
     }
 }
 
+// What is written is read again, and is what the specification has.
+TEST(ProxyHeaderV2, Written) {
+    const std::string four = proxy_header_v2(*IpAddress::parse("192.0.2.7"),
+                                             Endpoint{*IpAddress::parse("198.51.100.1"), 25});
+    EXPECT_EQ(four, v2(0x21, 0x11, "\xc0\x00\x02\x07\xc6\x33\x64\x01\0\0\0\x19"s));
+    EXPECT_EQ(outcome(four + "EHLO x\r\n", true), "192.0.2.7 28");
+    const std::string six = proxy_header_v2(*IpAddress::parse("2001:db8::7"),
+                                            Endpoint{*IpAddress::parse("2001:db8::1"), 465});
+    EXPECT_EQ(six, v2(0x21, 0x21, v6_addresses.substr(0, 32) + "\0\0\x01\xd1"s));
+    EXPECT_EQ(outcome(six, true), "2001:db8::7 52");
+}
+
 } // namespace
-} // namespace postern::listener::test
+} // namespace postern

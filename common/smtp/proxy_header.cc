@@ -1,12 +1,13 @@
-#include "smtpd/listener/proxy_header.h"
+#include "common/smtp/proxy_header.h"
 
 #include <array>
 #include <optional>
 
 #include "common/base/crc32c.h"
+#include "common/base/network_order.h"
 #include "common/smtp/text.h"
 
-namespace postern::listener {
+namespace postern {
 
 namespace {
 
@@ -16,6 +17,13 @@ constexpr std::string_view signature_v1 = "PROXY ";
 constexpr size_t longest_v1 = 107; // with CRLF
 constexpr std::string_view signature_v2 = "\r\n\r\n\0\r\nQUIT\n"sv;
 constexpr size_t fixed_part_v2 = 16;
+constexpr unsigned version_2 = 2;
+constexpr unsigned local = 0; // commands
+constexpr unsigned proxy = 1;
+constexpr unsigned tcp4 = 0x11;
+constexpr unsigned tcp6 = 0x21;
+constexpr size_t addresses_tcp4 = 2 * (4 + 2); // octets: address and port, twice
+constexpr size_t addresses_tcp6 = 2 * (16 + 2);
 
 ProxyHeader bad() { return {ProxyStatus::bad, 0, {}}; }
 
@@ -127,23 +135,19 @@ ProxyHeader parse_v2(std::string_view input) {
     const unsigned family = octet(input, 13);
     ProxyHeader header;
     header.length = fixed_part_v2 + number(input.substr(14, 2));
-    if (version_and_command >> 4 != 2 || header.length > proxy_header_limit)
+    if (version_and_command >> 4 != version_2 || header.length > proxy_header_limit)
         return bad();
     if (input.size() < header.length)
         return {};
     input = input.substr(0, header.length);
-    constexpr unsigned local = 0;
-    constexpr unsigned proxy = 1;
     header.status = (version_and_command & 15) == local ? ProxyStatus::own : ProxyStatus::unknown;
     if ((version_and_command & 15) == local)
         return header; // the rest has no meaning then
     if ((version_and_command & 15) != proxy)
         return bad();
-    constexpr unsigned tcp4 = 0x11;
-    constexpr unsigned tcp6 = 0x21;
     if (family != tcp4 && family != tcp6)
         return header;
-    const size_t addresses = family == tcp6 ? 36 : 12;
+    const size_t addresses = family == tcp6 ? addresses_tcp6 : addresses_tcp4;
     if (header.length - fixed_part_v2 < addresses ||
         !check_extensions(input, fixed_part_v2 + addresses))
         return bad();
@@ -165,4 +169,17 @@ ProxyHeader parse_proxy_header(std::string_view input, bool only_v2) {
     return bad();
 }
 
-} // namespace postern::listener
+std::string proxy_header_v2(const IpAddress& source, const Endpoint& destination) {
+    const bool six = destination.address.version == 6;
+    std::string header(signature_v2);
+    append_number(header, version_2 << 4 | proxy, 1);
+    append_number(header, six ? tcp6 : tcp4, 1);
+    append_number(header, six ? addresses_tcp6 : addresses_tcp4, 2);
+    append_address(header, source);
+    append_address(header, destination.address);
+    append_number(header, 0, 2);
+    append_number(header, destination.port, 2);
+    return header;
+}
+
+} // namespace postern
