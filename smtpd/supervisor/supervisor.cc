@@ -3,17 +3,12 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <thread>
 
 #include "common/base/log.h"
 #include "common/config/parse.h"
 #include "common/process/process.h"
-#include "smtpd/supervisor/table_files.h"
-#include "smtpd/supervisor/warnings.h"
 #include "smtpd/supervisor/wiring.h"
 
 namespace postern {
@@ -44,33 +39,12 @@ void raise_descriptor_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// The trust anchor that a mode of the resolver goes by, as text.
-Result<std::string> trust_anchor_text(const ResolverOptions& options) {
-    static constexpr const char* root_anchor = "/usr/share/dns/root.key";
-    if (!options.trust_anchor.empty())
-        return read_configuration_file(options.trust_anchor);
-    if (options.mode == ResolverMode::recursive)
-        return read_configuration_file(root_anchor);
-    return std::string();
-}
-
-// Where policies are kept: not in the spool, which is the queue's.
-std::string policies_directory(const Configuration& configuration) {
-    return configuration.spool + "-policies";
-}
-
-bool delivers_to_unix_sockets(const Configuration& configuration) {
-    return std::any_of(
-        configuration.actions.begin(), configuration.actions.end(),
-        [](const Action& action) { return action.host && !action.host->unix_path.empty(); });
-}
-
 } // namespace
 
 Supervisor::Supervisor(EventLoop& loop, SupervisorOptions options, Configuration configuration,
                        std::string programs)
-    : loop_(loop), options_(std::move(options)), configuration_(std::move(configuration)),
-      programs_(std::move(programs)), root_(geteuid() == 0),
+    : loop_(loop), options_(std::move(options)), programs_(std::move(programs)),
+      root_(geteuid() == 0), provisions_(std::move(configuration), root_),
       local_delivery_(loop_, programs_, root_,
                       [this](ipc::Exited exited) {
                           if (Child* local = find(Role::local))
@@ -81,109 +55,20 @@ Supervisor::Supervisor(EventLoop& loop, SupervisorOptions options, Configuration
               pam->send(std::move(exited));
       }) {
     orders_.verbose = options_.verbose;
-    // Without randomness, which Linux always has, it would be known, and no more than that.
-    [[maybe_unused]] const ssize_t got = getrandom(decoy_key_.data(), decoy_key_.size(), 0);
 }
 
 Supervisor::~Supervisor() = default;
 
-Result<Surroundings> Supervisor::survey(const Configuration& configuration) const {
-    Surroundings found;
-    found.root = root_;
-    found.user_id = geteuid();
-    found.cores = std::max(std::thread::hardware_concurrency(), 1u);
-    found.hostname = configuration.hostname.empty() ? machine_hostname() : configuration.hostname;
-    found.local_addresses = machine_addresses();
-    Result<std::string> anchor = trust_anchor_text(configuration.resolver);
-    if (!anchor)
-        return anchor.error();
-    found.trust_anchor = std::move(*anchor);
-    found.decoy_key = decoy_key_;
-    if (Result<std::string> hosts = read_configuration_file("/etc/hosts"); hosts)
-        found.hosts = std::move(*hosts);
-    Result<std::vector<ipc::ListenAddress>> listen = addresses_of(configuration, found.hostname);
-    if (!listen)
-        return listen.error();
-    found.listen = std::move(*listen);
-    Result<Credentials> credentials = read_credentials(configuration);
-    if (!credentials)
-        return credentials.error();
-    found.credentials = std::move(*credentials);
-    if (Result<void> checked = check_table_files(configuration); !checked)
-        return checked.error();
-    for (const std::string& warning : found.credentials.warnings)
-        log::warning(warning);
-    for (const std::string& warning : warnings_of(configuration, found.hostname))
-        log::warning(warning);
-    return found;
-}
-
-// Of those that this configuration needs, and that have none yet: users change with a restart only.
-Result<void> Supervisor::choose_identities(const Configuration& configuration) {
-    std::string empty;
-    if (root_) {
-        Result<std::string> made = empty_directory();
-        if (!made)
-            return made.error();
-        empty = *made;
-    }
-    for (Role role : {Role::listener, Role::keyholder, Role::resolver, Role::lookup, Role::control,
-                      Role::queue, Role::relay, Role::local, Role::pam, Role::tables,
-                      Role::policy}) {
-        if (identities_.contains(role) || process_count(role, configuration, 1) == 0)
-            continue;
-        Result<ipc::Identity> identity = identity_of(role, configuration, root_);
-        if (!identity)
-            return identity.error();
-        // lookup reads the user database, tables what it is asked for, and a relay may have to
-        // reach the socket of an LMTP server.
-        bool needs_files = role == Role::lookup || role == Role::tables ||
-                           (role == Role::relay && delivers_to_unix_sockets(configuration));
-        if (role == Role::queue)
-            identity->root_directory = root_ ? configuration.spool : "";
-        else if (role == Role::policy)
-            identity->root_directory = root_ ? policies_directory(configuration) : "";
-        else if (!needs_files)
-            identity->root_directory = empty;
-        identities_[role] = *identity;
-        if (identity->switch_user)
-            own_users_.insert(identity->user_id);
-        if (role == Role::policy) { // better now than when it is started
-            Result<FileDescriptor> made =
-                open_directory_of(policies_directory(configuration), *identity);
-            if (!made)
-                return made.error();
-        }
-    }
-    local_delivery_.set_own_users(own_users_);
-    return {};
-}
-
 Result<void> Supervisor::prepare() {
     raise_descriptor_limit();
-    Result<Surroundings> found = survey(configuration_);
-    if (!found)
-        return found.error();
-    surroundings_ = std::move(*found);
-    if (Result<void> chosen = choose_identities(configuration_); !chosen)
-        return chosen;
-    Result<std::vector<BoundSocket>> bound = bind_listeners(surroundings_.listen, sockets_);
-    if (!bound)
-        return bound.error();
-    sockets_ = std::move(*bound);
-    Result<FileDescriptor> spool = open_directory_of(configuration_.spool, identities_[Role::queue]);
-    if (!spool)
-        return spool.error();
-    spool_ = std::move(*spool);
-    Result<FileDescriptor> control = bind_control_socket(configuration_.socket);
-    if (!control)
-        return control.error();
-    control_socket_ = std::move(*control);
-    return {};
+    Result<void> prepared = provisions_.prepare();
+    local_delivery_.set_own_users(provisions_.own_users());
+    return prepared;
 }
 
 int Supervisor::run() {
-    log::info("starting", {{"version", POSTERN_VERSION}, {"hostname", surroundings_.hostname}});
+    log::info("starting",
+              {{"version", POSTERN_VERSION}, {"hostname", provisions_.surroundings().hostname}});
     if (!root_)
         log::info("running as an ordinary user: no process switches its user or changes its root");
     SignalWatch child_signal(loop_, SIGCHLD, [this] { on_child_signal(); });
@@ -191,10 +76,10 @@ int Supervisor::run() {
     SignalWatch interrupt(loop_, SIGINT, [this] { drain(); });
     SignalWatch hangup(loop_, SIGHUP, [this] { reload(); });
     start_missing();
-    for (const ipc::ListenAddress& address : surroundings_.listen)
+    for (const ipc::ListenAddress& address : provisions_.surroundings().listen)
         log::info("listening", {{"address", address.where()}, {"hostname", address.hostname}});
     loop_.run();
-    unlink(configuration_.socket.c_str());
+    unlink(provisions_.configuration().socket.c_str());
     log::info("stopped");
     return 0;
 }
@@ -216,7 +101,8 @@ bool Supervisor::any_running(const std::vector<Role>& roles) const {
 // Starts those that the configuration has and that there have not been, or not lately.
 void Supervisor::start_missing() {
     std::vector<Child*> missing;
-    for (ProcessName name : all_processes(configuration_, surroundings_.cores)) {
+    for (ProcessName name :
+         all_processes(provisions_.configuration(), provisions_.surroundings().cores)) {
         Child* child = find(name.role, name.index);
         const bool retired = retired_.erase(name) == 1;
         if (!child)
@@ -239,8 +125,8 @@ void Supervisor::start_missing() {
 // Ends those that the configuration has no more.
 void Supervisor::retire_needless() {
     for (auto& child : children_)
-        if (process_count(child->name().role, configuration_, surroundings_.cores) <=
-                child->name().index &&
+        if (process_count(child->name().role, provisions_.configuration(),
+                          provisions_.surroundings().cores) <= child->name().index &&
             retired_.insert(child->name()).second)
             tasks_.spawn(end_in_time(*child));
 }
@@ -273,9 +159,11 @@ void Supervisor::give_up(Child& child, const Error& why) {
 }
 
 void Supervisor::configure(Child& child) {
-    Result<ipc::Configure> message = configure_message(child);
+    Result<ipc::Configure> message = provisions_.configure_message(child.name().role);
     if (!message)
         return give_up(child, message.error());
+    message->syslog = options_.syslog;
+    message->orders = orders_;
     child.send(std::move(*message));
 }
 
@@ -300,45 +188,6 @@ Result<void> Supervisor::connect(Child& one, Child& other) {
     return {};
 }
 
-Result<ipc::Configure> Supervisor::configure_message(Child& child) {
-    ipc::Configure message;
-    Role role = child.name().role;
-    message.identity = identities_[role];
-    message.syslog = options_.syslog;
-    message.orders = orders_;
-    std::string bytes = settings_for(role, configuration_, surroundings_);
-    Result<FileDescriptor> settings = make_memory_file("postern-settings", bytes);
-    if (!settings)
-        return settings.error();
-    message.settings = std::move(*settings);
-    std::optional<Error> failed;
-    auto duplicate = [&](const FileDescriptor& file) {
-        message.files.emplace_back(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-        if (!message.files.back() && !failed)
-            failed = system_error("cannot duplicate a descriptor");
-    };
-    if (role == Role::listener)
-        for (const BoundSocket& socket : sockets_)
-            duplicate(socket.socket);
-    if (role == Role::keyholder)
-        for (const PkiFiles& pki : surroundings_.credentials.pkis)
-            duplicate(pki.key);
-    if (role == Role::queue)
-        duplicate(spool_);
-    if (role == Role::policy) {
-        Result<FileDescriptor> policies =
-            open_directory_of(policies_directory(configuration_), identities_[Role::policy]);
-        if (!policies)
-            return policies.error();
-        message.files.push_back(std::move(*policies));
-    }
-    if (role == Role::control)
-        duplicate(control_socket_);
-    if (failed)
-        return *failed;
-    return message;
-}
-
 template <class Order> void Supervisor::on_order(Child& child, const Order& order) {
     if (child.name().role != Role::control)
         return child.signal(SIGKILL);
@@ -356,13 +205,13 @@ void Supervisor::on_message(Child& child, ipc::ToSupervisor&& message) {
             },
             [&](ipc::Spawn& spawn) {
                 if (is_local)
-                    local_delivery_.spawn(configuration_, std::move(spawn));
+                    local_delivery_.spawn(provisions_.configuration(), std::move(spawn));
                 else
                     child.signal(SIGKILL);
             },
             [&](ipc::SpawnCheck& check) {
                 if (is_pam)
-                    pam_checks_.spawn(configuration_, check);
+                    pam_checks_.spawn(provisions_.configuration(), check);
                 else
                     child.signal(SIGKILL);
             },
@@ -438,24 +287,10 @@ void Supervisor::reload() {
     };
     if (!parsed.configuration)
         return refuse("it has errors");
-    Configuration& fresh = *parsed.configuration;
-    if (fresh.spool != configuration_.spool || fresh.socket != configuration_.socket ||
-        fresh.listeners != configuration_.listeners || fresh.relays != configuration_.relays ||
-        fresh.users.by_process != configuration_.users.by_process ||
-        delivers_to_unix_sockets(fresh) != delivers_to_unix_sockets(configuration_))
-        return refuse("spool, socket, users, numbers of processes, and whether mail goes to Unix "
-                      "sockets change with a restart only");
-    Result<Surroundings> found = survey(fresh);
-    if (!found)
-        return refuse(found.error().message);
-    if (Result<void> chosen = choose_identities(fresh); !chosen)
-        return refuse(chosen.error().message);
-    Result<std::vector<BoundSocket>> bound = bind_listeners(found->listen, sockets_);
-    if (!bound)
-        return refuse(bound.error().message);
-    sockets_ = std::move(*bound);
-    surroundings_ = std::move(*found);
-    configuration_ = std::move(fresh);
+    Result<void> renewed = provisions_.renew(*std::move(parsed.configuration));
+    local_delivery_.set_own_users(provisions_.own_users());
+    if (!renewed)
+        return refuse(renewed.error().message);
     for (auto& child : children_)
         configure(*child);
     retire_needless();
@@ -480,7 +315,7 @@ void Supervisor::hurry() {
 
 Task<void> Supervisor::end_in_order() {
     using namespace std::chrono_literals;
-    sockets_.clear(); // no new connections; the listeners close theirs
+    provisions_.stop_listening();
     for (const DrainStep& step : drain_steps()) {
         for (auto& child : children_)
             if (std::find(step.roles.begin(), step.roles.end(), child->name().role) !=

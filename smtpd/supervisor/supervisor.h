@@ -2,9 +2,7 @@
 // new settings round, and ends them in order. It reads nothing from the network.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,7 +15,7 @@
 #include "smtpd/supervisor/local_delivery.h"
 #include "smtpd/supervisor/machine.h"
 #include "smtpd/supervisor/pam_checks.h"
-#include "smtpd/supervisor/slices.h"
+#include "smtpd/supervisor/provisions.h"
 
 namespace postern {
 
@@ -39,11 +37,6 @@ class Supervisor {
     int run();
 
   private:
-    struct Restart;
-
-    Result<Surroundings> survey(const Configuration& configuration) const;
-    Result<void> choose_identities(const Configuration& configuration);
-
     void start_missing();
     void retire_needless();
     Task<void> end_in_time(Child& child);
@@ -52,7 +45,6 @@ class Supervisor {
     void configure(Child& child);
     Result<void> wire(Child& child);
     Result<void> connect(Child& one, Child& other);
-    Result<ipc::Configure> configure_message(Child& child);
     void on_message(Child& child, ipc::ToSupervisor&& message);
     template <class Order> void on_order(Child& child, const Order& order);
     void on_child_signal();
@@ -67,19 +59,12 @@ class Supervisor {
 
     EventLoop& loop_;
     SupervisorOptions options_;
-    Configuration configuration_;
-    Surroundings surroundings_;
     std::string programs_;
     bool root_;
+    Provisions provisions_;
     bool draining_ = false;
     bool hurried_ = false;
     ipc::Orders orders_; // of operators
-    std::string decoy_key_ = std::string(32, '\0');
-    std::vector<BoundSocket> sockets_;
-    FileDescriptor control_socket_;
-    FileDescriptor spool_;
-    std::map<ipc::Role, ipc::Identity> identities_;
-    std::set<uid_t> own_users_; // of all of them
     std::vector<std::unique_ptr<Child>> children_;
     std::set<ProcessName> retired_; // that there were once, and are not needed now
     LocalDelivery local_delivery_;
