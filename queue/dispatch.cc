@@ -142,7 +142,7 @@ Result<void> Dispatch::deliver(Job& job, WallTime now) {
     deliver.delivery = next_delivery_++;
     deliver.message = job.message->id;
     deliver.route = table_.routes.get(job.route);
-    deliver.reverse_path = message.envelope.reverse_path;
+    deliver.reverse_path = deliver.route.reverse_path.value_or(message.envelope.reverse_path);
     deliver.parameters = message.envelope.parameters;
     if (const auto deadline = wanted_by(message.envelope))
         deliver.parameters.deliver_by->seconds = remaining_time(*deadline, now);

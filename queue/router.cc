@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "common/mail/domain.h"
+#include "common/smtp/address.h"
 #include "queue/expansion.h"
 
 namespace postern {
@@ -14,8 +15,8 @@ constexpr auto answer_limit = std::chrono::seconds(60);
 // Recipients in others' place that are kept at once; those beyond it are asked for again later.
 constexpr size_t expanded_limit = 500'000;
 constexpr size_t expanded_enough = 100'000; // nothing more is asked for while there are so many
-constexpr size_t words_limit = 512; // bytes
-constexpr size_t name_limit = 1024; // bytes of any name in a route
+constexpr size_t words_limit = 512;         // bytes
+constexpr size_t name_limit = 1024;         // bytes of any name in a route
 
 std::string host_destination(const RelayTarget& target) {
     const RelayHost& host = target.host;
@@ -75,6 +76,9 @@ bool sane(const ipc::Route& route) {
     if (route.proxy &&
         (route.proxy->host.size() > name_limit || route.proxy->label.size() > name_limit))
         return false;
+    if (route.reverse_path &&
+        !parse_reverse_path("<" + *route.reverse_path + ">", nullptr, Internationalized::accepted))
+        return false;
     switch (route.kind) {
     case ActionKind::relay:
         return route.host || !route.domain.empty();
@@ -121,8 +125,8 @@ Place place_of(const ipc::Route& route, const std::string& recipient) {
         place.domain = domain_of_path(recipient);
         return place;
     }
-    place.destination = route.host ? host_destination({*route.host, route.label})
-                                   : normalize_domain(route.domain);
+    place.destination =
+        route.host ? host_destination({*route.host, route.label}) : normalize_domain(route.domain);
     for (const RelayTarget& other : route.others)
         place.destination += "," + host_destination(other);
     place.domain = route.host ? route.host->host : route.domain;
@@ -131,8 +135,8 @@ Place place_of(const ipc::Route& route, const std::string& recipient) {
         place.destination += " from " + source.address.to_string();
     }
     if (route.proxy)
-        place.destination += " through " + route.proxy->host + ":" +
-                             std::to_string(route.proxy->port);
+        place.destination += " through " + std::string(url_scheme(route.proxy->protocol)) +
+                             route.proxy->host + ":" + std::to_string(route.proxy->port);
     place.destination += tls_terms(route.tls);
     return place;
 }

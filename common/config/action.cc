@@ -37,8 +37,8 @@ void parse_relay_hosts(Grammar& g, Action& action) {
 // Where the mail goes; false: something else is there.
 bool parse_next_hop(Grammar& g, Options& options, Action& action) {
     const Position place = g.in.current().position;
-    const bool chosen = action.host || !action.hosts.empty() || !action.host_by_domain.empty() ||
-                        action.backup;
+    const bool chosen =
+        action.host || !action.hosts.empty() || !action.host_by_domain.empty() || action.backup;
     if (options.accept("host")) {
         parse_relay_hosts(g, action);
     } else if (options.accept("domain")) {
@@ -74,7 +74,7 @@ bool parse_identity(Grammar& g, Options& options, Action& action) {
         action.credentials = read_table(g, TableUse::secrets, "relay auth");
     else if (options.accept("proxy"))
         action.proxy =
-            read_url(g.in, "a proxy's URL such as socks5://host:port", parse_socks_proxy);
+            read_url(g.in, "a proxy's URL such as socks5://host:port", parse_egress_proxy);
     else
         return false;
     return true;
@@ -93,6 +93,10 @@ void check_relay(Grammar& g, const Position& place, const Action& action) {
         g.in.report(place, "\"auth\", but no label in a URL, such as smtp+tls://label@host");
     if (!action.helo_by_source.empty() && !action.source && action.sources.empty())
         g.in.report(place, "\"helo-src\", but no \"src\"");
+    if (action.proxy && action.proxy->protocol == EgressProtocol::proxy_v2 && !action.source &&
+        action.sources.empty())
+        g.in.report(place, "\"proxy\" by proxy-v2://, which is told an address to connect from, "
+                           "but no \"src\"");
 }
 
 void parse_relay(Grammar& g, Action& action) {
@@ -108,9 +112,11 @@ void parse_relay(Grammar& g, Action& action) {
         } else if (options.accept("pki")) {
             action.tls.pki = read_pki_name(g.in);
             g.pki_references.push_back({action.tls.pki, g.in.position(), false});
+        } else if (options.accept("srs")) {
+            action.srs = true;
         } else if (!parse_next_hop(g, options, action) && !parse_identity(g, options, action) &&
                    !parse_relay_tls(g, options, action.tls)) {
-            g.in.refuse({"mail-from", "srs"});
+            g.in.refuse({"mail-from"});
             g.in.fail();
         }
     }

@@ -118,6 +118,16 @@ void check_retries(Grammar& g) {
     }
 }
 
+void check_srs(Grammar& g) {
+    const SrsOptions& srs = g.configuration.srs;
+    if (srs.key.empty() && g.srs_position)
+        g.in.report(*g.srs_position, "\"srs\", but no \"srs key\" to rewrite addresses by");
+    for (const Action& action : g.configuration.actions)
+        if (action.srs && srs.key.empty())
+            g.in.report(g.actions.at(action.name), "in action " + quoted(action.name) +
+                                                       ": \"srs\", but there is no \"srs key\"");
+}
+
 bool has_limit(const QueueOptions& queue, const IpAddress& address) {
     return std::any_of(queue.source_limits.begin(), queue.source_limits.end(),
                        [&](const SourceLimit& limit) { return limit.source == address; });
@@ -190,6 +200,7 @@ std::vector<Diagnostic> check(Grammar& g) {
     check_aliases(g);
     check_retries(g);
     check_source_pools(g);
+    check_srs(g);
     check_pkis(g);
     check_relays(g);
     return warn_of_open_relays(g);

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -71,13 +72,25 @@ struct RelayTarget {
     static constexpr auto fields(auto& m) { return std::tie(m.host, m.label); }
 };
 
-// `relay … proxy socks5://label@name:port`: through whom connections are made (RFC 1928).
-struct SocksProxy {
+// What a proxy is told of the connection that it is to make.
+enum class EgressProtocol : uint8_t {
+    socks5,   // RFC 1928, RFC 1929
+    proxy_v2, // the header of the PROXY protocol: from which address to which
+};
+constexpr EgressProtocol last_enumerator(EgressProtocol) { return EgressProtocol::proxy_v2; }
+constexpr std::string_view url_scheme(EgressProtocol protocol) {
+    return protocol == EgressProtocol::socks5 ? "socks5://" : "proxy-v2://";
+}
+
+// `relay … proxy socks5://label@name:port`, `proxy proxy-v2://name:port`: through whom connections
+// are made.
+struct EgressProxy {
+    EgressProtocol protocol = EgressProtocol::socks5;
     std::string host; // as RelayHost has it
     uint16_t port = 1080;
-    std::string label{}; // as RelayTarget has it (RFC 1929)
+    std::string label{}; // as RelayTarget has it; of SOCKS alone
 
-    static constexpr auto fields(auto& m) { return std::tie(m.host, m.port, m.label); }
+    static constexpr auto fields(auto& m) { return std::tie(m.protocol, m.host, m.port, m.label); }
 };
 
 // `relay … tls`, `ca`, `protocols`, `ciphers`, `pki`: what connections to next hops have to be
@@ -89,8 +102,8 @@ struct RelayTls {
     std::string ciphers;   // of TLS 1.2, as in ciphers(1ssl); empty: ours
     bool tls_1_2 = true;   // `protocols`
     bool tls_1_3 = true;
-    bool mta_sts = true;   // not `no-mta-sts`: exchangers are what their domain asks
-    std::string pki{};     // by name, what servers that ask for a certificate are shown; or empty
+    bool mta_sts = true; // not `no-mta-sts`: exchangers are what their domain asks
+    std::string pki{};   // by name, what servers that ask for a certificate are shown; or empty
 
     bool operator==(const RelayTls&) const = default;
     static constexpr auto fields(auto& m) {
@@ -114,25 +127,26 @@ constexpr ActionKind last_enumerator(ActionKind) { return ActionKind::forward_on
 struct Action {
     std::string name;
     ActionKind kind = ActionKind::relay;
-    std::optional<RelayHost> host;   // relay host, or where LMTP is spoken
-    std::string label;               // of `host`, as RelayTarget has it
-    std::string hosts;               // table: several relay hosts; empty: `host`
-    std::string host_by_domain;      // table: the recipient's domain → relay hosts, with commas
-    bool backup = false;             // `backup`: to better mail exchangers than `backup_name`
-    std::string backup_name;         // empty: the server's
-    std::string credentials;         // table: label → user:password; empty: there are none
-    std::string helo;                // name given in EHLO; empty: the server's
-    std::optional<IpAddress> source; // `src`: local address of outgoing connections
-    std::string sources;             // table: several of these; empty: `source`
-    std::string helo_by_source;      // table: source address → name given in EHLO
-    std::optional<SocksProxy> proxy; // none: connections are made from here
+    std::optional<RelayHost> host;    // relay host, or where LMTP is spoken
+    std::string label;                // of `host`, as RelayTarget has it
+    std::string hosts;                // table: several relay hosts; empty: `host`
+    std::string host_by_domain;       // table: the recipient's domain → relay hosts, with commas
+    bool backup = false;              // `backup`: to better mail exchangers than `backup_name`
+    std::string backup_name;          // empty: the server's
+    std::string credentials;          // table: label → user:password; empty: there are none
+    std::string helo;                 // name given in EHLO; empty: the server's
+    std::optional<IpAddress> source;  // `src`: local address of outgoing connections
+    std::string sources;              // table: several of these; empty: `source`
+    std::string helo_by_source;       // table: source address → name given in EHLO
+    std::optional<EgressProxy> proxy; // none: connections are made from here
+    bool srs = false;                 // `srs`: forwarded mail leaves with a reverse-path of ours
     RelayTls tls;
     // maildir, mbox: with %{…} not yet expanded; empty: ~/Maildir, /var/mail/%{user.username}
     std::string maildir_path;
     // mda: the words of the command (command_words.h), with those of its wrapper. Nobody but the
     // supervisor has them.
     std::vector<std::string> command;
-    std::string user;         // deliver as this system user; empty: the recipient's own
+    std::string user; // deliver as this system user; empty: the recipient's own
     // Tables: user name → whoever is in his place; for system users alone, or for any mailbox.
     // Empty: none.
     std::string aliases;
@@ -143,7 +157,7 @@ struct Action {
     static constexpr auto fields(auto& m) {
         return std::tie(m.name, m.kind, m.host, m.label, m.hosts, m.host_by_domain, m.backup,
                         m.backup_name, m.credentials, m.helo, m.source, m.sources, m.helo_by_source,
-                        m.proxy, m.tls, m.maildir_path, m.user, m.aliases, m.virtual_users,
+                        m.proxy, m.srs, m.tls, m.maildir_path, m.user, m.aliases, m.virtual_users,
                         m.lmtp_rcpt_to, m.ttl);
     }
 };
@@ -382,6 +396,16 @@ struct QueueOptions {
     std::vector<std::chrono::seconds> warn_delays{std::chrono::hours(4)};
 };
 
+// `srs …`: the Sender Rewriting Scheme (smtpd/lookup/srs.h).
+struct SrsOptions {
+    std::string key;                 // that addresses are rewritten by; empty: none are
+    std::vector<std::string> former; // `srs key backup`: that what comes back may be by as well
+    std::string domain;              // of rewritten addresses; empty: the host name
+    std::chrono::seconds ttl{std::chrono::hours(24 * 4)}; // that they are good for; whole days
+
+    static constexpr auto fields(auto& m) { return std::tie(m.key, m.former, m.domain, m.ttl); }
+};
+
 struct Configuration {
     std::string spool = "/var/spool/postern";
     std::string socket = "/run/postern/smtpd.sock";
@@ -391,6 +415,7 @@ struct Configuration {
     Limits limits;
     QueueOptions queue;
     ResolverOptions resolver;
+    SrsOptions srs;
     Users users;
     std::map<std::string, Pki> pkis;
     std::map<std::string, std::string> authorities; // `ca NAME cert PATH`

@@ -69,6 +69,7 @@ struct Grammar {
     std::vector<PkiReference> pki_references;
     std::vector<Position> listen_positions; // one for each listener
     std::vector<Position> rule_positions;   // one for each rule
+    std::optional<Position> srs_position;   // of the last `srs`
     std::optional<Position> retry_position; // of the last `queue retry-…`
     std::vector<Position> retry_positions;  // one for each `queue retry`
     bool has_match = false;
@@ -116,6 +117,7 @@ void parse_queue(Grammar& grammar);
 void parse_retry(Grammar& grammar);
 void parse_mta(Grammar& grammar);
 void parse_resolver(Grammar& grammar);
+void parse_srs(Grammar& grammar);
 void parse_user(Grammar& grammar);
 void parse_processes(Grammar& grammar, uint32_t& count);
 

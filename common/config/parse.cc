@@ -82,12 +82,13 @@ constexpr Directive directives[] = {
              read_name(g.in, "an absolute path of at most 107 bytes", is_socket_path);
      }},
     {"spool", [](Grammar& g) { g.configuration.spool = read_path(g.in); }},
+    {"srs", parse_srs},
     {"table", parse_table},
     {"user", parse_user},
 };
 
 void parse_line(Grammar& g) {
-    g.in.refuse({"admd", "filter", "proc", "scheduler", "srs"});
+    g.in.refuse({"admd", "filter", "proc", "scheduler"});
     if (g.in.failed())
         return;
     if (g.in.current().kind == TokenKind::error)

@@ -203,6 +203,42 @@ void parse_resolver(Grammar& g) {
     g.configuration.resolver = std::move(resolver);
 }
 
+// What is behind `srs`: keys are no file of others' to read, and so long that nobody finds them by
+// trying.
+std::string read_srs_key(TokenStream& in) {
+    return read_name(in, "a secret of 16 to 256 printable characters", [](std::string_view text) {
+        return text.size() >= 16 && text.size() <= 256 &&
+               std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+    });
+}
+
+void parse_srs(Grammar& g) {
+    SrsOptions& srs = g.configuration.srs;
+    const Position place = g.in.position();
+    if (g.in.accept("key")) {
+        if (g.in.accept("backup"))
+            srs.former.push_back(read_srs_key(g.in));
+        else
+            srs.key = read_srs_key(g.in);
+    } else if (g.in.accept("ttl")) {
+        srs.ttl = read_value(g.in, "whole days, 500 at most, such as 4d",
+                             [](std::string_view text) -> std::optional<std::chrono::seconds> {
+                                 constexpr std::chrono::hours day{24};
+                                 const auto time = parse_duration(text);
+                                 if (!time || *time < day || *time > 500 * day ||
+                                     *time % day != std::chrono::seconds(0))
+                                     return std::nullopt;
+                                 return time;
+                             });
+    } else if (g.in.accept("domain")) {
+        srs.domain = read_value(g.in, "a domain", parse_host_name);
+    } else {
+        g.in.fail();
+    }
+    if (!g.in.failed())
+        g.srs_position = place;
+}
+
 void parse_user(Grammar& g) {
     static constexpr std::string_view processes[] = {"listener", "keyholder", "resolver", "lookup",
                                                      "control",  "queue",     "relay",    "local",

@@ -256,20 +256,30 @@ Result<std::vector<RelayTarget>> parse_relay_targets(std::string_view text) {
     return targets;
 }
 
-Result<SocksProxy> parse_socks_proxy(std::string_view text) {
-    constexpr std::string_view scheme = "socks5://";
-    if (!equal_ignoring_case(text.substr(0, scheme.size()), scheme))
-        return Error{"a proxy's URL such as socks5://host:port"};
-    text.remove_prefix(scheme.size());
-    SocksProxy proxy;
+Result<EgressProxy> parse_egress_proxy(std::string_view text) {
+    EgressProxy proxy;
+    const auto begins_as = [&](EgressProtocol protocol) {
+        const std::string_view scheme = url_scheme(protocol);
+        return equal_ignoring_case(text.substr(0, scheme.size()), scheme);
+    };
+    if (begins_as(EgressProtocol::proxy_v2))
+        proxy.protocol = EgressProtocol::proxy_v2;
+    else if (!begins_as(EgressProtocol::socks5))
+        return Error{"a proxy's URL such as socks5://host:port or proxy-v2://host:port"};
+    text.remove_prefix(url_scheme(proxy.protocol).size());
     std::optional<std::string> label = take_label(text);
     if (!label)
         return Error{"a label without blanks in front of \"@\""};
+    const bool is_socks = proxy.protocol == EgressProtocol::socks5;
+    if (!is_socks && !label->empty())
+        return Error{"no label in front of \"@\": this protocol has no passwords"};
     RelayHost place;
-    place.port = proxy.port;
+    place.port = is_socks ? proxy.port : 0;
     Result<RelayHost> host = parse_host_and_port(text, std::move(place));
     if (!host)
         return host.error();
+    if (host->port == 0)
+        return Error{"a port behind the host: this protocol has no usual one"};
     proxy.host = host->host;
     proxy.port = host->port;
     proxy.label = *std::move(label);

@@ -52,7 +52,7 @@ Result<RelayTarget> parse_relay_target(std::string_view text);
 Result<std::vector<RelayTarget>> parse_relay_targets(std::string_view text);
 
 // "socks5://[label@]host[:port]".
-Result<SocksProxy> parse_socks_proxy(std::string_view text);
+Result<EgressProxy> parse_egress_proxy(std::string_view text);
 
 // "user:password" of a table of secrets; both are there. A user has no colon in its name.
 bool is_secret(std::string_view text);

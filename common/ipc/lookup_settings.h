@@ -21,11 +21,12 @@ struct LookupSettings {
     std::vector<std::string> senders;       // names of tables: user → addresses, with commas
     std::vector<std::string> local_names;   // what `for local` means
     std::vector<IpAddress> local_addresses; // the machine's own: from local
+    SrsOptions srs;                         // with its domain
     bool switch_user =
         false; // false: local mail is stored as the user who runs us, whoever it is for
     static constexpr auto fields(auto& m) {
         return std::tie(m.actions, m.rules, m.tables, m.credentials, m.decoy_key, m.senders,
-                        m.local_names, m.local_addresses, m.switch_user);
+                        m.local_names, m.local_addresses, m.srs, m.switch_user);
     }
 };
 

@@ -40,8 +40,9 @@ struct Route {
     // Where connections come from: one of a family at most. Without any the system chooses; else
     // there are none to addresses of another family.
     std::vector<SourceAddress> sources;
-    std::optional<SocksProxy> proxy;
+    std::optional<EgressProxy> proxy;
     RelayTls tls;
+    std::optional<std::string> reverse_path; // in the place of the message's; in wire form
     // Local deliveries: the system user that it runs as. A recipient with a target of the kind
     // command has the kind mda, and one with a file mbox, whatever its action's is.
     std::string user;
@@ -50,7 +51,7 @@ struct Route {
 
     static constexpr auto fields(auto& m) {
         return std::tie(m.kind, m.action, m.host, m.label, m.others, m.credentials, m.domain,
-                        m.backup_name, m.helo, m.sources, m.proxy, m.tls, m.user, m.lmtp_rcpt_to,
+                        m.backup_name, m.helo, m.sources, m.proxy, m.tls, m.reverse_path, m.user, m.lmtp_rcpt_to,
                         m.ttl);
     }
 };

@@ -19,6 +19,10 @@ std::optional<Mailbox> parse_recipient(const std::string& text) {
     return parse_forward_path("<" + text + ">", nullptr, Internationalized::accepted);
 }
 
+uint32_t whole_days(std::chrono::seconds time) {
+    return static_cast<uint32_t>(time / std::chrono::hours(24));
+}
+
 ipc::Route make_route(const Action& action) {
     ipc::Route route;
     route.kind = action.kind;
@@ -43,12 +47,14 @@ bool is_user_name(std::string_view name) {
     });
 }
 
-Result<Router> Router::prepare(const ipc::LookupSettings& settings) {
+Result<Router> Router::prepare(const ipc::LookupSettings& settings, WallClock wall_clock) {
     Result<RuleSet> rules = RuleSet::prepare(settings.rules, settings.tables,
                                              {settings.local_names, settings.local_addresses});
     if (!rules)
         return rules.error();
-    Router router(std::move(*rules), settings.switch_user);
+    SenderRewriting srs({settings.srs.key, settings.srs.former}, settings.srs.domain,
+                        whole_days(settings.srs.ttl));
+    Router router(std::move(*rules), std::move(srs), std::move(wall_clock), settings.switch_user);
     for (const Action& action : settings.actions) {
         router.actions_.emplace(action.name, action);
         for (const std::string* table : {&action.aliases, &action.virtual_users})
@@ -104,6 +110,10 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
         answer.verdict = ipc::RouteVerdict::no_mailbox;
         return answer;
     }
+    if (!query.target && srs_.is_ours(query.recipient)) {
+        restore_sender(query.recipient, answer);
+        return answer;
+    }
     std::optional<size_t> index = rules_.match(query.origin, *reverse_path, *recipient, answers);
     if (answers.undecided())
         return answer; // temporary
@@ -117,9 +127,8 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
         return answer;
     }
     const Action& action = actions_.at(rule.action);
-    if (!query.target &&
-        expand(query, *recipient, *reverse_path, action, user_exists, answers, answer, problems,
-               wanted))
+    if (!query.target && expand(query, *recipient, *reverse_path, action, user_exists, answers,
+                                answer, problems, wanted))
         return answer;
     ipc::Route route = make_route(action);
     answer.verdict = query.target
@@ -130,9 +139,40 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
     if (route.kind == ActionKind::relay &&
         !relays_.complete(route, action, domain, query.reverse_path))
         answer.verdict = ipc::RouteVerdict::temporary;
+    if (action.srs)
+        route.reverse_path = rewrite_sender(query, *reverse_path, answers);
+    if (answers.undecided())
+        answer.verdict = ipc::RouteVerdict::temporary;
     if (answer.verdict == ipc::RouteVerdict::accepted)
         answer.route = std::move(route);
     return answer;
+}
+
+// Somebody who has got mail of this sender answers it, or sends it back.
+void Router::restore_sender(const std::string& recipient, ipc::RouteAnswer& answer) const {
+    Result<std::string> sender = srs_.reverse(recipient, wall_clock_());
+    if (!sender) {
+        answer.verdict = ipc::RouteVerdict::refused;
+        answer.words = "550 5.1.1 This is " + sender.error().message;
+        return;
+    }
+    answer.verdict = ipc::RouteVerdict::expanded;
+    answer.expanded.push_back({*std::move(sender), std::nullopt, {}});
+}
+
+// Of mail that was sent to somebody here, and goes on from here; nothing where the sender stays:
+// mail for him comes here too.
+std::optional<std::string> Router::rewrite_sender(const ipc::RouteQuery& query,
+                                                  const Mailbox& reverse_path,
+                                                  TableAnswers& answers) const {
+    if (!query.origin.internal || query.reverse_path.empty())
+        return std::nullopt;
+    const auto index = rules_.match(query.origin, reverse_path, reverse_path, answers);
+    const std::string& name = index ? rules_.rules()[*index].action : std::string();
+    if (!name.empty() && actions_.at(name).kind != ActionKind::relay)
+        return std::nullopt;
+    std::string rewritten = srs_.forward(query.reverse_path, wall_clock_());
+    return rewritten == query.reverse_path ? std::nullopt : std::optional(std::move(rewritten));
 }
 
 // False: nobody is in the recipient's place.

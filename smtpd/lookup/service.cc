@@ -17,7 +17,7 @@ LookupService::LookupService(EventLoop& loop, std::function<void()> on_drained)
 LookupService::~LookupService() { peers_.clear(); }
 
 Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
-    Result<Router> router = Router::prepare(settings);
+    Result<Router> router = Router::prepare(settings, [this] { return loop_.wall_seconds(); });
     if (!router)
         return router.error();
     Result<Accounts> accounts = Accounts::prepare(settings);

@@ -156,6 +156,9 @@ ipc::LookupSettings lookup(const Configuration& configuration, const Surrounding
     settings.local_names = own_names(found);
     settings.local_names.push_back("localhost");
     settings.local_addresses = found.local_addresses;
+    settings.srs = configuration.srs;
+    if (settings.srs.domain.empty())
+        settings.srs.domain = found.hostname;
     settings.switch_user = found.root;
     return settings;
 }
@@ -246,7 +249,8 @@ std::string settings_for(ipc::Role role, const Configuration& configuration,
     case ipc::Role::keyholder:
         return ipc::encode_bytes(keyholder(configuration, found));
     case ipc::Role::policy:
-        return ipc::encode_bytes(ipc::PolicySettings{found.hostname, {found.credentials.system_authorities}});
+        return ipc::encode_bytes(
+            ipc::PolicySettings{found.hostname, {found.credentials.system_authorities}});
     case ipc::Role::pam:
         return ipc::encode_bytes(ipc::PamSettings{pam_services_of(configuration)});
     case ipc::Role::tables:

@@ -67,9 +67,13 @@ void describe_actions(std::ostream& out, const Configuration& configuration) {
             out << " src" << describe(configuration, action.sources);
         if (!action.helo_by_source.empty())
             out << " helo-src" << describe(configuration, action.helo_by_source);
-        if (action.proxy)
+        if (action.proxy && action.proxy->protocol == EgressProtocol::proxy_v2)
+            out << " proxy-v2 " << action.proxy->host << " " << action.proxy->port;
+        else if (action.proxy)
             out << " proxy " << action.proxy->label << "@" << action.proxy->host << " "
                 << action.proxy->port;
+        if (action.srs)
+            out << " srs";
         if (!action.tls.pki.empty())
             out << " pki " << action.tls.pki;
         if (!action.helo.empty())

@@ -11,7 +11,7 @@ namespace {
 
 const std::string a_directive =
     "expected a directive: action, bounce, ca, hostname, include, listen, listener, match, mda, mta, "
-    "pki, queue, relay, resolver, smtp, socket, spool, table, user, or \"name = value\"";
+    "pki, queue, relay, resolver, smtp, socket, spool, srs, table, user, or \"name = value\"";
 
 struct Snippet {
     std::string text;
@@ -71,7 +71,13 @@ TEST(Invalid, Directives) {
         {"queue warn-delay 0s",
          R"(f:1:18: found "0s", expected a time such as 30s, 5m, 4h or 1d12h)"},
         {"srs key secret",
-         R"(f:1:1: "srs" is a known smtpd.conf keyword, but this version does not support it here)"},
+         R"(f:1:9: found "secret", expected a secret of 16 to 256 printable characters)"},
+        {"srs key backup \"0123456789abcdef\"",
+         R"(f:1:1: "srs", but no "srs key" to rewrite addresses by)"},
+        {"srs ttl 36h", R"(f:1:9: found "36h", expected whole days, 500 at most, such as 4d)"},
+        {"srs ttl 501d", R"(f:1:9: found "501d", expected whole days, 500 at most, such as 4d)"},
+        {"srs domain a@b", R"(f:1:12: found "a@b", expected a domain)"},
+        {"srs", "f:1:4: found end of line, expected one of: key, ttl, domain"},
         {"mta max-deferred 100",
          R"(f:1:5: "max-deferred" is a known smtpd.conf keyword, but this version does not support it here)"},
         {"mta", "f:1:4: found end of line, expected limit"},
@@ -422,7 +428,7 @@ TEST(Invalid, Actions) {
         {R"(action x mbox "%{foo}")", R"(f:1:15: unknown format specifier "foo")"},
         {"action x forward-only", R"(f:1:22: expected "alias" or "virtual" with a table)"},
         {"action x relay foo",
-         R"(f:1:16: found "foo", expected one of: ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
+         R"(f:1:16: found "foo", expected one of: ttl, tls, pki, srs, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
         {"action x relay host",
          "f:1:20: found end of line, expected a relay URL such as smtp://host:port"},
         {"action x relay host <t>", R"(f:1:21: there is no table "t")"},
@@ -457,7 +463,7 @@ TEST(Invalid, Actions) {
         {"action x relay protocols TLSv1.3 host lmtp://a",
          "f:1:16: options of TLS, for a host that is not spoken to by TLS"},
         {"action x relay tls verify",
-         R"(f:1:20: found "verify", expected one of: no-verify, ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
+         R"(f:1:20: found "verify", expected one of: no-verify, ttl, tls, pki, srs, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
         {R"(action x relay host "a b")",
          R"(f:1:21: found "a b", expected a host name or an address)"},
         {"action x relay host a host b", R"(f:1:23: "host" is given twice)"},
@@ -507,11 +513,19 @@ TEST(Invalid, Actions) {
         {"table t { me = secret }\naction x relay host smtps://me@a auth <t>",
          R"(f:1:11: the value of "me" is not what "relay auth" needs: user:password)"},
         {"action x relay host smtps://@a", R"(f:1:21: found "smtps://@a", expected a label without blanks in front of "@")"},
-        {"action x relay proxy http://a", R"(f:1:22: found "http://a", expected a proxy's URL such as socks5://host:port)"},
+        {"action x relay proxy http://a",
+         R"(f:1:22: found "http://a", expected a proxy's URL such as socks5://host:port or proxy-v2://host:port)"},
+        {"action x relay src 192.0.2.1 proxy proxy-v2://me@a:1",
+         R"(f:1:36: found "proxy-v2://me@a:1", expected no label in front of "@": this protocol has no passwords)"},
+        {"action x relay src 192.0.2.1 proxy proxy-v2://a",
+         R"(f:1:36: found "proxy-v2://a", expected a port behind the host: this protocol has no usual one)"},
+        {"action x relay src 192.0.2.1 proxy proxy-v2://a:0",
+         R"(f:1:36: found "proxy-v2://a:0", expected a port from 1 to 65535 behind the host (IPv6 needs brackets))"},
+        {"action x relay proxy proxy-v2://a:1",
+         R"(f:1:16: "proxy" by proxy-v2://, which is told an address to connect from, but no "src")"},
         {"action x relay proxy socks5://me@a",
          R"(f:1:16: a label, but no table of passwords: "auth" is missing)"},
-        {"action x relay srs",
-         R"(f:1:16: "srs" is a known smtpd.conf keyword, but this version does not support it here)"},
+        {"action x relay srs", R"(f:1:8: in action "x": "srs", but there is no "srs key")"},
         {"action x relay ttl soon",
          R"(f:1:20: found "soon", expected a time such as 30s, 5m, 4h or 1d12h)"},
         {R"(action x maildir "/a/%{foo}")", R"(f:1:18: unknown format specifier "foo")"},
@@ -742,7 +756,7 @@ TEST(Invalid, SeveralErrors) {
          R"(f:3:7: found "x", expected an absolute path)"},
         {"match for any action \"a\"\nmatch for any action \"b\"\naction \"a\" relay foo",
          "f:2:22: there is no action \"b\"\n"
-         R"(f:3:18: found "foo", expected one of: ttl, tls, pki, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
+         R"(f:3:18: found "foo", expected one of: ttl, tls, pki, srs, host, domain, backup, helo, helo-src, src, auth, proxy, no-mta-sts, ca, ciphers, protocols)"},
         {"action \"a\" foo\nmatch for any action \"a\"",
          R"(f:1:12: found "foo", expected one of: relay, maildir, mbox, mda, lmtp, expand-only, forward-only)"},
         {"table t { a,, b }\nmatch for domain <t> reject",

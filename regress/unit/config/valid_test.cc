@@ -313,6 +313,10 @@ TEST(Valid, RelayActions) {
          "action a relay proxy @2001:db8::1 9050\n"},
         {"action a relay proxy SOCKS5://proxy.example",
          "action a relay proxy @proxy.example 1080\n"},
+        {"action a relay proxy proxy-v2://[2001:db8::1]:9050 src 192.0.2.1",
+         "action a relay src 192.0.2.1 proxy-v2 2001:db8::1 9050\n"},
+        {"action a relay proxy proxy-v2://proxy.example:2525 src { 192.0.2.1, 2001:db8::1 }",
+         "action a relay src 192.0.2.1 2001:db8::1 proxy-v2 proxy.example 2525\n"},
         {"action a relay tls", "action a relay tls\n"},
         {"action a relay tls no-verify helo b.c", "action a relay helo b.c tls no-verify\n"},
         {"ca lab cert /ca\naction a relay host smtps://b:2465 ca lab protocols \"TLSv1.3\" ciphers "
@@ -323,6 +327,25 @@ TEST(Valid, RelayActions) {
         {"action a relay host lmtp://backend", "action a relay lmtp://backend 24\n"},
         {"action a relay host lmtp://backend:2003", "action a relay lmtp://backend 2003\n"},
     });
+}
+
+TEST(Valid, RewrittenSenders) {
+    const auto srs = [](const std::string& text) {
+        const ParsedConfiguration parsed =
+            parse_configuration("smtpd.conf", text + some_rule, Files().reader());
+        return parsed.configuration.value_or(Configuration()).srs;
+    };
+    const SrsOptions all = srs("srs key \"present secret 16\"\n"
+                               "srs key backup \"former secret 16+\"\n"
+                               "srs key backup \"another secret 16\"\n"
+                               "srs domain srs.example.org\nsrs ttl 7d\n");
+    EXPECT_EQ(all.key, "present secret 16");
+    EXPECT_EQ(all.former, (std::vector<std::string>{"former secret 16+", "another secret 16"}));
+    EXPECT_EQ(all.domain, "srs.example.org");
+    EXPECT_EQ(all.ttl, std::chrono::hours(7 * 24));
+    EXPECT_EQ(srs("srs key \"present secret 16\"").ttl, std::chrono::hours(4 * 24));
+    expect_meanings(
+        {{"srs key \"present secret 16\"\naction a relay srs", "action a relay srs\n"}});
 }
 
 TEST(Valid, LocalActions) {

@@ -9,6 +9,8 @@
 namespace postern {
 namespace {
 
+int64_t no_clock() { return 0; }
+
 Table mapping(const std::string& name, std::map<std::string, std::string> pairs) {
     Table table;
     table.name = name;
@@ -75,7 +77,7 @@ class Site {
     ipc::RouteAnswer ask(const std::string& recipient, const std::string& from = "a@far.test") {
         settings.tables["aliases"] = mapping("aliases", aliases);
         settings.tables["virtual"] = mapping("virtual", virtual_users);
-        const Result<Router> router = Router::prepare(settings);
+        const Result<Router> router = Router::prepare(settings, no_clock);
         EXPECT_TRUE(router.ok());
         ipc::RouteQuery query;
         query.origin.client = *IpAddress::parse("203.0.113.5");

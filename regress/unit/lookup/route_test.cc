@@ -5,10 +5,13 @@
 #include <set>
 
 #include "common/config/values.h"
+#include "common/smtp/text.h"
 #include "smtpd/lookup/relay_secrets.h"
 
 namespace postern {
 namespace {
+
+int64_t no_clock() { return 0; }
 
 using ipc::RouteVerdict;
 
@@ -84,7 +87,7 @@ struct Users {
 
 ipc::RouteAnswer route(const ipc::LookupSettings& settings, const std::string& recipient,
                        Users& users, const std::string& reverse_path = "from@far.test") {
-    Result<Router> router = Router::prepare(settings);
+    Result<Router> router = Router::prepare(settings, no_clock);
     EXPECT_TRUE(router.ok());
     ipc::RouteQuery query;
     query.request = 9;
@@ -107,7 +110,7 @@ ipc::RouteAnswer route_with(const std::map<std::string, std::string>& aliases,
         if (action.name == "maildir")
             action.aliases = "elsewhere";
     all.tables["elsewhere"].kind = TableKind::external;
-    const Result<Router> router = Router::prepare(all);
+    const Result<Router> router = Router::prepare(all, no_clock);
     EXPECT_TRUE(router.ok());
     ipc::RouteQuery query;
     query.origin.client = *IpAddress::parse("203.0.113.5");
@@ -305,7 +308,8 @@ TEST(Router, RelayHostsFromTables) {
 TEST(Router, SourceAddressesGoByTheSender) {
     ipc::LookupSettings all = settings();
     all.tables["pool"] = list("pool", {"192.0.2.1", "192.0.2.2", "2001:db8::1", "192.0.2.3"});
-    all.tables["names"] = mapping("names", {{"192.0.2.1", "a.test"}, {"[2001:db8::1]", "six.test"}});
+    all.tables["names"] =
+        mapping("names", {{"192.0.2.1", "a.test"}, {"[2001:db8::1]", "six.test"}});
     all.tables["mx"].values.push_back("other.test");
     all.actions[0].sources = "pool";
     all.actions[0].helo_by_source = "names";
@@ -315,7 +319,8 @@ TEST(Router, SourceAddressesGoByTheSender) {
         const std::string sender = "sender" + std::to_string(i) + "@test";
         const auto one = route(all, "x@mx.test", users, sender).route;
         ASSERT_EQ(one.sources.size(), 2u);
-        EXPECT_EQ(one.sources[0].helo, one.sources[0].address.to_string() == "192.0.2.1" ? "a.test" : "");
+        EXPECT_EQ(one.sources[0].helo,
+                  one.sources[0].address.to_string() == "192.0.2.1" ? "a.test" : "");
         EXPECT_EQ(one.sources[1].helo, "six.test");
         EXPECT_EQ(ipc::encode_bytes(one.sources),
                   ipc::encode_bytes(route(all, "y@other.test", users, sender).route.sources));
@@ -381,12 +386,12 @@ TEST(Router, TablesOfOtherThingsAreRefused) {
         all.tables["pool"] = list("pool", {"somewhere"});
         all.tables["map"] = mapping("map", {{"d.test", "smtp://"}});
         all.actions[0].*member = name;
-        EXPECT_FALSE(Router::prepare(all)) << name;
+        EXPECT_FALSE(Router::prepare(all, no_clock)) << name;
     }
     ipc::LookupSettings all = settings();
     all.tables["empty"] = list("empty", {});
     all.actions[0].sources = "empty"; // rather than from anywhere
-    EXPECT_FALSE(Router::prepare(all));
+    EXPECT_FALSE(Router::prepare(all, no_clock));
 }
 
 TEST(RelaySecrets, OnlyThoseOfActions) {
@@ -469,13 +474,77 @@ TEST(Router, PostmasterNeedsNoDomain) {
     EXPECT_EQ(answer.route.action, "shared");
 }
 
+constexpr int64_t day = 86400;
+
+// By a gateway that forwards from `srs.test`; `at`: days since the epoch.
+ipc::RouteAnswer forwarded(const std::string& recipient, const std::string& reverse_path,
+                           bool internal = true, int64_t at = 20'000) {
+    ipc::LookupSettings all = settings();
+    all.actions[0].srs = true;
+    all.srs.key = "0123456789abcdef";
+    all.srs.domain = "srs.test";
+    const Result<Router> router = Router::prepare(all, [at] { return at * day; });
+    EXPECT_TRUE(router.ok());
+    ipc::RouteQuery query;
+    query.origin.client = *IpAddress::parse("203.0.113.5");
+    query.origin.internal = internal;
+    query.reverse_path = reverse_path;
+    query.recipient = recipient;
+    Users users;
+    TableAnswers none;
+    return router->route(query, users.lookup(), none);
+}
+
+TEST(Router, RewritesSendersOfForwardedMail) {
+    const auto answer = forwarded("bob@mx.test", "ann@far.test");
+    ASSERT_TRUE(answer.route.reverse_path);
+    const std::string rewritten = *answer.route.reverse_path;
+    EXPECT_TRUE(rewritten.starts_with("SRS0=") && rewritten.ends_with("=far.test=ann@srs.test"))
+        << rewritten;
+    struct Case {
+        const char* recipient;
+        const char* reverse_path;
+        bool internal;
+    };
+    for (const Case& c : {Case{"bob@mx.test", "ann@far.test", false},       // not forwarded
+                          Case{"bob@mx.test", "", true},                    // a report
+                          Case{"bob@mx.test", "owner@shared.test", true},   // of ours
+                          Case{"bob@mx.test", "owner@srs.test", true},      // the same
+                          Case{"bob@smarthost.test", "ann@far.test", true}, // without `srs`
+                          Case{"bob@maildir.test", "ann@far.test", true}})
+        EXPECT_FALSE(forwarded(c.recipient, c.reverse_path, c.internal).route.reverse_path)
+            << c.recipient << " from " << c.reverse_path;
+}
+
+// Reports to a rewritten sender reach him, whoever they come from.
+TEST(Router, RestoresSendersWhomItHasRewritten) {
+    const std::string rewritten = *forwarded("bob@mx.test", "ann@far.test").route.reverse_path;
+    for (const std::string& recipient : {rewritten, ascii_lower(rewritten)}) {
+        const auto answer = forwarded(recipient, "", false, 20'004);
+        EXPECT_EQ(answer.verdict, RouteVerdict::expanded);
+        ASSERT_EQ(answer.expanded.size(), 1u);
+        EXPECT_EQ(answer.expanded[0].recipient, "ann@far.test");
+        EXPECT_FALSE(answer.expanded[0].target);
+        EXPECT_EQ(answer.expanded[0].owner, "");
+    }
+    const auto late = forwarded(rewritten, "", false, 20'005);
+    EXPECT_EQ(late.verdict, RouteVerdict::refused);
+    EXPECT_EQ(late.words, "550 5.1.1 This is a rewritten address whose time is over");
+    std::string forged = rewritten;
+    forged.replace(forged.find("=ann@"), 5, "=bob@");
+    EXPECT_EQ(forwarded(forged, "", false).words,
+              "550 5.1.1 This is a rewritten address that is not of our making");
+    // Others of that domain are not told from those of any other.
+    EXPECT_EQ(forwarded("ann@srs.test", "", false).verdict, RouteVerdict::no_rule);
+}
+
 TEST(Router, RefusesSettingsThatContradictThemselves) {
     ipc::LookupSettings no_action = settings();
     no_action.actions.clear();
-    EXPECT_FALSE(Router::prepare(no_action).ok());
+    EXPECT_FALSE(Router::prepare(no_action, no_clock).ok());
     ipc::LookupSettings no_table = settings();
     no_table.tables.clear();
-    EXPECT_FALSE(Router::prepare(no_table).ok());
+    EXPECT_FALSE(Router::prepare(no_table, no_clock).ok());
 }
 
 TEST(UserName, IsPlain) {

@@ -50,6 +50,25 @@ TEST(Delivery, RecipientsWithOneRouteShareATransaction) {
     EXPECT_EQ(by_domain["two.example"], (Strings{"c@two.example"}));
 }
 
+// As forwarded mail has it (SRS): whom it is from is for the next hop alone.
+TEST(Delivery, ARouteMayHaveAReversePathOfItsOwn) {
+    QueueLab lab;
+    lab.route = [](const ipc::RouteQuery& query) {
+        ipc::RouteAnswer answer = to_exchanger(query);
+        if (!query.reverse_path.empty())
+            answer.route.reverse_path = "SRS0=x=y=from.example=a@gw.example";
+        return answer;
+    };
+    lab.relay = [](const Handed& handed) {
+        return handed.deliver.reverse_path.empty() ? delivered() : permanent();
+    };
+    lab.accept("a@from.example", {"b@dest.example"});
+    ASSERT_EQ(lab.handed_count(), 2u);
+    EXPECT_EQ(lab.handed(0).deliver.reverse_path, "SRS0=x=y=from.example=a@gw.example");
+    EXPECT_EQ(lab.times_logged("from=a@from.example"), 1u) << lab.logged();
+    EXPECT_EQ(lab.handed(1).recipients(), Strings{"a@from.example"}) << "the report";
+}
+
 TEST(Delivery, ThroughASmarthostAllDomainsShare) {
     QueueLab lab;
     lab.route = [](const ipc::RouteQuery& query) {

@@ -78,6 +78,17 @@ TEST(Slices, LookupKnowsWhatIsLocal) {
     EXPECT_EQ(lookup.local_addresses.size(), 3u);
 }
 
+TEST(Slices, LookupRewritesSendersIntoOurName) {
+    Configuration configuration;
+    configuration.srs.key = "0123456789abcdef";
+    auto lookup = settings<ipc::LookupSettings>(ipc::Role::lookup, configuration);
+    EXPECT_EQ(lookup.srs.key, configuration.srs.key);
+    EXPECT_EQ(lookup.srs.domain, "mx.example");
+    configuration.srs.domain = "srs.example";
+    lookup = settings<ipc::LookupSettings>(ipc::Role::lookup, configuration);
+    EXPECT_EQ(lookup.srs.domain, "srs.example");
+}
+
 TEST(Slices, AListenerKnowsTheLimitsOfItsClients) {
     Configuration configuration;
     configuration.limits.per_network.mail_rate = 7;
