@@ -21,11 +21,13 @@ import log_drain  # noqa: E402
 import machine  # noqa: E402
 import report  # noqa: E402
 import throughput  # noqa: E402
+from exim import Exim  # noqa: E402
 from lab import hosts, isolation  # noqa: E402
+from opensmtpd import OpenSMTPD  # noqa: E402
 from postern import Postern  # noqa: E402
 from postfix import Postfix  # noqa: E402
 
-SERVERS = {kind.name: kind for kind in (Postern, Postfix)}
+SERVERS = {kind.name: kind for kind in (Postern, Postfix, OpenSMTPD, Exim)}
 JOBS = {job.job: job for job in (throughput.Relay, throughput.Accept, idle.Idle,
                                 backlog.Backlog)}
 QUICK = {"rounds": 1, "seconds": 0.5, "sessions": 500, "queued": 1000, "growth": 2000}
