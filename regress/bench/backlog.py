@@ -23,7 +23,7 @@ class Case:
 
 class Backlog(trial.Trial):
     job = "backlog"
-    once = True
+    most_rounds = 1
     limit_factor = 5
     FIGURES = [("queued", "queued"), ("fill_per_s", "filled/s"), ("live_before", "live before/s"),
                ("live_at_once", "at once/s"), ("live_after", "after/s"),

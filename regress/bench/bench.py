@@ -16,6 +16,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 import backlog  # noqa: E402
 import control_group  # noqa: E402
 import idle  # noqa: E402
+import latency  # noqa: E402
 import load  # noqa: E402
 import log_drain  # noqa: E402
 import machine  # noqa: E402
@@ -29,7 +30,7 @@ from postfix import Postfix  # noqa: E402
 
 SERVERS = {kind.name: kind for kind in (Postern, Postfix, OpenSMTPD, Exim)}
 JOBS = {job.job: job for job in (throughput.Relay, throughput.Accept, idle.Idle,
-                                backlog.Backlog)}
+                                backlog.Backlog, latency.Latency)}
 QUICK = {"rounds": 1, "seconds": 0.5, "sessions": 500, "queued": 1000, "growth": 2000}
 # Ports of the clients: one message per connection needs many of them.
 TUNING = {"net/ipv4/ip_local_port_range": "10000 65000", "net/core/somaxconn": "8192",
@@ -117,7 +118,7 @@ class Bench:
         jobs = [JOBS[name] for name in JOBS if not self.options.job or name in self.options.job]
         for number in range(self.options.rounds):
             for job in jobs:
-                if job.once and number:
+                if number >= job.most_rounds:
                     continue
                 for case in job.cases(self.options):
                     if self.options.case and case.name not in self.options.case:
@@ -150,8 +151,8 @@ class Bench:
             if any(result["job"] == name for result in results):
                 yield f"\n{name}: medians (divided by Postfix's)"
                 yield from report.job_table(name, results, self.names, job.FIGURES)
-        yield "\ngoals"
-        yield from report.goal_table(results, self.names)
+        goals = list(report.goal_table(results, self.names))
+        yield from ["\ngoals", *goals] if goals else []
 
     def write(self, name, text):
         with open(os.path.join(self.directory, name), "w") as file:

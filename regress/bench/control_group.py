@@ -97,5 +97,4 @@ def remove_all(name):
     for _, root in roots():
         for place in os.listdir(root) if os.path.isdir(root) else []:
             if place.startswith(name + "."):
-                with contextlib.suppress(OSError):
-                    os.rmdir(os.path.join(root, place))
+                ControlGroup(None, os.path.join(root, place), None).remove()

@@ -79,7 +79,7 @@ def room(wanted):
 
 class Idle(trial.Trial):
     job = "idle"
-    once = True
+    most_rounds = 1
     limit_factor = 2
     FIGURES = [("sessions", "sessions"), ("kib_per_session", "KiB each"),
                ("base_mib", "MiB without"), ("processes", "processes"),

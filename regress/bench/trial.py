@@ -18,7 +18,7 @@ QUIET_LIMIT = 20   # seconds until a server has nothing to do
 
 class Trial:
     job = None        # the name of the job, as in options and tables
-    once = False      # one round is enough
+    most_rounds = 1000  # more are not needed
     alone = False     # a job for Postern alone
     limit_factor = 1  # of --limit
 
