@@ -1,11 +1,10 @@
 #include "deliver/local/deliverer.h"
 
 #include <algorithm>
-#include <fcntl.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/pipe.h"
 #include "common/smtp/address.h"
 #include "deliver/local/content.h"
 #include "deliver/local/exit_status.h"
@@ -18,35 +17,6 @@ namespace {
 // All the targets of a .forward, or the beginning of what a command says.
 constexpr size_t helper_output_limit = 64 * 1024;
 constexpr const char* riddles = "the delivery program speaks in riddles";
-
-struct Pipe {
-    FileDescriptor read_end; // never blocks
-    FileDescriptor write_end;
-};
-
-Result<Pipe> make_pipe() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return system_error("pipe");
-    Pipe pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
-        return system_error("make a pipe non-blocking");
-    return pipe;
-}
-
-// What is in the pipe now, which a helper that has ended filled no further than this.
-std::string read_output(const FileDescriptor& pipe) {
-    std::string text(helper_output_limit, '\0');
-    size_t size = 0;
-    while (size < text.size()) {
-        const ssize_t got = ::read(pipe.get(), text.data() + size, text.size() - size);
-        if (got <= 0)
-            break;
-        size += static_cast<size_t>(got);
-    }
-    text.resize(size);
-    return text;
-}
 
 ipc::RecipientOutcome not_now(const Error& error) {
     return outcome_of_exit(EX_TEMPFAIL, error.message);
@@ -232,7 +202,7 @@ Task<ipc::RecipientOutcome> Deliverer::wait_for(uint32_t request, Ended& ended,
         if (!exited || exited->status != EX_OK)
             co_return outcome_of_exit(EX_TEMPFAIL, "the delivery program took too long");
     }
-    const std::string said = read_output(output);
+    const std::string said = read_available(output, helper_output_limit);
     if (!exited->error.empty())
         co_return outcome_of_exit(exited->status,
                                   exited->error + (said.empty() ? "" : ": " + said));

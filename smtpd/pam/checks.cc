@@ -1,10 +1,11 @@
 #include "smtpd/pam/checks.h"
 
 #include <algorithm>
-#include <fcntl.h>
+#include <unistd.h>
 #include <utility>
 
 #include "common/base/log.h"
+#include "common/base/pipe.h"
 #include "common/base/result.h"
 #include "common/smtp/sasl.h"
 
@@ -13,17 +14,6 @@ namespace postern::pam {
 using ipc::Authentication;
 
 namespace {
-
-struct Pipe {
-    FileDescriptor read_end, write_end;
-};
-
-Result<Pipe> make_pipe() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return system_error("pipe");
-    return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
-}
 
 // A pipe to read the question from: it is in there, and nothing comes after it.
 Result<FileDescriptor> pipe_with(const ipc::PamQuestion& question) {
@@ -42,15 +32,6 @@ Result<FileDescriptor> pipe_with(const ipc::PamQuestion& question) {
     return std::move(pipe->read_end);
 }
 
-// What is in the pipe by now; somebody may still have its other end.
-std::string contents_of(const FileDescriptor& pipe) {
-    fcntl(pipe.get(), F_SETFL, O_NONBLOCK);
-    std::string bytes(ipc::pam_pipe_limit + 1, '\0');
-    const ssize_t got = ::read(pipe.get(), bytes.data(), bytes.size());
-    bytes.resize(got > 0 ? static_cast<size_t>(got) : 0);
-    return bytes;
-}
-
 bool may_be_asked(const ipc::CheckPassword& question) {
     return is_system_user_name(question.user) && is_password(question.password.view());
 }
@@ -65,7 +46,8 @@ ipc::PamFinding finding_of(const ipc::Exited& exited, const FileDescriptor& pipe
     if (!exited.error.empty())
         return no_finding("the check broke off: " + exited.error);
     ipc::PamFinding finding;
-    if (exited.status != 0 || !ipc::decode_bytes(contents_of(pipe), finding))
+    if (exited.status != 0 ||
+        !ipc::decode_bytes(read_available(pipe, ipc::pam_pipe_limit + 1), finding))
         return no_finding("the check ended without a result, exit status " +
                           std::to_string(exited.status));
     if (finding.verdict == Authentication::ok && !is_user_identity(finding.user))

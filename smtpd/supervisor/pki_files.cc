@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/pipe.h"
 #include "common/config/parse.h"
 #include "common/process/process.h"
 #include "common/tls/certificate.h"
@@ -150,10 +151,9 @@ bool write_all(int fd, std::string_view text) {
 
 // Runs `judge` in a child, which says its verdict: a line of each kind, then the certificates.
 template <class Judge> Result<Verdict> ask_child(Judge judge) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return system_error("pipe");
-    FileDescriptor ours(ends[0]), theirs(ends[1]);
+    Result<Pipe> pipe = make_pipe();
+    if (!pipe)
+        return pipe.error();
     const pid_t pid = fork();
     if (pid < 0)
         return system_error("fork");
@@ -161,12 +161,12 @@ template <class Judge> Result<Verdict> ask_child(Judge judge) {
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         alarm(child_limit);
         const Verdict verdict = judge();
-        const bool said = write_all(theirs.get(), verdict.fault + "\n" + verdict.warning + "\n" +
-                                                      verdict.certificates + ".");
+        const bool said = write_all(pipe->write_end.get(), verdict.fault + "\n" + verdict.warning +
+                                                               "\n" + verdict.certificates + ".");
         _exit(said ? 0 : 1);
     }
-    theirs.reset();
-    const std::string text = read_all(ours.get());
+    pipe->write_end.reset();
+    const std::string text = read_all(pipe->read_end.get());
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;

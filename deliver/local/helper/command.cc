@@ -13,23 +13,12 @@
 #include <unistd.h>
 
 #include "common/base/file_descriptor.h"
+#include "common/base/pipe.h"
 #include "common/base/quiet_fork.h"
 
 namespace postern {
 
 namespace {
-
-struct Pipe {
-    FileDescriptor read_end;
-    FileDescriptor write_end;
-};
-
-Result<Pipe> make_pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) < 0)
-        return system_error("pipe");
-    return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
-}
 
 struct Pipes {
     Pipe input;
