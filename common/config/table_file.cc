@@ -4,19 +4,13 @@
 #include <optional>
 
 #include "common/base/ip_address.h"
+#include "common/smtp/text.h"
 
 namespace postern::config {
 
 namespace {
 
 constexpr std::string_view blanks = " \t\r\v\f";
-
-std::string_view trim(std::string_view text) {
-    const size_t first = text.find_first_not_of(blanks);
-    if (first == std::string_view::npos)
-        return {};
-    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
 
 // Where a key ends. IPv6 addresses are keys in brackets, and in a list as they are.
 size_t end_of_key(std::string_view line, TableForm form) {
@@ -60,7 +54,7 @@ void split_pair(std::string_view text, TableForm form, TableLine& line) {
     std::string_view rest = text.substr(end);
     if (form == TableForm::blanks_or_colon && rest.starts_with(':'))
         rest.remove_prefix(1);
-    line.value = trim(rest);
+    line.value = trim(rest, blanks);
     if (line.key.empty())
         line.error = "expected a key before \":\"";
 }
@@ -100,12 +94,10 @@ TableText parse_table_text(std::string_view text, TableForm form) {
     std::optional<bool> is_mapping;
     bool goes_on = false; // with a line that begins with a blank
     for (uint32_t number = 1; !text.empty(); ++number) {
-        const size_t end = std::min(text.find('\n'), text.size());
-        const std::string_view whole = text.substr(0, end);
-        text.remove_prefix(std::min(end + 1, text.size()));
-        const std::string_view line = trim(whole);
+        const std::string_view whole = take_line(text);
+        const std::string_view line = trim(whole, blanks);
         if (line.starts_with('#')) {
-            if (!is_mapping && trim(line.substr(1)) == "@list")
+            if (!is_mapping && trim(line.substr(1), blanks) == "@list")
                 is_mapping = false;
             continue;
         }

@@ -16,12 +16,7 @@ constexpr size_t refusal_limit = 400; // octets
 constexpr size_t shown_limit = 60;
 constexpr size_t command_limit = 4096; // the same of a command or a path
 
-std::string_view trim(std::string_view text) {
-    const size_t first = text.find_first_not_of(blanks);
-    if (first == std::string_view::npos)
-        return {};
-    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
+std::string_view without_blanks(std::string_view text) { return trim(text, blanks); }
 
 Error unusable(std::string_view value, const char* why) {
     return Error{"\"" + sanitize(value, shown_limit) + "\" " + why};
@@ -59,14 +54,14 @@ std::string unquote(std::string_view text) {
 }
 
 Result<AliasValue> refusal(std::string_view text, std::string_view whole) {
-    text = trim(text);
+    text = without_blanks(text);
     const auto digit = [](char c) { return c >= '0' && c <= '9'; };
     if (text.size() < 3 || !std::all_of(text.begin(), text.begin() + 3, digit) ||
         (text[0] != '4' && text[0] != '5') || (text.size() > 3 && text[3] != ' '))
         return unusable(whole, "has no code of class 4 or 5 behind \"error:\"");
-    std::string_view words = trim(text.substr(3));
+    std::string_view words = without_blanks(text.substr(3));
     auto code = take_enhanced_status(words).value_or(status::not_authorized);
-    words = trim(words);
+    words = without_blanks(words);
     if (words.empty())
         return unusable(whole, "has no text behind the code");
     std::string reply(text.substr(0, 3));
@@ -84,7 +79,7 @@ bool has_controls(std::string_view text) {
 }
 
 Result<AliasValue> to_program(AliasKind kind, std::string text, std::string_view whole) {
-    if (trim(text).empty() || text.size() > command_limit || has_controls(text))
+    if (without_blanks(text).empty() || text.size() > command_limit || has_controls(text))
         return unusable(whole, "is no command or path of 4096 octets at most");
     return AliasValue{kind, std::move(text)};
 }
@@ -99,7 +94,7 @@ Result<AliasValue> to_name(AliasKind kind, const std::string& text, std::string_
 
 Result<AliasValue> parse_value(std::string_view whole) {
     if (whole.starts_with('|'))
-        return to_program(AliasKind::command, unquote(trim(whole.substr(1))), whole);
+        return to_program(AliasKind::command, unquote(without_blanks(whole.substr(1))), whole);
     const std::string text = unquote(whole);
     if (text.starts_with('|'))
         return to_program(AliasKind::command, text.substr(1), whole);
@@ -108,7 +103,7 @@ Result<AliasValue> parse_value(std::string_view whole) {
     if (text.starts_with("file:/"))
         return to_program(AliasKind::file, text.substr(5), whole);
     if (text.starts_with(":include:")) {
-        const std::string path = unquote(trim(std::string_view(text).substr(9)));
+        const std::string path = unquote(without_blanks(std::string_view(text).substr(9)));
         if (!path.starts_with('/'))
             return unusable(whole, "has no absolute path behind \":include:\"");
         return to_program(AliasKind::include, path, whole);
@@ -128,7 +123,7 @@ Result<AliasValue> parse_value(std::string_view whole) {
 
 Result<std::vector<AliasValue>> parse_alias_values(std::string_view text) {
     std::vector<AliasValue> values;
-    text = trim(text);
+    text = without_blanks(text);
     const std::string whole = unquote(text);
     if (whole.starts_with("error:")) {
         Result<AliasValue> value = refusal(std::string_view(whole).substr(6), text);
@@ -141,8 +136,8 @@ Result<std::vector<AliasValue>> parse_alias_values(std::string_view text) {
         const Result<size_t> end = end_of_value(text);
         if (!end)
             return end.error();
-        const std::string_view one = trim(text.substr(0, *end));
-        text = trim(text.substr(std::min(text.size(), *end + 1)));
+        const std::string_view one = without_blanks(text.substr(0, *end));
+        text = without_blanks(text.substr(std::min(text.size(), *end + 1)));
         if (one.empty()) // a comma too many
             continue;
         Result<AliasValue> value = parse_value(one);
@@ -158,9 +153,7 @@ Result<std::vector<AliasValue>> parse_alias_values(std::string_view text) {
 Result<std::vector<AliasValue>> parse_alias_include(std::string_view text) {
     std::vector<AliasValue> all;
     for (size_t number = 1; !text.empty(); ++number) {
-        const size_t end = std::min(text.find('\n'), text.size());
-        const std::string_view line = trim(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
+        const std::string_view line = without_blanks(take_line(text));
         if (line.empty() || line.starts_with('#'))
             continue;
         const std::string at = "line " + std::to_string(number) + ": ";

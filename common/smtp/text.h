@@ -1,4 +1,5 @@
-// Makes text that a peer sent fit for a log line, a reply or a report. Pure; never fails.
+// Makes text that a peer sent fit for a log line, a reply or a report, compares it, and takes it
+// apart. Pure; never fails.
 #pragma once
 
 #include "common/base/utf8.h"
@@ -79,16 +80,26 @@ constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) {
     return true;
 }
 
+// Without the blanks around it.
+constexpr std::string_view trim(std::string_view text, std::string_view blanks = " \t") {
+    const std::size_t first = text.find_first_not_of(blanks);
+    if (first == std::string_view::npos)
+        return {};
+    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+// Takes a line off the text, which ends in LF, or with the text. Returns it without the LF.
+constexpr std::string_view take_line(std::string_view& text) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(line.size() + (line.size() < text.size() ? 1 : 0));
+    return line;
+}
+
 // Calls back with each item of "a, b,c", without the blanks around it.
 template <class F> void for_each_item(std::string_view list, F f) {
     for (;;) {
         const std::size_t comma = list.find(',');
-        std::string_view item = list.substr(0, comma);
-        while (!item.empty() && (item.front() == ' ' || item.front() == '\t'))
-            item.remove_prefix(1);
-        while (!item.empty() && (item.back() == ' ' || item.back() == '\t'))
-            item.remove_suffix(1);
-        f(item);
+        f(trim(list.substr(0, comma)));
         if (comma == std::string_view::npos)
             return;
         list.remove_prefix(comma + 1);

@@ -14,19 +14,16 @@ constexpr size_t piece_size = 16 * 1024;
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
-std::string_view take_line(std::string_view& text) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
+// Its end is CRLF, or LF.
+std::string_view take_header_line(std::string_view& header) {
+    std::string_view line = take_line(header);
     if (line.ends_with('\r'))
         line.remove_suffix(1);
     return line;
 }
 
-std::string_view without_blanks(std::string_view text) {
-    while (!text.empty() && is_blank(text.front()))
-        text.remove_prefix(1);
-    while (!text.empty() && is_blank(text.back()))
-        text.remove_suffix(1);
+std::string_view address_in(std::string_view text) {
+    text = trim(text);
     if (text.size() > 2 && text.front() == '<' && text.back() == '>')
         text = text.substr(1, text.size() - 2);
     return text;
@@ -44,15 +41,15 @@ bool has_no_header(std::string_view content) {
 
 bool was_delivered_to(std::string_view header, std::string_view address) {
     while (!header.empty()) {
-        const std::string_view line = take_line(header);
+        const std::string_view line = take_header_line(header);
         if (line.empty())
             return false;
         if (!equal_ignoring_case(line.substr(0, field_name.size()), field_name))
             continue;
         std::string value(line.substr(field_name.size()));
         while (!header.empty() && is_blank(header.front()))
-            value += take_line(header);
-        if (equal_ignoring_case(without_blanks(value), address))
+            value += take_header_line(header);
+        if (equal_ignoring_case(address_in(value), address))
             return true;
     }
     return false;

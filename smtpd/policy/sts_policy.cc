@@ -6,7 +6,6 @@
 
 #include "common/smtp/domain_name.h"
 #include "common/smtp/text.h"
-#include "smtpd/policy/tag_list.h"
 
 namespace postern::policy {
 
@@ -60,12 +59,10 @@ struct Draft {
 
 // Takes a line, which ends in LF or CRLF, or at the end.
 std::string_view take_line(std::string_view& text) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+    std::string_view line = postern::take_line(text);
     if (line.ends_with('\r'))
         line.remove_suffix(1);
-    return trim_blanks(line);
+    return trim(line);
 }
 
 } // namespace
@@ -82,7 +79,7 @@ Result<ipc::StsPolicy> parse_sts_policy(std::string_view text) {
             continue;
         const size_t colon = line.find(':');
         if (colon == line.npos ||
-            !draft.take(trim_blanks(line.substr(0, colon)), trim_blanks(line.substr(colon + 1))))
+            !draft.take(trim(line.substr(0, colon)), trim(line.substr(colon + 1))))
             return Error{"line " + std::to_string(number) + ": " + sanitize(line, 100)};
     }
     if (!draft.has_version || !draft.mode || !draft.max_age)

@@ -27,9 +27,9 @@ bool is_value(std::string_view text) {
 // Fields are set apart by ';', and the last one may have one behind it.
 std::optional<std::vector<Tag>> tags_of(std::string_view text) {
     std::vector<Tag> tags;
-    while (!trim_blanks(text).empty()) {
+    while (!trim(text).empty()) {
         const size_t end = std::min(text.find(';'), text.size());
-        const std::string_view field = trim_blanks(text.substr(0, end));
+        const std::string_view field = trim(text.substr(0, end));
         text.remove_prefix(std::min(end + 1, text.size()));
         const size_t equals = std::min(field.find('='), field.size());
         const std::string_view name = field.substr(0, equals);
@@ -42,12 +42,6 @@ std::optional<std::vector<Tag>> tags_of(std::string_view text) {
 }
 
 } // namespace
-
-std::string_view trim_blanks(std::string_view text) {
-    const size_t begin = std::min(text.find_first_not_of(" \t"), text.size());
-    text.remove_prefix(begin);
-    return text.substr(0, text.find_last_not_of(" \t") + 1);
-}
 
 std::optional<std::vector<Tag>> only_record(const ipc::ResolveAnswer& answer,
                                             std::string_view version) {

@@ -10,9 +10,6 @@
 
 namespace postern::policy {
 
-// Without the blanks and tabs around it.
-std::string_view trim_blanks(std::string_view text);
-
 struct Tag {
     std::string name;
     std::string value; // without blanks around it, not empty

@@ -2,7 +2,7 @@
 
 #include <ldns/ldns.h>
 
-#include <algorithm>
+#include "common/smtp/text.h"
 
 namespace postern {
 
@@ -10,18 +10,6 @@ namespace {
 
 constexpr uint16_t dns_port = 53;
 constexpr std::string_view blanks = " \t\r";
-
-std::string_view take_line(std::string_view& text) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return line;
-}
-
-std::string_view trim(std::string_view text) {
-    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
-    return text.substr(0, text.find_last_not_of(blanks) + 1);
-}
 
 // Nothing, or what is wrong with it.
 Result<void> check_anchor(const std::string& record) {
@@ -42,11 +30,11 @@ std::vector<Endpoint> parse_name_servers(std::string_view resolv_conf) {
     static constexpr std::string_view keyword = "nameserver";
     std::vector<Endpoint> servers;
     while (!resolv_conf.empty() && servers.size() < name_server_limit) {
-        std::string_view line = trim(take_line(resolv_conf));
+        std::string_view line = trim(take_line(resolv_conf), blanks);
         if (!line.starts_with(keyword) || line.size() == keyword.size() ||
             blanks.find(line[keyword.size()]) == std::string_view::npos)
             continue;
-        line = trim(line.substr(keyword.size()));
+        line = trim(line.substr(keyword.size()), blanks);
         if (auto address = IpAddress::parse(line.substr(0, line.find_first_of(blanks))))
             servers.push_back({*address, dns_port});
     }
@@ -72,7 +60,7 @@ Result<std::vector<std::string>> parse_trust_anchor(std::string_view text) {
         record += ' ';
         if (depth > 0)
             continue;
-        std::string whole(trim(record));
+        std::string whole(trim(record, blanks));
         record.clear();
         if (whole.empty() || whole.starts_with('$'))
             continue;

@@ -4,6 +4,7 @@
 
 #include "common/mail/domain.h"
 #include "common/smtp/address.h"
+#include "common/smtp/text.h"
 
 namespace postern {
 
@@ -11,14 +12,6 @@ namespace {
 
 constexpr IpAddress ipv4_loopback{4, 0, 0x7f000001};
 constexpr IpAddress ipv6_loopback{6, 0, 1};
-
-// The next line of `text`, without its comment; takes it off.
-std::string_view take_line(std::string_view& text) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return line.substr(0, line.find('#'));
-}
 
 // The next word of `line`, empty at its end; takes it off.
 std::string_view take_word(std::string_view& line) {
@@ -58,6 +51,7 @@ HostsFile HostsFile::parse(std::string_view text) {
     HostsFile hosts;
     while (!text.empty()) {
         std::string_view line = take_line(text);
+        line = line.substr(0, line.find('#'));
         std::optional<IpAddress> address = IpAddress::parse(take_word(line));
         if (!address)
             continue;

@@ -74,13 +74,6 @@ Result<Target> target_of(const AliasValue& value, const ForwardOwner& owner) {
     return Error{"an unknown kind of value"};
 }
 
-std::string_view take_line(std::string_view& text) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    line.remove_prefix(std::min(line.find_first_not_of(" \t\r"), line.size()));
-    return line.substr(0, line.find_last_not_of(" \t\r") + 1);
-}
-
 Result<void> check_home(int home, const std::string& path) {
     struct stat status;
     if (::fstat(home, &status) < 0)
@@ -166,7 +159,7 @@ std::vector<std::string> names_of(const std::string& extension) {
 Result<std::vector<Target>> parse_forward(std::string_view text, const ForwardOwner& owner) {
     std::vector<Target> targets;
     while (!text.empty()) {
-        const std::string_view line = take_line(text);
+        const std::string_view line = trim(take_line(text), " \t\r");
         if (line.find_first_not_of(", \t") == line.npos || line.starts_with('#'))
             continue;
         Result<std::vector<AliasValue>> values = parse_alias_values(line);
