@@ -39,9 +39,7 @@ class Authentication {
     std::string exporter() const {
         return session_.tls() ? session_.tls()->bindings.tls_exporter : std::string();
     }
-    bool offers(const char* mechanism) const {
-        return session_.capabilities().has_auth(mechanism);
-    }
+    bool offers(const char* mechanism) const { return session_.capabilities().has_auth(mechanism); }
 
     ClientSession& session_;
     const SaslCredentials& credentials_;
@@ -230,13 +228,11 @@ void Authentication::explain(std::optional<Outcome> outcome) {
         return;
     const EnhancedStatusCode code =
         refusal_->status.present() ? refusal_->status.as(4) : status::undefined.as(4);
-    session_.give_up(Diagnosis(code,
-                               "the server does not let us log in: " +
-                                   std::to_string(refusal_->code) +
-                                   (refusal_->status.present()
-                                        ? " " + to_string(refusal_->status)
-                                        : std::string()),
-                               session_.remote()));
+    session_.give_up(Diagnosis(
+        code,
+        "the server does not let us log in: " + std::to_string(refusal_->code) +
+            (refusal_->status.present() ? " " + to_string(refusal_->status) : std::string()),
+        session_.remote()));
 }
 
 Task<bool> Authentication::run() {
@@ -263,6 +259,11 @@ Task<bool> authenticate(ClientSession& session, const SaslCredentials& credentia
                         std::string (*make_nonce)()) {
     Authentication authentication(session, credentials, make_nonce);
     co_return co_await authentication.run();
+}
+
+Diagnosis without_credentials(const Error& error) {
+    return Diagnosis(error.code ? status::directory_failure : status::misconfigured.as(4),
+                     error.message);
 }
 
 std::string make_nonce() {

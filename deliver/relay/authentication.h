@@ -6,9 +6,11 @@
 
 #include <string>
 
+#include "common/base/result.h"
 #include "common/loop/task.h"
 #include "common/smtp/sasl.h"
 #include "deliver/relay/client_session.h"
+#include "deliver/relay/diagnosis.h"
 
 namespace postern::relay {
 
@@ -19,6 +21,9 @@ namespace postern::relay {
 // for each attempt. The references must outlive the task.
 Task<bool> authenticate(ClientSession& session, const SaslCredentials& credentials,
                         std::string (*make_nonce)());
+
+// Why there is no password, as Network::credentials() has it.
+Diagnosis without_credentials(const Error& error);
 
 // A new one, from the library's randomness.
 std::string make_nonce();

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <set>
 
-#include "common/smtp/address.h"
+#include "deliver/relay/egress.h"
 #include "deliver/relay/next_hops.h"
 #include "deliver/relay/opening.h"
+#include "deliver/relay/order.h"
 #include "deliver/relay/sts.h"
 #include "deliver/relay/tls_required.h"
 #include "deliver/relay/transaction.h"
@@ -15,45 +16,9 @@ namespace postern::relay {
 
 namespace {
 
-// All texts of an outcome together, so that it fits into a packet (packet_channel.h).
-constexpr size_t texts_limit = 300 * 1024;
-
-// What stands in RCPT: the forward-path; for an LMTP action without rcpt-to, the user.
-std::string recipient_address(const ipc::Route& route, const std::string& forward_path) {
-    if (route.kind != ActionKind::lmtp || route.lmtp_rcpt_to)
-        return forward_path;
-    if (!route.user.empty())
-        return Mailbox(route.user, "").to_string();
-    std::optional<Mailbox> mailbox =
-        parse_mailbox(forward_path, nullptr, Internationalized::accepted);
-    return mailbox ? Mailbox(mailbox->local_part(), "").to_string() : forward_path;
-}
-
-std::unique_ptr<ContentSource> open_content(ipc::Deliver& order) {
-    if (order.file.empty())
-        return std::make_unique<MemoryContent>(std::move(order.content.bytes));
-    return std::make_unique<FileContent>(std::move(order.file.front()), order.file_offset,
-                                         order.file_length);
-}
-
-// RFC 8689 4.2.1: over TLS only, and to servers that promise as much. A socket of this machine is
-// no network, and a report (null reverse-path) goes on without (5).
-bool may_do_without_tls(const ipc::Deliver& order) {
-    return !order.parameters.require_tls || order.reverse_path.empty() ||
-           (order.route.host && !order.route.host->unix_path.empty());
-}
-
 // What is the same of all addresses of a host.
 std::string name_of(const Exchanger& exchanger) {
     return exchanger.host.empty() ? to_string(exchanger) : exchanger.host;
-}
-
-// Why this is not for a relay.
-std::optional<Diagnosis> order_error(const ipc::Deliver& order) {
-    const ipc::Route& route = order.route;
-    if (route.kind != ActionKind::relay && (route.kind != ActionKind::lmtp || !route.host))
-        return Diagnosis(status::misconfigured.as(4), "the action names no host to relay to");
-    return std::nullopt;
 }
 
 class Delivery {
@@ -61,7 +26,7 @@ class Delivery {
     Delivery(Surroundings surroundings, std::shared_ptr<const Identity> identity,
              ipc::Deliver order);
     Task<void> run();
-    ipc::Outcome outcome() const;
+    ipc::Outcome outcome() const { return make_outcome(order_, recipients_, destination_down_); }
 
   private:
     enum class Sent {
@@ -72,9 +37,10 @@ class Delivery {
     };
     // To be tried when all others have been.
     struct Later {
-        RelayTarget target;
+        std::optional<RelayTarget> target; // of several hosts
         Exchanger exchanger;
         std::vector<std::string> domains;
+        Duration connect_limit;
     };
 
     std::vector<RelayTarget> shuffled_targets() const;
@@ -85,7 +51,10 @@ class Delivery {
     void keep_reachable(std::vector<Exchanger>& exchangers);
     Task<void> try_unix(Destinations::Lease& lease);
     Task<bool> find_sts();
-    Task<void> try_exchanger(Destinations::Lease& lease, Exchanger exchanger);
+    Task<void> try_later();
+    void put_off(const Exchanger& exchanger, Duration connect_limit);
+    Task<void> try_in_turn(Destinations::Lease& lease, Exchanger exchanger, bool is_last);
+    Task<bool> try_exchanger(Destinations::Lease& lease, Exchanger exchanger, Duration limit);
     Task<bool> use(Destinations::Lease& lease, std::string host, Opening opening);
     bool all_unmet() const;
     Task<Sent> send(Destinations::Lease& lease, std::unique_ptr<Connection> connection, bool keeps);
@@ -109,7 +78,7 @@ class Delivery {
     bool reached_ = false;     // somebody said hello
     bool our_trouble_ = false; // what failed was not the destination
     bool destination_down_ = false;
-    std::optional<Diagnosis> unmet_; // why a server is not what REQUIRETLS wants
+    std::optional<Diagnosis> unmet_;     // why a server is not what REQUIRETLS wants
     std::set<std::string> unmet_hosts_;  // that are not
     std::set<std::string> failed_hosts_; // one that is not among these may be, at another time
     bool other_failure_ = false;         // the same, of who knows whom
@@ -119,25 +88,14 @@ class Delivery {
 Delivery::Delivery(Surroundings surroundings, std::shared_ptr<const Identity> identity,
                    ipc::Deliver order)
     : around_(surroundings), identity_(std::move(identity)), order_(std::move(order)),
-      terms_(order_.route), content_(open_content(order_)), message_(*content_),
+      terms_(order_.route), content_(open_content(order_)),
+      message_(read_message(order_, *content_, around_.network.executor().now())),
+      recipients_(read_recipients(order_)),
       walk_until_(around_.network.executor().now() + walk_limit) {
     terms_.helo = order_.route.helo.empty() ? identity_->hostname : order_.route.helo;
     terms_.require_tls = !may_do_without_tls(order_);
     if (!order_.parameters.require_tls) // which overrules the field (RFC 8689 3)
         terms_.waives_tls = [this] { return waives_tls(*content_, order_.traits.header_length); };
-    message_.reverse_path = order_.reverse_path;
-    message_.parameters = order_.parameters;
-    message_.parameters.require_tls = terms_.require_tls;
-    message_.as_of = around_.network.executor().now();
-    message_.eight_bit = order_.traits.eight_bit;
-    message_.utf8_header = order_.parameters.smtp_utf8 && order_.traits.eight_bit &&
-                           is_eight_bit(*content_, order_.traits.header_length);
-    const size_t count = std::min(order_.recipients.size(), recipients_limit);
-    recipients_.reserve(count);
-    for (size_t i = 0; i < count; ++i) {
-        recipients_.emplace_back(recipient_address(order_.route, order_.recipients[i].address));
-        recipients_.back().parameters = order_.recipients[i].parameters;
-    }
 }
 
 size_t Delivery::open_recipients() const {
@@ -206,16 +164,7 @@ Task<void> Delivery::run() {
         co_await try_target(i + 1 == targets.size() && later_.empty());
         other_failure_ = other_failure_ || (i + 1 < targets.size() && !goes_on());
     }
-    other_failure_ = other_failure_ || (!later_.empty() && !goes_on());
-    for (size_t i = 0; i < later_.size() && goes_on(); ++i) {
-        aim(later_[i].target);
-        terms_.domains = later_[i].domains;
-        Destinations::Lease lease = around_.destinations.lease(key());
-        if (std::unique_ptr<Connection> other = lease.take())
-            lease.discard(std::move(other)); // to another address of the host
-        co_await try_exchanger(lease, later_[i].exchanger);
-        other_failure_ = other_failure_ || (i + 1 < later_.size() && !goes_on());
-    }
+    co_await try_later();
     const bool left = open_recipients() > 0;
     destination_down_ = left && !reached_ && !our_trouble_ && !unmet_;
     if (all_unmet())
@@ -229,6 +178,28 @@ Task<void> Delivery::run() {
                 Diagnosis(status::bad_connection, "no next hop has dealt with the recipient");
         recipient.diagnosis.status = recipient.diagnosis.status.as(4);
     }
+}
+
+Task<void> Delivery::try_later() {
+    other_failure_ = other_failure_ || (!later_.empty() && !goes_on());
+    for (size_t i = 0; i < later_.size() && goes_on(); ++i) {
+        const Later& later = later_[i];
+        if (later.target)
+            aim(*later.target);
+        terms_.domains = later.domains;
+        Destinations::Lease lease = around_.destinations.lease(key());
+        if (std::unique_ptr<Connection> other = lease.take())
+            lease.discard(std::move(other)); // to another address of the host
+        co_await try_exchanger(lease, later.exchanger, later.connect_limit);
+        other_failure_ = other_failure_ || (i + 1 < later_.size() && !goes_on());
+    }
+}
+
+void Delivery::put_off(const Exchanger& exchanger, Duration connect_limit) {
+    Later later{{}, exchanger, terms_.domains, connect_limit};
+    if (order_.route.host)
+        later.target = {*order_.route.host, order_.route.label};
+    later_.push_back(std::move(later));
 }
 
 // The sender is told when nobody is left who could be what it wants (RFC 8689 4.2.1). That another
@@ -279,7 +250,8 @@ Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
     failed_hosts_.insert(list.untried.begin(), list.untried.end());
     keep_reachable(list.exchangers);
     around_.slow.move_to_end(list.exchangers, around_.network.executor().now());
-    for (const Exchanger& exchanger : list.exchangers) {
+    for (size_t i = 0; i < list.exchangers.size(); ++i) {
+        const Exchanger& exchanger = list.exchangers[i];
         if (!goes_on()) {
             other_failure_ = true;
             co_return;
@@ -287,9 +259,9 @@ Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
         if (refused_by_ == to_string(exchanger))
             continue;
         if (!is_last && around_.slow.is_slow(exchanger.endpoint, around_.network.executor().now()))
-            later_.push_back({{*route.host, route.label}, exchanger, terms_.domains});
+            put_off(exchanger, Network::connect_limit);
         else
-            co_await try_exchanger(lease, exchanger);
+            co_await try_in_turn(lease, exchanger, is_last && i + 1 == list.exchangers.size());
     }
 }
 
@@ -298,7 +270,7 @@ void Delivery::keep_reachable(std::vector<Exchanger>& exchangers) {
     const ipc::Route& route = order_.route;
     const bool some = !exchangers.empty();
     std::erase_if(exchangers, [&](const Exchanger& exchanger) {
-        if (route.proxy || has_source_for(route, exchanger.endpoint.address.version))
+        if (leads_to(route, exchanger.endpoint.address.version))
             return false;
         failed_hosts_.insert(name_of(exchanger));
         return true;
@@ -318,12 +290,30 @@ Task<void> Delivery::try_unix(Destinations::Lease& lease) {
     }
 }
 
-Task<void> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchanger) {
+// Connecting has all its time where nobody else is left. Others are not held up by an address that
+// does not answer: it has the rest of its time when they have been tried.
+Task<void> Delivery::try_in_turn(Destinations::Lease& lease, Exchanger exchanger, bool is_last) {
+    if (is_last) {
+        co_await try_exchanger(lease, exchanger, Network::connect_limit);
+        co_return;
+    }
+    const bool answered = co_await try_exchanger(lease, exchanger, first_connect_limit);
+    if (!answered)
+        put_off(exchanger, Network::connect_limit - first_connect_limit);
+}
+
+// False: it did not answer within the limit.
+Task<bool> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchanger,
+                                   Duration limit) {
+    terms_.connect_limit = limit;
     bool again = true;
+    bool answered = true;
     while (again) {
         Opening opening = co_await open_exchanger(around_, terms_, exchanger, lease);
+        answered = !opening.timed_out;
         again = co_await use(lease, name_of(exchanger), std::move(opening));
     }
+    co_return answered;
 }
 
 // False: nobody knows, and the reason is noted. Whoever keeps us from finding out must not gain by
@@ -370,8 +360,8 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
             recipient.tls = tls ? to_text(*tls) : no_tls;
     // Where it is no demand, as in reports, it is a wish (RFC 8689 5).
     message_.parameters.require_tls =
-        terms_.require_tls || (order_.parameters.require_tls && tls &&
-                               connection->session.capabilities().require_tls);
+        terms_.require_tls ||
+        (order_.parameters.require_tls && tls && connection->session.capabilities().require_tls);
     co_await send_message(connection->session, message_, recipients_, walk_until_, around_.random);
     const size_t left = open_recipients();
     const bool failed = connection->session.failed();
@@ -385,31 +375,6 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
     if (left == 0)
         co_return Sent::all;
     co_return failed ? Sent::broken : left < before ? Sent::part : Sent::refused;
-}
-
-ipc::Outcome Delivery::outcome() const {
-    ipc::Outcome result;
-    result.delivery = order_.delivery;
-    result.destination_down = destination_down_;
-    const size_t room = texts_limit / std::max<size_t>(recipients_.size(), 1);
-    for (size_t i = 0; i < recipients_.size(); ++i) {
-        const Diagnosis& diagnosis = recipients_[i].diagnosis;
-        ipc::RecipientOutcome entry;
-        entry.index = order_.recipients[i].index;
-        entry.status =
-            recipients_[i].verdict == Verdict::delivered   ? ipc::RecipientStatus::delivered
-            : recipients_[i].verdict == Verdict::permanent ? ipc::RecipientStatus::permanent
-                                                           : ipc::RecipientStatus::temporary;
-        entry.handover = recipients_[i].handover;
-        entry.deliver_by = recipients_[i].deliver_by;
-        entry.enhanced = to_string(diagnosis.status);
-        entry.diagnostic = diagnosis.text.substr(0, room - std::min(room, diagnosis.remote.size()));
-        entry.from_remote = diagnosis.from_remote;
-        entry.remote = diagnosis.remote;
-        entry.tls = recipients_[i].tls;
-        result.recipients.push_back(std::move(entry));
-    }
-    return result;
 }
 
 } // namespace

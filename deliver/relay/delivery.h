@@ -16,8 +16,9 @@ namespace postern::relay {
 // No further address is tried, and no further transaction begun, when so much time has passed: a
 // next hop that takes one recipient at a time, and its time for each, keeps nobody for ever.
 inline constexpr std::chrono::minutes walk_limit{30};
-// Recipients of one delivery. Those beyond are missing in the outcome, which makes them temporary.
-inline constexpr size_t recipients_limit = 1000;
+
+// Connecting to an address takes no longer at first, where there is another one to try.
+inline constexpr std::chrono::seconds first_connect_limit{10};
 
 struct Identity {
     std::string hostname; // in EHLO, unless the route says otherwise

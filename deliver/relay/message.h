@@ -14,11 +14,11 @@ namespace postern::relay {
 
 struct Message {
     explicit Message(ContentSource& content) : content(content) {}
-    std::string reverse_path; // in wire form without brackets; empty: the null path
+    std::string reverse_path;  // in wire form without brackets; empty: the null path
     MailParameters parameters; // require_tls: of the next hop, too, which is sure to offer it
-    TimePoint as_of{};        // BY of `parameters` is what was left then
-    bool eight_bit = false;   // a byte over 127 occurs in the content
-    bool utf8_header = false; // and in the header section of a message with SMTPUTF8
+    TimePoint as_of{};         // BY of `parameters` is what was left then
+    bool eight_bit = false;    // a byte over 127 occurs in the content
+    bool utf8_header = false;  // and in the header section of a message with SMTPUTF8
     ContentSource& content;
 };
 
@@ -34,5 +34,10 @@ struct Recipient {
     std::string tls = no_tls; // how the connection was encrypted by which there is a verdict
     Diagnosis diagnosis;      // why; while `open`: what went wrong last
 };
+
+inline void decide(Recipient& recipient, Verdict verdict, Diagnosis diagnosis) {
+    recipient.verdict = verdict;
+    recipient.diagnosis = std::move(diagnosis);
+}
 
 } // namespace postern::relay

@@ -24,9 +24,10 @@ class Network {
     virtual Executor& executor() = 0;
 
     using Connected = Result<std::unique_ptr<Stream>>;
-    // From `source` where given. Error::code is the errno, ETIMEDOUT after connect_limit.
-    virtual Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source) = 0;
-    virtual Task<Connected> connect_unix(std::string path) = 0;
+    // From `source` where given. Error::code is the errno, ETIMEDOUT after `limit`.
+    virtual Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source,
+                                    Duration limit) = 0;
+    virtual Task<Connected> connect_unix(std::string path) = 0; // within connect_limit
     static constexpr std::chrono::seconds connect_limit{30};
 
     // For a stream that connect() will give. An error: nobody can meet the demand, because there

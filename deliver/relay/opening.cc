@@ -1,41 +1,21 @@
 // See opening.h.
 #include "deliver/relay/opening.h"
 
-#include <algorithm>
-#include <cerrno>
-
 #include "common/base/log.h"
 #include "deliver/relay/authentication.h"
 #include "deliver/relay/dane.h"
-#include "deliver/relay/next_hops.h"
-#include "deliver/relay/socks.h"
+#include "deliver/relay/egress.h"
 #include "deliver/relay/sts.h"
 
 namespace postern::relay {
 
 namespace {
 
-// Failures that are not the destination's.
-bool is_our_trouble(int error) {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
-           error == EADDRNOTAVAIL || error == EACCES || error == EPERM;
-}
-
-const ipc::SourceAddress* source_for(const ipc::Route& route, uint8_t version) {
-    const auto found = std::find_if(
-        route.sources.begin(), route.sources.end(),
-        [&](const ipc::SourceAddress& source) { return source.address.version == version; });
-    return found == route.sources.end() ? nullptr : &*found;
-}
-
 // "Encryption needed" (RFC 8689 4.2.1).
 constexpr EnhancedStatusCode tls_needed{5, 7, 10};
 
 // Of a report to a domain, in octets.
 constexpr size_t reason_limit = 197;
-
-// For all that a proxy says, and the connection that it makes.
-constexpr std::chrono::seconds proxy_limit{60};
 
 class Opener {
   public:
@@ -53,13 +33,11 @@ class Opener {
     bool sts_forbids(const Exchanger& exchanger);
     Task<bool> test_sts(Exchanger exchanger, const TlsPolicy& policy);
     Task<void> attempt(Exchanger exchanger, TlsPolicy policy, bool for_now);
+    Task<void> talk(const Exchanger& exchanger, const TlsPolicy& policy, SessionOptions options,
+                    Passage passage);
     void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session);
     void report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason);
     void report_dane(const Exchanger& exchanger, const std::string& reason);
-    Task<Network::Connected> connect(Endpoint peer);
-    Task<Network::Connected> connect_by_proxy(Endpoint peer);
-    Task<Network::Connected> pass_proxy(Exchanger proxy, Endpoint peer);
-    std::optional<IpAddress> source_of(const Endpoint& peer) const;
     Task<bool> open_session(Connection& connection);
     Task<bool> find_credentials();
     Task<bool> log_in(ClientSession& session);
@@ -76,29 +54,23 @@ class Opener {
         result_.unmet = true;
         fail(std::move(diagnosis));
     }
-    void fail_connect(const std::string& where, const Error& error);
-    static Diagnosis without_password(const Error& error);
+    void fail(Passage passage) {
+        result_.ours = passage.ours;
+        result_.proxy_failed = passage.proxy_failed;
+        result_.timed_out = passage.timed_out;
+        fail(std::move(passage.failure));
+    }
 
     Surroundings around_;
     const OpeningTerms& terms_;
     Destinations::Lease& lease_;
     Opening result_;
-    bool handshake_failed_ = false; // of the last connection, where it may go in plain
-    bool unmet_ = false;            // TLS has failed, or was not what it had to be
-    bool reports_ = true;           // the domain has not been told of this exchanger
+    Duration waited_{};                          // for the server
+    bool handshake_failed_ = false;              // of the last connection, where it may go in plain
+    bool unmet_ = false;                         // TLS has failed, or was not what it had to be
+    bool reports_ = true;                        // the domain has not been told of this exchanger
     std::optional<SaslCredentials> credentials_; // of the route's label
 };
-
-Diagnosis Opener::without_password(const Error& error) {
-    return Diagnosis(error.code ? status::directory_failure : status::misconfigured.as(4),
-                     error.message);
-}
-
-void Opener::fail_connect(const std::string& where, const Error& error) {
-    result_.ours = is_our_trouble(error.code);
-    fail(Diagnosis(result_.ours ? status::other_system.as(4) : status::no_answer,
-                   sanitize(where + ": " + error.message, diagnosis_limit)));
-}
 
 // All that is wanted of a handshake, the name by which the server is asked for too: what fails with
 // one name, which anybody can have point there, says nothing of another.
@@ -248,6 +220,7 @@ void Opener::report(const Exchanger& exchanger, const TlsPolicy& policy,
 
 Task<void> Opener::to_exchanger(Exchanger exchanger) {
     Executor& executor = around_.network.executor();
+    around_.slow.try_again(exchanger.endpoint, executor.now());
     std::optional<TlsPolicy> policy = co_await policy_for(exchanger);
     if (!policy)
         co_return;
@@ -257,7 +230,6 @@ Task<void> Opener::to_exchanger(Exchanger exchanger) {
         around_.tls.fails_with(exchanger.endpoint, memory_of(exchanger), executor.now());
     if (failed_lately)
         policy->level = TlsLevel::never;
-    const TimePoint started = executor.now();
     const bool settled = co_await test_sts(exchanger, *policy);
     if (!settled)
         co_await attempt(exchanger, *policy, failed_lately);
@@ -268,73 +240,8 @@ Task<void> Opener::to_exchanger(Exchanger exchanger) {
     }
     if (result_.connection)
         around_.slow.forget(exchanger.endpoint);
-    else if (!result_.ours && executor.now() - started >= SlowAddresses::too_long)
+    else if (!result_.ours && waited_ >= SlowAddresses::too_long)
         around_.slow.note(exchanger.endpoint, executor.now());
-}
-
-std::optional<IpAddress> Opener::source_of(const Endpoint& peer) const {
-    const ipc::SourceAddress* source = source_for(terms_.route, peer.address.version);
-    return source ? std::optional(source->address) : std::nullopt;
-}
-
-Task<Network::Connected> Opener::connect(Endpoint peer) {
-    if (terms_.route.proxy)
-        co_return co_await connect_by_proxy(peer);
-    co_return co_await around_.network.connect(peer, source_of(peer));
-}
-
-// By the first of the proxy's addresses that can be connected to. What the proxy does not do is no
-// fault of the peer's: result_.ours. One that keeps us waiting is left alone for a while.
-Task<Network::Connected> Opener::connect_by_proxy(Endpoint peer) {
-    ipc::Route to_proxy;
-    to_proxy.host.emplace();
-    to_proxy.host->host = terms_.route.proxy->host;
-    to_proxy.host->port = terms_.route.proxy->port;
-    const Ourselves nobody;
-    ExchangerList list =
-        co_await find_exchangers(around_.network, to_proxy, nobody, around_.random);
-    result_.ours = result_.proxy_failed = true;
-    if (list.failure)
-        co_return Error{"the proxy cannot be found: " + list.failure->text};
-    Executor& executor = around_.network.executor();
-    Network::Connected connected = Error{"there is no way to the proxy, or none lately"};
-    for (const Exchanger& proxy : list.exchangers) {
-        const TimePoint started = executor.now();
-        if (!has_source_for(terms_.route, proxy.endpoint.address.version) ||
-            around_.slow.is_slow(proxy.endpoint, started))
-            continue;
-        result_.ours = true;
-        connected = co_await pass_proxy(proxy, peer);
-        if (connected || !result_.ours)
-            break;
-        if (executor.now() - started >= SlowAddresses::too_long)
-            around_.slow.note(proxy.endpoint, executor.now());
-    }
-    result_.proxy_failed = !connected && result_.ours;
-    co_return connected;
-}
-
-Task<Network::Connected> Opener::pass_proxy(Exchanger proxy, Endpoint peer) {
-    const std::string name = "proxy " + to_string(proxy) + ": ";
-    Network::Connected stream =
-        co_await around_.network.connect(proxy.endpoint, source_of(proxy.endpoint));
-    if (!stream)
-        co_return Error{sanitize(name + stream.error().message, diagnosis_limit)};
-    std::optional<SaslCredentials> credentials;
-    if (const std::string& label = terms_.route.proxy->label; !label.empty()) {
-        Result<SaslCredentials> found =
-            co_await around_.network.credentials(terms_.route.credentials, label);
-        if (!found)
-            co_return Error{found.error().message};
-        credentials = *std::move(found);
-    }
-    Result<void> passed = co_await connect_through(**stream, peer, credentials, proxy_limit);
-    if (passed) {
-        result_.ours = false;
-        co_return stream;
-    }
-    result_.ours = passed.error().code == 0;
-    co_return Error{name + passed.error().message, passed.error().code};
 }
 
 // One connection. `for_now`: it goes in plain because TLS has failed.
@@ -359,12 +266,20 @@ Task<void> Opener::attempt(Exchanger exchanger, TlsPolicy policy, bool for_now) 
     const bool known = co_await find_credentials();
     if (!known)
         co_return;
-    Network::Connected stream = co_await connect(exchanger.endpoint);
-    if (!stream && result_.proxy_failed)
-        co_return fail(Diagnosis(status::bad_connection, stream.error().message));
-    if (!stream)
-        co_return fail_connect(remote, stream.error());
-    auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
+    Passage passage = co_await find_passage(around_, terms_.route, exchanger, terms_.connect_limit);
+    const TimePoint since = passage.since;
+    if (passage.stream)
+        co_await talk(exchanger, policy, std::move(options), std::move(passage));
+    else
+        fail(std::move(passage));
+    waited_ += around_.network.executor().now() - since;
+}
+
+// Over the connection, until there is a session or it has failed.
+Task<void> Opener::talk(const Exchanger& exchanger, const TlsPolicy& policy, SessionOptions options,
+                        Passage passage) {
+    result_.ours = result_.proxy_failed = false;
+    auto connection = std::make_unique<Connection>(std::move(passage.stream), std::move(options));
     connection->endpoint = exchanger.endpoint;
     const bool opened = co_await open_session(*connection);
     count_tls(connection->session);
@@ -373,6 +288,8 @@ Task<void> Opener::attempt(Exchanger exchanger, TlsPolicy policy, bool for_now) 
     const ClientSession& session = connection->session;
     if (opened)
         co_return settle(std::move(connection));
+    if (!passage.proxy.empty() && !result_.failure.from_remote)
+        result_.failure.text += " (through " + passage.proxy + ")";
     // What fails where more is demanded, such as a name, says nothing of what will do here.
     handshake_failed_ = session.tls_failed() && policy.level == TlsLevel::opportunistic;
     if (handshake_failed_)
@@ -399,11 +316,11 @@ void Opener::settle(std::unique_ptr<Connection> connection) {
 }
 
 Task<void> Opener::to_unix(std::string path) {
-    Network::Connected stream = co_await around_.network.connect_unix(path);
-    if (!stream)
-        co_return fail_connect(path, stream.error());
+    Passage passage = co_await find_unix_passage(around_, path);
+    if (!passage.stream)
+        co_return fail(std::move(passage));
     SessionOptions options(terms_.helo, terms_.lmtp(), path);
-    auto connection = std::make_unique<Connection>(std::move(*stream), std::move(options));
+    auto connection = std::make_unique<Connection>(std::move(passage.stream), std::move(options));
     const bool opened = co_await open_session(*connection);
     if (opened)
         result_.connection = std::move(connection);
@@ -431,7 +348,7 @@ Task<bool> Opener::find_credentials() {
     Result<SaslCredentials> found =
         co_await around_.network.credentials(route.credentials, route.label);
     if (!found) {
-        fail_ours(without_password(found.error()));
+        fail_ours(without_credentials(found.error()));
         co_return false;
     }
     credentials_ = *std::move(found);
@@ -448,10 +365,6 @@ Task<bool> Opener::log_in(ClientSession& session) {
 }
 
 } // namespace
-
-bool has_source_for(const ipc::Route& route, uint8_t version) {
-    return route.sources.empty() || source_for(route, version);
-}
 
 Task<Opening> open_exchanger(Surroundings around, const OpeningTerms& terms, Exchanger exchanger,
                              Destinations::Lease& lease) {

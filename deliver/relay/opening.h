@@ -27,6 +27,7 @@ struct OpeningTerms {
     // RFC 8689 4.2.1: over TLS to a server that proves by a name which can be trusted who it is,
     // and offers as much.
     bool require_tls = false;
+    Duration connect_limit = Network::connect_limit; // for connections without a proxy
     // RFC 8689 3: asked when the recipient's domain demands more than the route; true: never mind.
     std::function<bool()> waives_tls{};
 
@@ -41,7 +42,8 @@ struct Opening {
     // It is that the server is not what `require_tls` wants. The class of `failure` is 5 then, for
     // the case that there is no other server.
     bool unmet = false;
-    bool waived = false; // the connection is for this message only
+    bool timed_out = false;    // it is that there was no answer within `connect_limit`
+    bool waived = false;       // the connection is for this message only
     bool proxy_failed = false; // other servers cannot be reached either
 };
 
@@ -50,8 +52,5 @@ Task<Opening> open_exchanger(Surroundings around, const OpeningTerms& terms, Exc
                              Destinations::Lease& lease);
 Task<Opening> open_unix(Surroundings around, const OpeningTerms& terms, std::string path,
                         Destinations::Lease& lease);
-
-// Whether the route has an address for connections to those of this IP version.
-bool has_source_for(const ipc::Route& route, uint8_t version);
 
 } // namespace postern::relay

@@ -3,6 +3,9 @@
 // exchanger first (RFC 5321 4.5.4.1 wants such a list), and one that breaks off at every message is
 // not asked for ever while there is another. They are still tried: nobody becomes unreachable by
 // it. Proxies that cost as much are not: there is nothing else that could be tried in the meantime.
+//
+// Those that begin while the first delivery still waits for a connection know of it already
+// (egress.cc), and when the time is over one of them alone finds out whether it is still so.
 #pragma once
 
 #include <algorithm>
@@ -18,12 +21,19 @@ class SlowAddresses {
   public:
     static constexpr std::chrono::seconds too_long{5}; // waited for in vain
     static constexpr std::chrono::seconds remembered{120};
+    static constexpr std::chrono::seconds tried{60}; // by one, and avoided by the others
     static constexpr size_t limit = 10000; // addresses; then all are forgotten
 
     void note(const Endpoint& endpoint, TimePoint now) {
         if (until_.size() >= limit)
             until_.clear();
         until_[endpoint] = now + remembered;
+    }
+    // It is tried once more, now.
+    void try_again(const Endpoint& endpoint, TimePoint now) {
+        const auto found = until_.find(endpoint);
+        if (found != until_.end() && found->second <= now)
+            found->second = now + tried;
     }
     void forget(const Endpoint& endpoint) { until_.erase(endpoint); }
 

@@ -88,8 +88,9 @@ Network::Connected SystemNetwork::connected(Result<FileDescriptor> socket) {
         std::make_unique<SocketStream>(loop_, std::move(socket).value()));
 }
 
-Task<Network::Connected> SystemNetwork::connect(Endpoint peer, std::optional<IpAddress> source) {
-    Result<FileDescriptor> socket = co_await connect_to(loop_, peer, source, connect_limit);
+Task<Network::Connected> SystemNetwork::connect(Endpoint peer, std::optional<IpAddress> source,
+                                                Duration limit) {
+    Result<FileDescriptor> socket = co_await connect_to(loop_, peer, source, limit);
     if (socket && is_connected_to_itself(socket->get(), peer))
         socket = system_error("connect", ECONNREFUSED);
     co_return connected(std::move(socket));

@@ -39,7 +39,8 @@ class SystemNetwork final : public Network {
     }
 
     Executor& executor() override { return loop_; }
-    Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source) override;
+    Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source,
+                            Duration limit) override;
     Task<Connected> connect_unix(std::string path) override;
     Result<std::unique_ptr<Encryption>> prepare(const TlsDemand& demand) override;
     Task<Result<SaslCredentials>> credentials(std::string table, std::string label) override;

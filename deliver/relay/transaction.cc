@@ -1,11 +1,8 @@
 // See transaction.h.
 #include "deliver/relay/transaction.h"
 
-#include <algorithm>
-#include <set>
-
-#include "common/mail/domain.h"
 #include "common/smtp/limits.h"
+#include "deliver/relay/batches.h"
 #include "deliver/relay/content_transfer.h"
 #include "deliver/relay/parameters.h"
 
@@ -19,38 +16,18 @@ bool means_too_many(const Reply& reply) {
            (!reply.status.present() || (reply.status.subject == 5 && reply.status.detail == 3));
 }
 
-void decide(Recipient& recipient, Verdict verdict, Diagnosis diagnosis) {
-    recipient.verdict = verdict;
-    recipient.diagnosis = std::move(diagnosis);
-}
-
-Abilities everything() {
-    static const EhloCapabilities all = [] {
-        EhloCapabilities offered;
-        offered.eight_bit_mime = offered.chunking = offered.binary_mime = true;
-        offered.smtp_utf8 = offered.deliver_by = true;
-        return offered;
-    }();
-    return Abilities{all};
-}
-
 class Transaction {
   public:
     Transaction(ClientSession& session, const Message& message, std::vector<Recipient>& recipients,
                 const Random& random);
 
-    // Takes the recipients of the next transaction; false: there are none left. What this next hop
-    // cannot take, and what cannot be said in SMTP, is refused.
-    bool next_batch();
+    // False: there are no recipients left for another one.
+    bool begin();
     Task<void> run();
 
   private:
     enum class Data { refused, go };
 
-    bool acceptable();
-    void refuse_unacceptable();
-    static void refuse(Recipient& recipient, Diagnosis obstacle, bool later);
-    void take_batch();
     std::string mail_command() const;
     std::string recipient_command(const Recipient& recipient) const;
 
@@ -67,120 +44,38 @@ class Transaction {
     bool wants_tls(const Reply& reply) const;
     void judge(Recipient& recipient, const Reply& reply);
     void judge(const std::vector<Recipient*>& recipients, const Reply& reply);
-    void leave_open(std::vector<Recipient*>& recipients);
-    void settle_overflow();
-    void begin_anywhere();
+    void leave_open(const std::vector<Recipient*>& recipients);
     void lost_after_content(size_t first);
 
     ClientSession& session_;
     const Message& message_;
-    const Random& random_;
     const Abilities next_hop_;
     const bool pipelined_;
-    const bool chunked_;               // the content goes by BDAT
-    bool utf8_ = false;                // the present transaction needs SMTPUTF8
-    std::vector<Recipient*> waiting_;  // for a transaction
-    std::vector<Recipient*> batch_;    // of the present one
-    std::vector<Recipient*> accepted_; // of batch_: RCPT was answered 2yz
-    std::vector<Recipient*> overflow_; // of batch_: too many for this transaction
-    size_t batch_limit_;
+    const bool chunked_; // the content goes by BDAT
+    Batches batches_;
+    std::vector<Recipient*> accepted_; // of the present one: RCPT was answered 2yz
 };
 
 Transaction::Transaction(ClientSession& session, const Message& message,
                          std::vector<Recipient>& recipients, const Random& random)
-    : session_(session), message_(message),
-      random_(random), next_hop_{session.capabilities(), session.lmtp()},
+    : session_(session), message_(message), next_hop_{session.capabilities(), session.lmtp()},
       pipelined_(session.capabilities().pipelining),
-      chunked_(message.parameters.body == Body::binary_mime) {
-    for (Recipient& recipient : recipients)
-        if (recipient.verdict == Verdict::open)
-            waiting_.push_back(&recipient);
-    refuse_unacceptable();
-    const uint64_t stated = session.capabilities().rcpt_max.value_or(recipients_per_transaction);
-    batch_limit_ =
-        static_cast<size_t>(std::clamp<uint64_t>(stated, 1, uint64_t{recipients_per_transaction}));
-    if (waiting_.size() > batch_limit_ || session.capabilities().rcpt_domain_max)
-        begin_anywhere();
-}
+      chunked_(message.parameters.body == Body::binary_mime),
+      batches_(session, message, recipients, random) {}
 
-void Transaction::begin_anywhere() {
-    if (waiting_.size() > 1)
-        std::rotate(waiting_.begin(),
-                    waiting_.begin() + static_cast<std::ptrdiff_t>(random_(waiting_.size())),
-                    waiting_.end());
-}
-
-// The message as a whole, now: there may be too little left of its time for another transaction.
-bool Transaction::acceptable() {
-    std::optional<Diagnosis> obstacle = find_obstacle(message_, next_hop_, session_.now());
-    if (!obstacle)
-        return true;
-    obstacle->remote = session_.remote();
-    const bool later = session_.for_now() && !find_obstacle(message_, everything(), session_.now());
-    for (Recipient* recipient : waiting_)
-        refuse(*recipient, *obstacle, later);
-    waiting_.clear();
-    return false;
-}
-
-// Without its being asked. `later`: a server that offers everything could take it, and this one may
-// do so as soon as TLS works again.
-void Transaction::refuse(Recipient& recipient, Diagnosis obstacle, bool later) {
-    if (later)
-        obstacle.status = obstacle.status.as(4);
-    decide(recipient, later ? Verdict::temporary : Verdict::permanent, std::move(obstacle));
-}
-
-void Transaction::refuse_unacceptable() {
-    std::erase_if(waiting_, [this](Recipient* recipient) {
-        std::optional<Diagnosis> obstacle = find_obstacle(*recipient, next_hop_);
-        if (!obstacle)
-            return false;
-        obstacle->remote = session_.remote();
-        refuse(*recipient, std::move(*obstacle),
-               session_.for_now() && !find_obstacle(*recipient, everything()));
-        return true;
-    });
-}
-
-bool Transaction::next_batch() {
-    batch_.clear();
+bool Transaction::begin() {
     accepted_.clear();
-    overflow_.clear();
-    if (acceptable())
-        take_batch();
-    utf8_ = needs_utf8(message_) ||
-            std::any_of(batch_.begin(), batch_.end(),
-                        [](const Recipient* recipient) { return needs_utf8(*recipient); });
-    return !batch_.empty();
-}
-
-void Transaction::take_batch() {
-    const auto domains_limit = session_.capabilities().rcpt_domain_max; // RFC 9422
-    std::set<std::string> domains;
-    size_t taken = 0;
-    while (taken < waiting_.size() && taken < batch_limit_) {
-        if (domains_limit) {
-            const std::string& address = waiting_[taken]->address;
-            domains.insert(normalize_domain(address.substr(address.rfind('@') + 1)));
-            if (taken > 0 && domains.size() > *domains_limit)
-                break;
-        }
-        ++taken;
-    }
-    const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(taken);
-    batch_.assign(waiting_.begin(), end);
-    waiting_.erase(waiting_.begin(), end);
+    return batches_.next();
 }
 
 std::string Transaction::mail_command() const {
     return "MAIL FROM:<" + message_.reverse_path + ">" +
-           mail_parameters(message_, next_hop_, utf8_, session_.now()) + "\r\n";
+           mail_parameters(message_, next_hop_, batches_.utf8(), session_.now()) + "\r\n";
 }
 
 std::string Transaction::recipient_command(const Recipient& recipient) const {
     return "RCPT TO:<" + recipient.address + ">" +
-           recipient_parameters(recipient, next_hop_, utf8_) + "\r\n";
+           recipient_parameters(recipient, next_hop_, batches_.utf8()) + "\r\n";
 }
 
 void Transaction::judge(Recipient& recipient, const Reply& reply) {
@@ -198,7 +93,7 @@ void Transaction::judge(const std::vector<Recipient*>& recipients, const Reply& 
 }
 
 // The session has failed before these got a verdict.
-void Transaction::leave_open(std::vector<Recipient*>& recipients) {
+void Transaction::leave_open(const std::vector<Recipient*>& recipients) {
     for (Recipient* recipient : recipients)
         if (recipient->verdict == Verdict::open)
             recipient->diagnosis = session_.failure();
@@ -231,13 +126,11 @@ Task<bool> Transaction::mail() {
         co_return false;
     if (reply->is_positive())
         co_return true;
-    // The others would hear the same.
-    batch_.insert(batch_.end(), waiting_.begin(), waiting_.end());
-    waiting_.clear();
+    batches_.take_all();
     if (reply->is_permanent_failure() && !wants_tls(*reply))
-        judge(batch_, *reply);
+        judge(batches_.present(), *reply);
     else if (reply->is_permanent_failure() || reply->is_transient_failure())
-        for (Recipient* recipient : batch_)
+        for (Recipient* recipient : batches_.present())
             recipient->diagnosis = Diagnosis(*reply, 4, session_.remote());
     else
         session_.fail_unexpected("the reply to MAIL", *reply);
@@ -255,7 +148,7 @@ Task<bool> Transaction::recipient(Recipient& recipient) {
         accepted_.push_back(&recipient);
     } else if (means_too_many(*reply)) {
         recipient.diagnosis = Diagnosis(*reply, 4, session_.remote());
-        overflow_.push_back(&recipient);
+        batches_.put_off(recipient);
     } else if (reply->is_transient_failure() || reply->code == 552 || wants_tls(*reply)) {
         decide(recipient, Verdict::temporary, Diagnosis(*reply, 4, session_.remote()));
     } else if (reply->is_permanent_failure()) {
@@ -299,11 +192,11 @@ Task<void> Transaction::finish_without_recipients() {
 // sent, for accepted_.
 Task<bool> Transaction::envelope() {
     session_.begin_stage();
-    const size_t commands = batch_.size(); // mail() may add others to it
+    const size_t commands = batches_.present().size(); // mail() may add others to them
     if (pipelined_) {
         std::string group = session_.needs_reset() ? "RSET\r\n" : "";
         group += mail_command();
-        for (const Recipient* recipient : batch_)
+        for (const Recipient* recipient : batches_.present())
             group += recipient_command(*recipient);
         if (!chunked_)
             group += "DATA\r\n";
@@ -318,7 +211,7 @@ Task<bool> Transaction::envelope() {
     // step.
     for (size_t i = 0; i < commands; ++i) {
         if (mail_taken) {
-            const bool in_step = co_await recipient(*batch_[i]);
+            const bool in_step = co_await recipient(*batches_.present()[i]);
             if (!in_step)
                 co_return false;
             continue;
@@ -365,9 +258,8 @@ void Transaction::lost_after_content(size_t first) {
         decide(*accepted_[i], Verdict::temporary, std::move(diagnosis));
     }
     // No other host now (see transaction.h): that goes for those who were to follow, too.
-    for (std::vector<Recipient*>* others : {&overflow_, &waiting_})
-        for (Recipient* recipient : *others)
-            decide(*recipient, Verdict::temporary, session_.failure());
+    for (Recipient* recipient : batches_.later())
+        decide(*recipient, Verdict::temporary, session_.failure());
 }
 
 // One reply to the content, or with LMTP one for each recipient that was accepted (RFC 2033 4.2).
@@ -393,20 +285,6 @@ Task<void> Transaction::results() {
     session_.transaction_done(!all_positive);
 }
 
-// Those for whom there was no room get a transaction of their own, as long as there is progress.
-void Transaction::settle_overflow() {
-    if (overflow_.empty() || session_.failed())
-        return;
-    if (accepted_.empty()) {
-        for (Recipient* recipient : overflow_)
-            recipient->verdict = Verdict::temporary;
-        return;
-    }
-    batch_limit_ = accepted_.size();
-    waiting_.insert(waiting_.begin(), overflow_.begin(), overflow_.end());
-    begin_anywhere();
-}
-
 Task<void> Transaction::run() {
     // A co_await has a statement of its own: gcc 12 gets it wrong among && and ||.
     bool going = co_await envelope();
@@ -415,10 +293,11 @@ Task<void> Transaction::run() {
     if (going)
         co_await results();
     if (session_.failed()) {
-        leave_open(batch_);
-        leave_open(waiting_);
+        leave_open(batches_.present());
+        leave_open(batches_.later());
+    } else {
+        batches_.settle_put_off(accepted_.size());
     }
-    settle_overflow();
 }
 
 } // namespace
@@ -426,7 +305,7 @@ Task<void> Transaction::run() {
 Task<void> send_message(ClientSession& session, const Message& message,
                         std::vector<Recipient>& recipients, TimePoint until, const Random& random) {
     Transaction transaction(session, message, recipients, random);
-    while (session.usable() && session.now() <= until && transaction.next_batch())
+    while (session.usable() && session.now() <= until && transaction.begin())
         co_await transaction.run();
 }
 

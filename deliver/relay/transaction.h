@@ -28,9 +28,6 @@
 
 namespace postern::relay {
 
-// Recipients of one transaction at most; LIMITS RCPTMAX (RFC 9422) can make it fewer.
-inline constexpr size_t recipients_per_transaction = 1000;
-
 // Gives the message to those of `recipients` that are open; no transaction begins after `until`.
 // When it takes several transactions, they begin with a random recipient: those for whom a slow
 // next hop leaves no time are others at the next attempt. Afterwards those still open may be tried

@@ -66,7 +66,7 @@ class Peers final : public relay::Network {
         : time_(time), choice_(choice), script_(script) {}
 
     Executor& executor() override { return time_; }
-    Task<Connected> connect(Endpoint, std::optional<IpAddress>) override {
+    Task<Connected> connect(Endpoint, std::optional<IpAddress>, Duration) override {
         ++connections_;
         encrypted_ = false;
         auto [client, server] = MemoryStream::make_pair(time_);
@@ -179,8 +179,12 @@ ipc::Deliver make_order(Choice choice) {
     } else {
         route.tls.required = choice.tls_demanded();
     }
-    if (choice.through_proxy())
-        route.proxy.emplace().host = "192.0.2.200";
+    if (choice.through_proxy()) {
+        EgressProxy& proxy = route.proxy.emplace();
+        proxy.host = "192.0.2.200";
+        proxy.protocol = choice.eight_bit() ? EgressProtocol::proxy_v2 : EgressProtocol::socks5;
+        route.sources = {{*IpAddress::parse("192.0.2.77"), ""}};
+    }
     order.reverse_path = choice.utf8() ? "\xc3\xbc@s.example" : "a@s.example";
     order.parameters.require_tls = choice.require_tls();
     order.parameters.smtp_utf8 = choice.utf8();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "deliver/relay/delivery.h"
+#include "deliver/relay/order.h"
 #include "regress/unit/relay/fake_network.h"
 
 namespace postern::relay {

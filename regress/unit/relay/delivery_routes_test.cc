@@ -262,26 +262,6 @@ TEST_F(DeliveryRoutes, ARelayHostThatIsThisHostIsLeftOut) {
     EXPECT_EQ(network.tried(), "192.0.2.12:25");
 }
 
-// It would cost every message its wait, and every host of the list.
-TEST_F(DeliveryRoutes, AProxyThatIsAwayEndsTheWalkAndIsLeftAloneForAWhile) {
-    const auto deliver = [this] {
-        ipc::Deliver order = to({target("one.example"), target("two.example")});
-        order.route.proxy.emplace().host = "192.0.2.99";
-        return order;
-    };
-    network.fail("192.0.2.99:1080", ETIMEDOUT, 30s);
-    EXPECT_EQ(run(deliver()), "temporary 4.4.2 ");
-    EXPECT_FALSE(outcome.destination_down);
-    EXPECT_FALSE(slow.is_slow(Endpoint{*IpAddress::parse("192.0.2.11"), 25}, time.now()));
-    const TimePoint before = time.now();
-    EXPECT_EQ(run(deliver()), "temporary 4.4.2 ");
-    EXPECT_EQ(time.now(), before);
-    EXPECT_EQ(network.tried(), "192.0.2.99:1080");
-    time.advance(SlowAddresses::remembered);
-    run(deliver());
-    EXPECT_EQ(network.tried(), "192.0.2.99:1080 192.0.2.99:1080");
-}
-
 // Our key did not sign: nothing is held against the server, and nothing goes in plain for it.
 TEST_F(DeliveryRoutes, WhatWeCannotSignIsOurTrouble) {
     network.handshake("192.0.2.1:25", "there is no signature", ENOKEY);

@@ -711,7 +711,7 @@ TEST_F(DeliveryTest, TheTimeForDeliveryPassesWhileExchangersAreTried) {
     network.fail("192.0.2.1:25", ETIMEDOUT, 40s);
     network.serve("192.0.2.2:25",
                   "S: 220 mx\n C: EHLO gw.example\n S: 250-mx\n S: 250 DELIVERBY\n"
-                  "C: MAIL FROM:<a@s.example> BY=20;R\n S: 250 ok\n C: RCPT TO:<u@d.example>\n"
+                  "C: MAIL FROM:<a@s.example> BY=50;R\n S: 250 ok\n C: RCPT TO:<u@d.example>\n"
                   "S: 250 ok\n C: DATA\n S: 354 go\n C: x\n C: .\n S: 250 2.6.0 taken\n" +
                       leave);
     ipc::Deliver deliver = order();

@@ -1,6 +1,7 @@
 // A network of scripted next hops and a DNS that is a table, in simulated time.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
 #include <map>
@@ -16,9 +17,10 @@ class FakeNetwork final : public relay::Network {
   public:
     explicit FakeNetwork(SimulatedTime& time) : time_(time) {}
 
-    // The next connection to "192.0.2.1:25" (or a Unix path) meets this script.
-    void serve(const std::string& where, const std::string& script) {
+    // The next connection to "192.0.2.1:25" (or a Unix path) meets this script, and takes `after`.
+    void serve(const std::string& where, const std::string& script, Duration after = Duration(0)) {
         scripts_[where].push_back(std::make_unique<NextHop>(time_, script));
+        connecting_[scripts_[where].back().get()] = after;
     }
     // Connecting takes `after` and then fails with this errno. Elsewhere: refused at once.
     void fail(const std::string& where, int error, Duration after = Duration(0)) {
@@ -71,6 +73,8 @@ class FakeNetwork final : public relay::Network {
     void password(const std::string& place, const std::string& user, const std::string& password) {
         passwords_[place] = {user, password};
     }
+    // Looking one up takes so long.
+    void delay_passwords(Duration by) { password_delay_ = by; }
     // Of all connections; empty: they have none.
     void exporter(const std::string& value) { exporter_ = value; }
     // What was demanded in handshakes: "192.0.2.1:25 a.example certificate(a.example); ".
@@ -97,12 +101,13 @@ class FakeNetwork final : public relay::Network {
     }
 
     Executor& executor() override { return time_; }
-    Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source) override {
+    Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source,
+                            Duration limit) override {
         if (source)
             sources_ += source->to_string() + " ";
-        return open(peer.to_string());
+        return open(peer.to_string(), limit);
     }
-    Task<Connected> connect_unix(std::string path) override { return open(path); }
+    Task<Connected> connect_unix(std::string path) override { return open(path, connect_limit); }
     Result<std::unique_ptr<relay::Encryption>> prepare(const TlsDemand& demand) override {
         if (!impossible_.empty())
             return Error{impossible_};
@@ -111,6 +116,8 @@ class FakeNetwork final : public relay::Network {
         return std::unique_ptr<relay::Encryption>(std::make_unique<Handshake>(*this, demand));
     }
     Task<Result<SaslCredentials>> credentials(std::string table, std::string label) override {
+        if (password_delay_ > Duration(0))
+            co_await time_.sleep(password_delay_);
         const auto found = passwords_.find(table + "/" + label);
         if (found == passwords_.end())
             co_return Error{"there is no password for " + label};
@@ -178,19 +185,26 @@ class FakeNetwork final : public relay::Network {
         TlsDemand demand;
     };
 
-    Task<Connected> open(std::string where) {
+    Task<Connected> open(std::string where, Duration limit) {
         tried_ += (tried_.empty() ? "" : " ") + where;
         auto& scripts = scripts_[where];
+        if (!scripts.empty() && connecting_[scripts.front().get()] > limit) {
+            co_await time_.sleep(limit);
+            co_return system_error("connect", ETIMEDOUT);
+        }
         if (!scripts.empty()) {
             served_.push_back(std::move(scripts.front()));
             scripts.pop_front();
-            all_[where].push_back(served_.back().get());
-            co_return served_.back()->connect();
+            NextHop* hop = served_.back().get();
+            all_[where].push_back(hop);
+            if (connecting_[hop] > Duration(0))
+                co_await time_.sleep(connecting_[hop]);
+            co_return hop->connect();
         }
         auto failure = failures_.find(where);
         const int error = failure == failures_.end() ? ECONNREFUSED : failure->second.first;
         if (failure != failures_.end() && failure->second.second > Duration(0))
-            co_await time_.sleep(failure->second.second);
+            co_await time_.sleep(std::min(failure->second.second, limit));
         co_return system_error("connect", error);
     }
 
@@ -199,6 +213,7 @@ class FakeNetwork final : public relay::Network {
     std::map<std::string, std::deque<std::unique_ptr<NextHop>>> scripts_;
     std::vector<std::unique_ptr<NextHop>> served_;
     std::map<std::string, std::vector<NextHop*>> all_;
+    std::map<NextHop*, Duration> connecting_;
     std::map<std::string, std::pair<int, Duration>> failures_;
     std::map<Question, ipc::ResolveAnswer> answers_;
     std::map<Question, Duration> delays_;
@@ -207,6 +222,7 @@ class FakeNetwork final : public relay::Network {
     std::string impossible_;
     std::string impossible_to_verify_;
     std::map<std::string, std::pair<std::string, std::string>> passwords_;
+    Duration password_delay_{};
     std::vector<ipc::SessionResult> reports_;
     std::string demands_;
     std::string exporter_;

@@ -9,12 +9,17 @@ namespace {
 constexpr std::chrono::hours for_ever{1000};
 constexpr size_t line_limit = 100 * 1024;
 
-// \r, \n, \0.
+// \r, \n, \0, \xHH.
 std::string unescape(std::string_view text) {
     std::string result;
     for (size_t i = 0; i < text.size(); ++i) {
         const bool escaped = text[i] == '\\' && i + 1 < text.size();
         const char c = escaped ? text[++i] : text[i];
+        if (escaped && c == 'x') {
+            result += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
+            i += 2;
+            continue;
+        }
         result += !escaped ? c : c == 'r' ? '\r' : c == 'n' ? '\n' : c == '0' ? '\0' : c;
     }
     return result;

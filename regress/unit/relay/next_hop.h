@@ -2,7 +2,7 @@
 //
 //     S: 220 mx.example ready       it says this line
 //     C: EHLO relay.example         it expects this line, exactly
-//     C= a\0\r\nb                   it expects these octets, exactly
+//     C= a\0\r\nb\x80               it expects these octets, exactly
 //     C* 70                         it expects so many lines, whatever they are
 //     quiet                         nothing more has come, and nothing comes within a second
 //     silence                       nothing more comes until the client is gone
