@@ -26,9 +26,10 @@ def obstacle(parsed, lab):
     if "peers" in parsed.needs and not os.path.exists(
             os.path.join(lab.build, "peers/bin/smtp-source")):
         return "needs Postfix's smtp-source and smtp-sink, which could not be downloaded"
-    for need, name in (("dovecot", "Dovecot"), ("exim4", "Exim"), ("microsocks", "microsocks"),
-                       ("postgres", "PostgreSQL"), ("redis-server", "Redis"),
-                       ("slapd", "OpenLDAP")):
+    for need, name in (("dovecot", "Dovecot"), ("exim4", "Exim"), ("haproxy", "HAProxy"),
+                       ("microsocks", "microsocks"),
+                       ("opensmtpd", "OpenSMTPD"), ("postgres", "PostgreSQL"),
+                       ("redis-server", "Redis"), ("slapd", "OpenLDAP")):
         if need in parsed.needs and not os.path.exists(
                 os.path.join(lab.build, "peers/bin", need)):
             return f"needs {name}, which could not be downloaded"
