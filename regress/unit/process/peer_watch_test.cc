@@ -14,7 +14,10 @@ using namespace std::chrono_literals;
 TEST(PeerWatch, WhoAsksDependsOnWhoAnswersNotTheOtherWayRound) {
     EXPECT_TRUE(depends_on(Role::listener, Role::queue));
     EXPECT_FALSE(depends_on(Role::queue, Role::listener));
-    EXPECT_TRUE(depends_on(Role::relay, Role::queue));
+    for (const Role peer : {Role::queue, Role::resolver, Role::lookup, Role::keyholder})
+        EXPECT_TRUE(depends_on(Role::relay, peer)) << ipc::role_name(peer);
+    EXPECT_FALSE(depends_on(Role::lookup, Role::relay));
+    EXPECT_FALSE(depends_on(Role::keyholder, Role::relay));
     EXPECT_FALSE(depends_on(Role::queue, Role::relay));
     EXPECT_FALSE(depends_on(Role::listener, Role::control));
 }

@@ -75,12 +75,17 @@ class Subject {
     std::unique_ptr<ipc::Channel<ipc::ToSupervisor, ipc::FromSupervisor>> channel_;
 };
 
+// The subject is a relay: the queue gives it mail, and the others answer its questions, about
+// addresses, passwords and signatures.
 TEST(Process, EndsWhenSomebodyItNeedsHasCutItOff) {
-    Subject subject(50ms);
-    FileDescriptor queue = subject.connect(Role::queue);
-    EXPECT_EQ(subject.end_within(200ms), std::nullopt);
-    queue.reset();
-    EXPECT_EQ(subject.end_within(5s), 70) << "to be started anew, with a channel to the queue";
+    for (const Role role : {Role::queue, Role::resolver, Role::lookup, Role::keyholder}) {
+        Subject subject(50ms);
+        FileDescriptor peer = subject.connect(role);
+        EXPECT_EQ(subject.end_within(200ms), std::nullopt) << ipc::role_name(role);
+        peer.reset();
+        EXPECT_EQ(subject.end_within(5s), 70)
+            << "to be started anew, with a channel to " << ipc::role_name(role);
+    }
 }
 
 TEST(Process, LivesOnWithoutSomebodyWhoOnlyAsks) {
