@@ -11,7 +11,8 @@ from .dns import NameServer
 
 ROOT_SERVER = "198.41.0.4"  # a.root-servers.net
 WAIT = 20  # seconds that an expectation may take to come true
-PEERS = {"Debian-exim": 2090}  # users whom others' programs ask for by name
+# Users whom others' programs ask for by name.
+PEERS = {"Debian-exim": 2090, "opensmtpd": 2091, "opensmtpq": 2092}
 USERS = {"alice": 2001, "bob": 2002}  # with a home directory each
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 SYSUSERS = "etc/postern.sysusers"
@@ -179,6 +180,13 @@ class Lab:
             with self.hosts[name].inside():
                 hosts.ip([command])
         self.dns.addresses.append(ROOT_SERVER)
+
+    def resolve_by_dns(self):
+        """All programs of this test ask the name server."""
+        with open(self.path("resolv.conf"), "w") as file:
+            file.write(f"nameserver {self.hosts['dns'].address}\n")
+        subprocess.run(["mount", "--bind", self.path("resolv.conf"), "/etc/resolv.conf"],
+                       check=True)
 
     def small_disk(self, name, size):
         """A file system of this size on a directory of the test, made before the gateway starts."""

@@ -39,12 +39,14 @@ proxymap unix - proxymap
 smtp unix - smtp
 relay unix - smtp
 lmtp unix - lmtp
+virtual unix - virtual
 error unix - error
 retry unix - error
 anvil unix 1 anvil
 scache unix 1 scache
 tlsmgr unix 1 tlsmgr
 postlog unix-dgram 1 postlogd"""
+PRIVILEGED = {"virtual"}  # it writes as the owner of a mailbox
 PUBLIC = {"pickup", "cleanup", "qmgr", "flush", "postlog"}
 ROOT_DIRECTORIES = {"pid": 0o755}
 DIRECTORIES = {"active": 0o700, "bounce": 0o700, "corrupt": 0o700, "defer": 0o700,
@@ -103,8 +105,9 @@ class Postfix:
     @staticmethod
     def service(name, kind, most, program):
         private = "n" if kind == "inet" or name in PUBLIC else "y"
+        unprivileged = "n" if name in PRIVILEGED else "y"
         wakeup = "300" if name == "qmgr" else "-"
-        return f"{name} {kind} {private} - n {wakeup} {most} {program}"
+        return f"{name} {kind} {private} {unprivileged} n {wakeup} {most} {program}"
 
     def make_directories(self):
         os.mkdir(self.queue)

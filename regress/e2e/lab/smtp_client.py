@@ -74,8 +74,8 @@ class Client:
         self.expect("connect", "220")
         self.command(f"EHLO {name}", "250")
 
-    def send_message(self, sender, recipients, content):
-        self.command(f"MAIL FROM:<{sender}>", "250")
+    def send_message(self, sender, recipients, content, parameters=""):
+        self.command(f"MAIL FROM:<{sender}>{parameters}", "250")
         for recipient in recipients:
             self.command(f"RCPT TO:<{recipient}>", "250")
         self.command("DATA", "354")

@@ -9,13 +9,13 @@ import re
 import shlex
 import time
 
-from . import killer, load, script, sink, smtp_client
+from . import killer, load, script, shapes, sink, smtp_client
 from .lab import WAIT, Failure, find, maildir_messages, mbox_messages
 
 VERBS = []
 # Programs of others, unpacked by etc/build/peers and not installed.
-PEERS = ("smtp-source", "smtp-sink", "dovecot", "exim4", "initdb", "pg_ctl", "psql", "redis-server",
-         "redis-cli", "slapd", "slapadd")
+PEERS = ("smtp-source", "smtp-sink", "dovecot", "exim4", "opensmtpd", "initdb", "pg_ctl", "psql",
+         "redis-server", "redis-cli", "slapd", "slapadd")
 DURATION = r"(\d+(?:\.\d+)?(?:ms|s|m))"
 
 
@@ -107,10 +107,12 @@ def send_bad_commands(lab, step, name, pattern, most):
 
 # Hosts, name server, disk
 
-@verb(r"start dns( as root server)?(?: with (\S+))?")
-def start_dns(lab, step, is_root, zones):
-    if is_root:
+@verb(r"start dns(?: (as root server|for everybody))?(?: with (\S+))?")
+def start_dns(lab, step, manner, zones):
+    if manner == "as root server":
         lab.become_root_server()
+    elif manner:
+        lab.resolve_by_dns()
     lab.dns.write_zones(lab.file(zones or "zones"))
     lab.dns.start()
     lab.until(lambda: None if lab.dns.is_ready() else "no answer", "nsd")
@@ -343,6 +345,17 @@ def wait_for_load(lab, step):
         finish(one)
 
 
+@verb(r"send messages of all shapes to <(\S+)>(?: through ([^:\s]+)(?::(\d+))?)?")
+def send_shapes(lab, step, recipients, address, port):
+    client = smtp_client.Client(lab.host("client").connect(
+        address or lab.hosts["gateway"].address, int(port or 2525)))
+    client.greet("client.example")
+    for name, content in shapes.messages().items():
+        lab.transcript.write(f"{name}: {len(content)} octets\n")
+        client.send_message("alice@src.example", recipients.split(","), content, " BODY=8BITMIME")
+    client.quit()
+
+
 def finish(one):
     try:
         one.wait()
@@ -391,6 +404,14 @@ MAILBOXES = {"maildir": maildir_messages, "mbox": mbox_messages}
 def expect_mailbox_got(lab, step, kind, path, wanted):
     path = os.path.join(lab.directory, path)
     lab.until(lambda: amount_amiss(MAILBOXES[kind](path), wanted, lab), step.text)
+
+
+@verb(rf"expect (maildir|mbox) (\S+) has all shapes(?: within {DURATION})?")
+def expect_shapes(lab, step, kind, path, limit):
+    path = os.path.join(lab.directory, path)
+    form = {"maildir": shapes.in_maildir, "mbox": shapes.in_mbox}[kind]
+    lab.until(lambda: shapes.amiss(MAILBOXES[kind](path), form), step.text,
+              script.seconds(limit or f"{WAIT}s"))
 
 
 @verb(r"expect sink (\w+) still got (\d+) after " + DURATION)
