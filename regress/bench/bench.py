@@ -15,11 +15,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 import backlog  # noqa: E402
 import control_group  # noqa: E402
+import growth  # noqa: E402
 import idle  # noqa: E402
 import latency  # noqa: E402
 import load  # noqa: E402
 import log_drain  # noqa: E402
 import machine  # noqa: E402
+import plot  # noqa: E402
 import report  # noqa: E402
 import throughput  # noqa: E402
 from exim import Exim  # noqa: E402
@@ -30,7 +32,7 @@ from postfix import Postfix  # noqa: E402
 
 SERVERS = {kind.name: kind for kind in (Postern, Postfix, OpenSMTPD, Exim)}
 JOBS = {job.job: job for job in (throughput.Relay, throughput.Accept, idle.Idle,
-                                backlog.Backlog, latency.Latency)}
+                                backlog.Backlog, latency.Latency, growth.Growth)}
 QUICK = {"rounds": 1, "seconds": 0.5, "sessions": 500, "queued": 1000, "growth": 2000}
 # Ports of the clients: one message per connection needs many of them.
 TUNING = {"net/ipv4/ip_local_port_range": "10000 65000", "net/core/somaxconn": "8192",
@@ -123,7 +125,7 @@ class Bench:
                 for case in job.cases(self.options):
                     if self.options.case and case.name not in self.options.case:
                         continue
-                    kinds = [kind for kind in self.kinds if kind is Postern or not job.alone]
+                    kinds = [kind for kind in self.kinds if job.takes_part(kind, case)]
                     turn = number % len(kinds)
                     for kind in kinds[turn:] + kinds[:turn]:
                         yield job, case, kind, number
@@ -143,6 +145,8 @@ class Bench:
         text = "\n".join(self.tables())
         self.write("result.txt", f"{machine.sentence(self.report['machine'])}\n{text}\n")
         print(text)
+        plot.all_plots(self.directory, self.report["results"], self.names,
+                       machine.sentence(self.report["machine"]))
         return 0 if all(result["ok"] for result in self.report["results"]) else 1
 
     def tables(self):
@@ -212,7 +216,8 @@ def main():
         process.wait()
         control_group.remove_all(group)
         clean(directory)
-    print(f"all figures: {directory}/result.json, the tables: {directory}/result.txt")
+    print(f"all figures: {directory}/result.json, the tables: {directory}/result.txt, "
+          f"plots: {directory}/*.svg")
     return status
 
 

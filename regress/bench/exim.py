@@ -73,7 +73,7 @@ class Exim(foreign.Foreign):
     name, title = "exim", "Exim"
     users, inspect = ["Debian-exim"], "usr/sbin/exim4"
     most_sessions = 4000  # of its own for smtp_accept_max: descriptors
-    most_queued = 5000
+    most_queued, most_growth = 5000, 2000
 
     def __init__(self, setting, group):
         super().__init__(setting, group)

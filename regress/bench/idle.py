@@ -55,20 +55,39 @@ def open_sessions(count, connect, deadline):
     return sessions
 
 
-def memory_of(server, count, connect, deadline):
-    """(sessions, the processes' memory without them, with them), in octets."""
+def connector(port):
+    """What makes a connection to that port."""
+    def connect():
+        connection = socket.create_connection(("127.0.0.1", port), 5)
+        connection.settimeout(GREETING_LIMIT)
+        return connection
+    return connect
+
+
+def memory(server):
+    """Of all its processes, in octets."""
+    found = accounting.proportional_memory(server.pids())
+    if found is None:
+        raise Failure("the memory of its processes cannot be read here")
+    return found
+
+
+def base_memory(server, connect, deadline):
+    """The same when sessions have come and gone."""
     for one in open_sessions(WARM, connect, deadline):
         one.close()
     time.sleep(0.5)
-    before = accounting.proportional_memory(server.pids())
+    return memory(server)
+
+
+def memory_of(server, count, connect, deadline):
+    """(sessions, the processes' memory without them, with them), in octets."""
+    before = base_memory(server, connect, deadline)
     sessions = open_sessions(count, connect, deadline)
-    time.sleep(1)
-    after = accounting.proportional_memory(server.pids())
-    if before is None or after is None:
-        raise Failure("the memory of its processes cannot be read here")
     if not sessions:
         raise Failure("no session was opened")
-    return sessions, before, after
+    time.sleep(1)
+    return sessions, before, memory(server)
 
 
 def room(wanted):
@@ -99,7 +118,8 @@ class Idle(trial.Trial):
         self.quiet(limit=5)
         began = time.monotonic()
         until = began + (self.deadline - began) * OPEN_PART
-        sessions, before, after = memory_of(self.server, self.count, self.connect, until)
+        sessions, before, after = memory_of(self.server, self.count,
+                                            connector(self.server.port), until)
         self.result.update(
             sessions=len(sessions), kib_per_session=round((after - before) / len(sessions) / 1024, 1),
             base_mib=round(before / (1 << 20), 1), open_s=round(time.monotonic() - began, 1),
@@ -111,8 +131,3 @@ class Idle(trial.Trial):
         finally:
             for one in sessions:
                 one.close()
-
-    def connect(self):
-        connection = socket.create_connection(("127.0.0.1", self.server.port), 5)
-        connection.settimeout(GREETING_LIMIT)
-        return connection

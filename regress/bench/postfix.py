@@ -48,6 +48,7 @@ SYSLOG = "maillog_file =\n"
 
 class Postfix(server.Daemon):
     name, title = "postfix", "Postfix"
+    most_growth = 20000
 
     def __init__(self, setting, group):
         super().__init__(setting, group)

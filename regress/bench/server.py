@@ -43,6 +43,7 @@ class Server:
     title = None           # as people call it
     most_sessions = None   # idle ones at once, where it has a limit of its own
     most_queued = None     # messages: with more, the jobs would not end in reasonable time
+    most_growth = None     # likewise, of the queue that grows in steps
     log_path = None
 
     def __init__(self, setting, group):

@@ -19,13 +19,17 @@ QUIET_LIMIT = 20   # seconds until a server has nothing to do
 class Trial:
     job = None        # the name of the job, as in options and tables
     most_rounds = 1000  # more are not needed
-    alone = False     # a job for Postern alone
     limit_factor = 1  # of --limit
 
     @classmethod
     def cases(cls, options):
         """What to run, in order: each has a name."""
         raise NotImplementedError
+
+    @classmethod
+    def takes_part(cls, kind, case):
+        """Whether this case is for a server of that kind."""
+        return True
 
     def __init__(self, bench, kind, case, place, round_number):
         self.bench, self.options, self.tools, self.case = bench, bench.options, bench.tools, case
