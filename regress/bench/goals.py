@@ -39,6 +39,7 @@ GOALS = [
     Goal("calls", "4k-c20", "calls_per_message", "most", 25, "system calls per message, all processes"),
     Goal("durability", "4k", "unsynced", "most", 0, "4 KiB: 250 before its sync has returned"),
     Goal("durability", "100k", "unsynced", "most", 0, "100 KiB: 250 before its sync has returned"),
+    Goal("durability", "1m", "unsynced", "most", 0, "1 MiB: 250 before its sync has returned"),
 ]
 
 
