@@ -314,7 +314,7 @@ TEST(Valid, RelayActions) {
         {"action a relay proxy SOCKS5://proxy.example",
          "action a relay proxy @proxy.example 1080\n"},
         {"action a relay proxy proxy-v2://[2001:db8::1]:9050 src 192.0.2.1",
-         "action a relay src 192.0.2.1 proxy-v2 2001:db8::1 9050\n"},
+         "action a relay proxy-v2 2001:db8::1 9050 src 192.0.2.1\n"},
         {"action a relay proxy proxy-v2://proxy.example:2525 src { 192.0.2.1, 2001:db8::1 }",
          "action a relay src 192.0.2.1 2001:db8::1 proxy-v2 proxy.example 2525\n"},
         {"action a relay tls", "action a relay tls\n"},
