@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/base/decimal.h"
 #include "common/smtp/text.h"
 
 namespace postern {
@@ -75,15 +76,7 @@ int64_t seconds_in(std::string_view unit) {
 
 // Nothing for what has no digits, or too many.
 std::optional<int64_t> number(std::string_view digits) {
-    if (digits.empty() || digits.size() > digits_limit)
-        return std::nullopt;
-    int64_t value = 0;
-    for (char c : digits) {
-        if (!is_ascii_digit(c))
-            return std::nullopt;
-        value = value * 10 + (c - '0');
-    }
-    return value;
+    return digits.size() <= digits_limit ? parse_decimal<uint32_t>(digits) : std::nullopt;
 }
 
 // "05:00", "00:05:00"

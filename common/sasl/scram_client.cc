@@ -1,8 +1,7 @@
 #include "common/sasl/scram_client.h"
 
-#include <charconv>
-
 #include "common/base/base64.h"
+#include "common/base/decimal.h"
 #include "common/sasl/saslprep.h"
 
 namespace postern {
@@ -35,14 +34,6 @@ std::optional<std::string_view> take_attribute(std::string_view& rest, char name
     return value;
 }
 
-std::optional<uint32_t> parse_count(std::string_view text) {
-    uint32_t count = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-    if (error != std::errc() || end != text.data() + text.size())
-        return std::nullopt;
-    return count;
-}
-
 } // namespace
 
 std::string ScramClient::gs2_header() const {
@@ -71,7 +62,7 @@ std::optional<std::string> ScramClient::answer(std::string_view server_first) {
         !nonce->starts_with(nonce_))
         return std::nullopt;
     const auto salt = decode_base64(*salt_text);
-    const auto iterations = parse_count(*count_text);
+    const auto iterations = parse_decimal<uint32_t>(*count_text);
     if (!salt || salt->empty() || salt->size() > longest_salt || !iterations ||
         *iterations < least_iterations || *iterations > most_iterations)
         return std::nullopt;
@@ -81,12 +72,10 @@ std::optional<std::string> ScramClient::answer(std::string_view server_first) {
     const std::string bound =
         gs2_header() + (binding_ == Binding::tls_exporter ? exporter_ : std::string());
     const std::string without_proof = "c=" + encode_base64(bound) + ",r=" + std::string(*nonce);
-    const std::string auth_message =
-        bare_ + "," + std::string(server_first) + "," + without_proof;
+    const std::string auth_message = bare_ + "," + std::string(server_first) + "," + without_proof;
     std::string key_text = scram::hmac(hash_, salted->view(), "Client Key");
     const Secret client_key = Secret::take(key_text);
-    std::string proof =
-        scram::hmac(hash_, scram::digest(hash_, client_key.view()), auth_message);
+    std::string proof = scram::hmac(hash_, scram::digest(hash_, client_key.view()), auth_message);
     server_signature_ =
         scram::hmac(hash_, scram::hmac(hash_, salted->view(), "Server Key"), auth_message);
     if (client_key.empty() || proof.size() != client_key.size() || server_signature_.empty())

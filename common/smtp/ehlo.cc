@@ -1,10 +1,10 @@
 // Reading the reply to EHLO.
 #include "common/smtp/ehlo.h"
 
+#include "common/base/decimal.h"
 #include "common/smtp/text.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace postern {
 
@@ -22,14 +22,6 @@ std::string_view take_word(std::string_view& text) {
     const std::string_view word = text.substr(0, length);
     text.remove_prefix(length);
     return word;
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (text.empty() || error != std::errc() || end != text.data() + text.size())
-        return std::nullopt;
-    return number;
 }
 
 void add_mechanisms(std::vector<std::string>& mechanisms, std::string_view parameters) {
@@ -50,7 +42,7 @@ void read_limits(EhloCapabilities& out, std::string_view parameters) {
         const std::size_t equals = word.find('=');
         if (equals == std::string_view::npos)
             continue;
-        const auto number = parse_number(word.substr(equals + 1));
+        const auto number = parse_decimal<std::uint64_t>(word.substr(equals + 1));
         if (!number || *number == 0)
             continue;
         const std::string_view name = word.substr(0, equals);
@@ -87,12 +79,12 @@ void read_line(EhloCapabilities& out, std::string_view line) {
             out.*flag.member = true;
     if (equal_ignoring_case(keyword, "SIZE")) {
         out.size = true;
-        out.max_size = parse_number(take_word(line)).value_or(0);
+        out.max_size = parse_decimal<std::uint64_t>(take_word(line)).value_or(0);
     } else if (equal_ignoring_case(keyword, "DELIVERBY")) {
         // RFC 2852: the number, and behind commas what is not known yet.
         out.deliver_by = true;
         const std::string_view word = take_word(line);
-        out.min_by_time = parse_number(word.substr(0, word.find(','))).value_or(0);
+        out.min_by_time = parse_decimal<std::uint64_t>(word.substr(0, word.find(','))).value_or(0);
     } else if (equal_ignoring_case(keyword, "LIMITS")) {
         read_limits(out, line);
     } else if (equal_ignoring_case(keyword, "AUTH")) {

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "common/base/crc32c.h"
+#include "common/base/decimal.h"
 #include "common/base/network_order.h"
-#include "common/smtp/text.h"
 
 namespace postern {
 
@@ -46,15 +46,7 @@ std::optional<IpAddress> parse_address(std::string_view text, bool v6) {
 }
 
 bool is_port(std::string_view text) {
-    if (text.empty() || text.size() > 5 || (text.size() > 1 && text[0] == '0'))
-        return false;
-    unsigned port = 0;
-    for (char c : text) {
-        if (!is_ascii_digit(c))
-            return false;
-        port = port * 10 + static_cast<unsigned>(c - '0');
-    }
-    return port <= 65535;
+    return parse_decimal<uint16_t>(text) && (text.size() == 1 || text[0] != '0');
 }
 
 // 2.1: "PROXY TCP4 192.0.2.7 192.0.2.1 4711 25" CRLF

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/base/base64.h"
-#include "common/smtp/text.h"
+#include "common/base/decimal.h"
 
 namespace postern {
 
@@ -11,16 +11,9 @@ namespace {
 
 // No sign, no leading zero.
 std::optional<uint32_t> parse_iterations(std::string_view text) {
-    constexpr size_t most_digits = 8;
-    if (text.empty() || text.size() > most_digits || text.front() == '0')
-        return std::nullopt;
-    uint32_t value = 0;
-    for (char c : text) {
-        if (!is_ascii_digit(c))
-            return std::nullopt;
-        value = value * 10 + static_cast<uint32_t>(c - '0');
-    }
-    if (value < ScramSecret::least_iterations || value > ScramSecret::most_iterations)
+    const std::optional<uint32_t> value = parse_decimal<uint32_t>(text);
+    if (!value || text.front() == '0' || *value < ScramSecret::least_iterations ||
+        *value > ScramSecret::most_iterations)
         return std::nullopt;
     return value;
 }

@@ -1,5 +1,6 @@
 // The arguments of XCLIENT (https://www.postfix.org/XCLIENT_README.html): NAME=value, each at most
 // once, in any order, values in xtext. What says nothing about the client is checked and dropped.
+#include "common/base/decimal.h"
 #include "common/smtp/command_parts.h"
 #include "common/smtp/text.h"
 
@@ -23,17 +24,7 @@ std::optional<IpAddress> parse_address(std::string_view value) {
     return value.find(':') == value.npos ? std::nullopt : IpAddress::parse(value);
 }
 
-bool is_port(std::string_view value) {
-    if (value.empty() || value.size() > 5)
-        return false;
-    unsigned port = 0;
-    for (char c : value) {
-        if (!is_ascii_digit(c))
-            return false;
-        port = port * 10 + static_cast<unsigned>(c - '0');
-    }
-    return port <= 65535;
-}
+bool is_port(std::string_view value) { return value.size() <= 5 && parse_decimal<uint16_t>(value); }
 
 // A value of printable ASCII that satisfies `good`.
 template <class Good>

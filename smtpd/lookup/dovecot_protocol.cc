@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "common/base/base64.h"
-#include "common/smtp/text.h"
+#include "common/base/decimal.h"
 
 namespace postern::dovecot {
 
@@ -40,19 +40,6 @@ std::string unescape(std::string_view text) {
     return result;
 }
 
-std::optional<uint32_t> parse_number(std::string_view text) {
-    constexpr size_t most_digits = 9;
-    if (text.empty() || text.size() > most_digits)
-        return std::nullopt;
-    uint32_t value = 0;
-    for (char c : text) {
-        if (!is_ascii_digit(c))
-            return std::nullopt;
-        value = value * 10 + static_cast<uint32_t>(c - '0');
-    }
-    return value;
-}
-
 // Of the parameters behind the request's number.
 std::string parameter(const Fields& fields, std::string_view name) {
     for (size_t i = 2; i < fields.size(); ++i)
@@ -80,7 +67,7 @@ bool is_for_others(const Fields& fields) {
 
 // What belongs to a request.
 std::optional<Reply> parse_answer(const Fields& fields) {
-    const auto request = fields.size() > 1 ? parse_number(fields[1]) : std::nullopt;
+    const auto request = fields.size() > 1 ? parse_decimal<uint32_t>(fields[1]) : std::nullopt;
     if (!request)
         return std::nullopt;
     if (fields[0] == "OK" && !is_for_others(fields))
@@ -119,7 +106,7 @@ std::optional<Reply> parse_reply(std::string_view line) {
         return fields.size() > 1 ? std::optional<Reply>(Mechanism{find_sasl_mechanism(fields[1])})
                                  : std::nullopt;
     if (verb == "VERSION") {
-        const auto major = fields.size() > 1 ? parse_number(fields[1]) : std::nullopt;
+        const auto major = fields.size() > 1 ? parse_decimal<uint32_t>(fields[1]) : std::nullopt;
         return major ? std::optional<Reply>(Version{*major}) : std::nullopt;
     }
     return Other{};

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <set>
 
+#include "common/base/decimal.h"
 #include "smtpd/smtpctl/format.h"
 
 namespace postern {
@@ -42,10 +43,8 @@ bool set(ipc::QueueFilter& filter, const std::string& name, const std::string& v
 } // namespace
 
 std::optional<uint32_t> parse_number(const std::string& word) {
-    uint32_t number = 0;
-    const char* end = word.data() + word.size();
-    const auto [rest, error] = std::from_chars(word.data(), end, number);
-    return error == std::errc() && rest == end && number > 0 ? std::optional(number) : std::nullopt;
+    const std::optional<uint32_t> number = parse_decimal<uint32_t>(word);
+    return number && *number > 0 ? number : std::nullopt;
 }
 
 std::optional<int64_t> parse_time(const std::string& word) {
