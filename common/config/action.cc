@@ -2,6 +2,7 @@
 #include "common/config/command_words.h"
 #include "common/config/grammar.h"
 #include "common/config/maildir_path.h"
+#include "common/config/relay_url.h"
 
 namespace postern::config {
 

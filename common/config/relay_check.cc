@@ -1,6 +1,7 @@
 // What `action … relay` and its tables have to do with each other.
 #include "common/config/grammar.h"
 
+#include "common/config/relay_url.h"
 #include "common/smtp/internationalized.h"
 
 namespace postern::config {

@@ -6,10 +6,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "common/base/ip_address.h"
-#include "common/base/result.h"
 #include "common/config/configuration.h"
 
 namespace postern::config {
@@ -36,6 +34,9 @@ std::optional<std::string> parse_host_name(std::string_view text);
 // A name or an address literal of the machine: what EHLO and the greeting may say.
 std::optional<std::string> parse_helo_name(std::string_view text);
 
+// UTF-8 without controls and blanks; or nothing at all.
+bool is_one_word(std::string_view text);
+
 // What a system user can be called.
 bool is_user_name(std::string_view text);
 
@@ -43,25 +44,8 @@ bool is_user_name(std::string_view text);
 bool is_absolute_path(std::string_view text);
 bool is_socket_path(std::string_view text);
 
-// [scheme://]host[:port] of `relay host`; the error says what was expected instead.
-Result<RelayHost> parse_relay_url(std::string_view text);
-
-// The same with a label of a credential: [scheme://[label@]]host[:port], of a scheme with TLS.
-Result<RelayTarget> parse_relay_target(std::string_view text);
-// One or more of these with commas between them: no more than relay_hosts_limit.
-Result<std::vector<RelayTarget>> parse_relay_targets(std::string_view text);
-
-// "socks5://[label@]host[:port]".
-Result<EgressProxy> parse_egress_proxy(std::string_view text);
-
 // "user:password" of a table of secrets; both are there. A user has no colon in its name.
 bool is_secret(std::string_view text);
-
-// The contrary. `host` has no unix_path.
-std::string to_url(const RelayHost& host);
-
-// "host:port" or "/path" of `lmtp`.
-Result<RelayHost> parse_lmtp_destination(std::string_view text);
 
 // The hash of a password in a form of crypt(3) that is good enough, Argon2id, or what SCRAM stores
 // (common/smtp/scram_secret.h); or a locked account, which begins with '*' or '!' as in shadow(5).

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/config/relay_url.h"
 #include "common/config/values.h"
 #include "common/mail/domain.h"
 #include "common/mail/domain_set.h"

@@ -3,7 +3,7 @@
 #include <ctime>
 
 #include "common/base/log.h"
-#include "common/config/values.h"
+#include "common/config/relay_url.h"
 #include "common/mail/message_id.h"
 
 namespace postern {

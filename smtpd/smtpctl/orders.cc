@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <ctime>
 
-#include "common/config/values.h"
+#include "common/config/relay_url.h"
 #include "common/mail/message_id.h"
 #include "smtpd/smtpctl/format.h"
 #include "smtpd/smtpctl/queue_words.h"

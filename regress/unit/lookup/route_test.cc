@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "common/config/values.h"
+#include "common/config/relay_url.h"
 #include "common/smtp/text.h"
 #include "smtpd/lookup/relay_secrets.h"
 
