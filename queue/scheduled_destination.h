@@ -48,22 +48,24 @@ struct Scheduler::Destination : RingMember {
         probing, // one goes out
     };
 
+    static constexpr WallTime never = INT64_MAX;
+
     uint32_t number = 0;
     State state = State::open;
     bool local = false;
-    uint32_t slots = 0;    // taken
-    uint32_t failures = 0; // since somebody answered, of whole holds
-    std::string domain;    // of its Place
+    uint32_t slots = 0;                      // taken
+    uint32_t failures = 0;                   // since somebody answered, of whole holds
+    std::string domain;                      // of its Place
     std::vector<IpAddress> source_addresses; // Place::sources
-    Source* source = nullptr; // if that has a limit
-    uint64_t ticket = 0;      // of its place in a lane of that; 0: it has none
+    Source* source = nullptr;                // if that has a limit
+    uint64_t ticket = 0;                     // of its place in a lane of that; 0: it has none
     Allowance allowance;
     ConcurrencyWindow window;
     RateMeter meter;
-    TimePoint refill = TimePoint::max();  // its place in `refills_`, if it has one
-    bool used_up = false;                 // its rate, until then
-    WallTime earliest_expiry = INT64_MAX; // of the waiting jobs; never too late
-    WallTime wake = INT64_MAX;            // its place in `wakes_`, if it has one
+    TimePoint refill = TimePoint::max(); // its place in `refills_`, if it has one
+    bool used_up = false;                // its rate, until then
+    WallTime earliest_expiry = never;    // of the waiting jobs; never too late
+    WallTime wake = never;               // its place in `wakes_`, if it has one
     JobLists jobs;
     Hold hold;                                         // meaningful unless open
     std::unique_ptr<std::deque<uint64_t>> left_behind; // ids of messages; never empty
