@@ -180,17 +180,10 @@ ClientLimits::Account::~Account() {
 }
 
 std::optional<Excess> ClientLimits::Account::take(Measure measure, TimePoint now) {
-    for (LimitScope scope : scopes) {
-        Counters* counters = counters_[static_cast<size_t>(scope)];
-        const double limit = limits_.limit(scope, measure);
-        if (!counters || limit == 0)
-            continue;
-        limits_.drain(*counters, scope, now);
-        if (counters->level[static_cast<size_t>(measure)] + 1 > limit + rounding)
-            return Excess{scope, measure};
-    }
-    note(measure, 1, now);
-    return std::nullopt;
+    std::optional<Excess> too_many = excess(measure, now);
+    if (!too_many)
+        note(measure, 1, now);
+    return too_many;
 }
 
 void ClientLimits::Account::note(Measure measure, double amount, TimePoint now) {
