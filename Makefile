@@ -7,6 +7,8 @@
 #                   of every process under load; prints its figures and its seed (SEED=... repeats)
 #   make bench      messages per second accepted and delivered, CPU per 1000 messages;
 #                   BENCH_ARGS="..." for its options: regress/bench/README
+#   make bench-fanout  10,000 messages for one next hop, and for as many: connections, descriptors and
+#                   memory against their bounds; BENCH_ARGS as in regress/bench/README
 #   make bench-queue   what the queue does alone: durable messages per second beside files of
 #                   their own, and a million waiting messages; BENCH_ARGS as in regress/bench/README
 #   make fuzz       look for input that breaks something: regress/fuzz/README
@@ -19,7 +21,7 @@ SHELL  := /bin/bash
 prefix := /usr/local
 BUILD  := build
 
-.PHONY: all run check soak bench bench-queue fuzz install clean packages test-packages programs tests
+.PHONY: all run check soak bench bench-fanout bench-queue fuzz install clean packages test-packages programs tests
 .DEFAULT_GOAL := all
 
 all: programs
@@ -56,6 +58,9 @@ soak: tests
 
 bench: programs test-packages
 	@regress/bench/bench.py $(BENCH_ARGS) $(BUILD)
+
+bench-fanout: programs test-packages
+	@regress/bench/fanout.py $(BENCH_ARGS) $(BUILD)
 
 bench-queue: test-packages $(BUILD)/build.ninja
 	@etc/build/configure $(BUILD) tests=true

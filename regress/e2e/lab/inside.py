@@ -33,7 +33,7 @@ def obstacle(parsed, lab):
         if need in parsed.needs and not os.path.exists(
                 os.path.join(lab.build, "peers/bin", need)):
             return f"needs {name}, which could not be downloaded"
-    if "start dns" in uses and dns.find_nsd(lab.build) is None:
+    if ("start dns" in uses or "nsd" in parsed.needs) and dns.find_nsd(lab.build) is None:
         return "needs nsd"
     if not lab.network.isolated and re.search(r"^start sink \w+(?!.* port)", uses, re.MULTILINE) \
             and not may_bind(25):

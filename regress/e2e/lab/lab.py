@@ -49,7 +49,7 @@ class Lab:
                      "SOCKET": self.path("smtpd.sock"), "MAILDIR": self.path("maildir"),
                      "HOME": self.path("home"), "BIN": self.gateway.programs, "PORT": 2525,
                      "DNSPORT": self.dns_port, "ANCHOR": self.dns.trust_anchor,
-                     "BUILD": self.build,
+                     "BUILD": self.build, "SOURCE": SOURCE,
                      "USER": self.user()}
         for name, host in self.hosts.items():
             variables[name.upper()] = host.address

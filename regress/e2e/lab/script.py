@@ -9,8 +9,8 @@ import re
 
 DIALOGUE = re.compile(r"^([A-Za-z]\w*)(>=|>|<&|<!|<)(?: (.*))?$")
 SETTINGS = re.compile(r"^(limit|needs) (.+)$")
-NEEDS = ("namespaces", "root", "peers", "dovecot", "exim4", "haproxy", "microsocks", "opensmtpd",
-         "postgres", "redis-server", "slapd")
+NEEDS = ("namespaces", "root", "peers", "dovecot", "exim4", "haproxy", "microsocks", "nsd",
+         "opensmtpd", "postgres", "redis-server", "slapd")
 DEFAULT_LIMIT = 60  # seconds for one test
 
 
