@@ -110,23 +110,24 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
         answer.verdict = ipc::RouteVerdict::no_mailbox;
         return answer;
     }
+    const std::optional<size_t> index =
+        rules_.match(query.origin, *reverse_path, *recipient, answers);
+    if (answers.undecided())
+        return answer; // temporary
+    const MatchRule* rule = index ? &rules_.rules()[*index] : nullptr;
+    if (rule && rule->action.empty()) {
+        answer.verdict = ipc::RouteVerdict::refused;
+        return answer;
+    }
     if (!query.target && srs_.is_ours(query.recipient)) {
         restore_sender(query.recipient, answer);
         return answer;
     }
-    std::optional<size_t> index = rules_.match(query.origin, *reverse_path, *recipient, answers);
-    if (answers.undecided())
-        return answer; // temporary
-    if (!index) {
+    if (!rule) {
         answer.verdict = ipc::RouteVerdict::no_rule;
         return answer;
     }
-    const MatchRule& rule = rules_.rules()[*index];
-    if (rule.action.empty()) {
-        answer.verdict = ipc::RouteVerdict::refused;
-        return answer;
-    }
-    const Action& action = actions_.at(rule.action);
+    const Action& action = actions_.at(rule->action);
     if (!query.target && expand(query, *recipient, *reverse_path, action, user_exists, answers,
                                 answer, problems, wanted))
         return answer;

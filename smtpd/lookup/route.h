@@ -42,7 +42,7 @@ class Router {
     // A Maildir belongs to the action's user, else to the system user that the local part names in
     // lower case; where there is none, to the one before a '+' ("user+tag"). An address that
     // cannot be parsed has no mailbox. In the place of a rewritten sender (srs.h) is the real one,
-    // whatever the rules say of our domain.
+    // unless a rule rejects it.
     //
     // The answer is temporary where an external table is away, and does not count where `answers`
     // are wanting afterwards. `problems`: what was left out of an expansion, for the operator.

@@ -125,19 +125,26 @@ class Pattern:
 
 def match_lines(patterns, lines, words):
     """Each pattern must match a line after the one that the pattern before it matched; `! PATTERN`
-    must match no line at all. Returns None, or the first pattern that does not hold."""
-    at = 0
+    must match no line at all. Returns None, or the first pattern that does not hold. What words
+    stand for is kept if all hold."""
+    at, kept = 0, dict(words)
     for text in patterns:
         if text.startswith("! "):
-            if any(Pattern(text[2:], dict(words)).matches(line) for line in lines):
+            if any(Pattern(text[2:], dict(kept)).matches(line) for line in lines):
                 return text
             continue
-        while at < len(lines) and not Pattern(text, words).matches(lines[at]):
+        while at < len(lines) and not Pattern(text, kept).matches(lines[at]):
             at += 1
         if at == len(lines):
             return text
         at += 1
+    words.update(kept)
     return None
+
+
+def put_in(text, words):
+    """The same as expand(), of text that may have braces of its own."""
+    return re.sub(r"\{([A-Za-z]\w*)\}", lambda match: words.get(match[1], match[0]), text)
 
 
 def expand(text, words):

@@ -45,6 +45,7 @@ class Patterns(unittest.TestCase):
         self.assertEqual(script.expand("show message {ID}", words), "show message 4f")
         with self.assertRaises(script.ScriptError):
             script.expand("{OTHER}", words)
+        self.assertEqual(script.put_in("{ID} {OTHER}", words), "4f {OTHER}")
 
     def test_lines_match_in_order(self):
         lines = ["a 1", "b 2", "c 3"]

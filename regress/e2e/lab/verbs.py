@@ -54,8 +54,9 @@ def check(parsed):
 def dialogue(lab, step):
     client = lab.connection(step.connection)
     if step.operator == ">":
-        lab.transcript.write(f"{step.connection}> {step.argument}\n")
-        client.send(step.argument.encode() + b"\r\n")
+        line = script.put_in(step.argument, lab.words)
+        lab.transcript.write(f"{step.connection}> {line}\n")
+        client.send(line.encode() + b"\r\n")
     elif step.operator == ">=":
         octets = script.unescape(step.argument)
         lab.transcript.write(f"{step.connection}>= {octets!r}\n")

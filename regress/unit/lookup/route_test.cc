@@ -478,11 +478,15 @@ constexpr int64_t day = 86400;
 
 // By a gateway that forwards from `srs.test`; `at`: days since the epoch.
 ipc::RouteAnswer forwarded(const std::string& recipient, const std::string& reverse_path,
-                           bool internal = true, int64_t at = 20'000) {
+                           bool internal = true, int64_t at = 20'000,
+                           std::optional<MatchRule> last_rule = {}) {
     ipc::LookupSettings all = settings();
     all.actions[0].srs = true;
     all.srs.key = "0123456789abcdef";
     all.srs.domain = "srs.test";
+    all.tables["srs"] = list("srs", {"srs.test"});
+    if (last_rule)
+        all.rules.push_back(*std::move(last_rule));
     const Result<Router> router = Router::prepare(all, [at] { return at * day; });
     EXPECT_TRUE(router.ok());
     ipc::RouteQuery query;
@@ -534,6 +538,10 @@ TEST(Router, RestoresSendersWhomItHasRewritten) {
     forged.replace(forged.find("=ann@"), 5, "=bob@");
     EXPECT_EQ(forwarded(forged, "", false).words,
               "550 5.1.1 This is a rewritten address that is not of our making");
+    EXPECT_EQ(forwarded(rewritten, "", false, 20'000, for_domain("srs", "shared")).verdict,
+              RouteVerdict::expanded);
+    EXPECT_EQ(forwarded(rewritten, "", false, 20'000, for_domain("srs", "")).verdict,
+              RouteVerdict::refused);
     // Others of that domain are not told from those of any other.
     EXPECT_EQ(forwarded("ann@srs.test", "", false).verdict, RouteVerdict::no_rule);
 }
