@@ -84,7 +84,7 @@ class ByProxy {
     bool may_connect(const Endpoint& proxy) const;
     Task<void> pass(Exchanger proxy);
     Task<void> ask_socks(std::unique_ptr<Stream> stream);
-    void tell_by_header(std::unique_ptr<Stream> stream);
+    Task<void> tell_by_header(std::unique_ptr<Stream> stream);
     void fail_proxy(Diagnosis diagnosis);
 
     TimePoint now() const { return around_.network.executor().now(); }
@@ -170,8 +170,9 @@ Task<void> ByProxy::pass(Exchanger proxy) {
             Diagnosis(status::bad_connection,
                       sanitize(passage_.proxy + ": " + stream.error().message, diagnosis_limit)));
     if (proxy_.protocol == EgressProtocol::proxy_v2)
-        co_return tell_by_header(std::move(*stream));
-    co_await ask_socks(std::move(*stream));
+        co_await tell_by_header(std::move(*stream));
+    else
+        co_await ask_socks(std::move(*stream));
 }
 
 Task<void> ByProxy::ask_socks(std::unique_ptr<Stream> stream) {
@@ -190,9 +191,15 @@ Task<void> ByProxy::ask_socks(std::unique_ptr<Stream> stream) {
         fail(passage_, to_string(exchanger_), Error{text, error.code});
 }
 
-// It says nothing to this: whatever comes next is the server's.
-void ByProxy::tell_by_header(std::unique_ptr<Stream> stream) {
+// It says nothing to this: whatever comes next is the server's. The header has left then: what
+// follows may be a handshake, which does not go through the stream.
+Task<void> ByProxy::tell_by_header(std::unique_ptr<Stream> stream) {
     stream->write(proxy_header_v2(*source_of(route_, exchanger_.endpoint), exchanger_.endpoint));
+    const StreamStatus sent = co_await stream->drain(proxy_limit);
+    if (sent != StreamStatus::ok)
+        co_return fail_proxy(
+            Diagnosis(status::bad_connection, passage_.proxy + ": " + to_string(sent) +
+                                                  " while it was told where to connect to"));
     passage_.ours = passage_.proxy_failed = false;
     passage_.stream = std::move(stream);
 }
