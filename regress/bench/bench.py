@@ -14,6 +14,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 import backlog  # noqa: E402
+import calls  # noqa: E402
 import control_group  # noqa: E402
 import durability  # noqa: E402
 import growth  # noqa: E402
@@ -34,7 +35,7 @@ from postfix import Postfix  # noqa: E402
 SERVERS = {kind.name: kind for kind in (Postern, Postfix, OpenSMTPD, Exim)}
 JOBS = {job.job: job for job in (throughput.Relay, throughput.Accept, idle.Idle,
                                 backlog.Backlog, latency.Latency, growth.Growth,
-                                durability.Durability)}
+                                durability.Durability, calls.Calls)}
 QUICK = {"rounds": 1, "seconds": 0.5, "sessions": 500, "queued": 1000, "growth": 2000}
 # Ports of the clients: one message per connection needs many of them.
 TUNING = {"net/ipv4/ip_local_port_range": "10000 65000", "net/core/somaxconn": "8192",

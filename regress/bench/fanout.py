@@ -4,6 +4,7 @@ there are messages: connections, descriptors and memory against their bounds. Se
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import os
 import re
 import shutil
@@ -97,45 +98,42 @@ def zones(count):
 
 
 class Watch:
-    """The most descriptors and memory that each of the processes had, while it runs."""
-    STEP, MEMORY_STEPS = 0.05, 10  # seconds; every so many of them it looks at memory
+    """The most descriptors that each of the processes had, while it runs, and the most memory, of
+    which the kernel keeps account."""
+    STEP = 0.05  # seconds
 
     def __init__(self, pids):
         self.names = {pid: accounting.program_of(pid) for pid in pids}
-        self.descriptors, self.memory = dict.fromkeys(pids, 0), dict.fromkeys(pids, 0)
+        self.descriptors = dict.fromkeys(pids, 0)
+        self.idle, self.memory = {}, {}  # resident, in octets: before, and at most
+        for pid in pids:
+            with contextlib.suppress(OSError):  # not ours to do: the most since it started, then
+                with open(f"/proc/{pid}/clear_refs", "w") as file:
+                    file.write("5")  # the most is what it is now
+            self.idle[pid] = resident(pid, "VmRSS")
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
-        step = 0
         while not self.ended.wait(self.STEP):
-            self.look(step % self.MEMORY_STEPS == 0)
-            step += 1
-
-    def look(self, memory):
-        for pid in self.names:
-            try:
-                count = len(os.listdir(f"/proc/{pid}/fd"))
-            except OSError:
-                continue  # it has ended: that is noticed elsewhere
-            self.descriptors[pid] = max(self.descriptors[pid], count)
-            if memory:
-                self.memory[pid] = max(self.memory[pid],
-                                       accounting.proportional_memory([pid]) or 0)
+            for pid in self.names:
+                with contextlib.suppress(OSError):  # it has ended: that is noticed elsewhere
+                    self.descriptors[pid] = max(self.descriptors[pid],
+                                                len(os.listdir(f"/proc/{pid}/fd")))
 
     def end(self):
         self.ended.set()
         self.thread.join()
-        self.look(True)
+        self.memory = {pid: resident(pid, "VmHWM") for pid in self.names}
 
     def of(self, role):
         return [pid for pid, name in self.names.items() if name == role]
 
 
-def status_kib(pid, field):
+def resident(pid, field):
     found = re.search(rf"^{field}:\s+(\d+) kB", accounting.read(f"/proc/{pid}/status") or "", re.M)
-    return int(found[1]) if found else 0
+    return int(found[1]) * 1024 if found else 0
 
 
 def descriptor_limit(pid):
@@ -232,7 +230,6 @@ def measure(server, options, bounds, title, domains, most_connections, most_at_o
     server.sink.forget()
     server.control("pause", "mta")
     watch = Watch(server.pids())
-    idle = {pid: accounting.proportional_memory([pid]) for pid in watch.names}
     began = time.monotonic()
     submit(server, domains, options.octets)
     print(f"  accepted in {time.monotonic() - began:.1f} s")
@@ -250,7 +247,7 @@ def measure(server, options, bounds, title, domains, most_connections, most_at_o
         raise Failure("not each message has arrived once and at its own next hop")
     if sorted(watch.names) != sorted(server.pids()):
         raise Failure("a process has ended meanwhile")
-    judge(watch, idle, len(domains), len(set(domains)), options.octets, bounds)
+    judge(watch, len(domains), len(set(domains)), options.octets, bounds)
     bounds.show("connections", server.sink.connections, most_connections)
     bounds.show("connections at once", server.sink.most_open, most_at_once)
 
@@ -259,7 +256,7 @@ def address_of(domain):
     return hop_address(int(domain[1:].partition(".")[0]))
 
 
-def judge(watch, idle, messages, hops, octets, bounds):
+def judge(watch, messages, hops, octets, bounds):
     content = min(octets, CONTENT)
     memory = {"queue": messages * QUEUE_PER_MESSAGE + RELAYS * DELIVERIES * content + QUEUE_REST,
               "relay": DELIVERIES * (2 * content + RELAY_PER_DELIVERY) + hops * RELAY_PER_HOST}
@@ -268,13 +265,12 @@ def judge(watch, idle, messages, hops, octets, bounds):
         for pid in watch.of(role):
             bounds.show(f"{role}[{pid}] descriptors", watch.descriptors[pid],
                         min(descriptors[role], descriptor_limit(pid)))
-            bounds.show(f"{role}[{pid}] memory (PSS)", watch.memory[pid] >> 20,
-                        (idle[pid] + memory[role]) >> 20, " MiB")
+            bounds.show(f"{role}[{pid}] memory", watch.memory[pid] >> 20,
+                        (watch.idle[pid] + memory[role]) >> 20, " MiB")
     for pid, name in watch.names.items():
         if name not in memory:
             print(f"  {name + f'[{pid}]':<20} {watch.descriptors[pid]:>5} descriptors of "
-                  f"{descriptor_limit(pid)}, {watch.memory[pid] >> 20} MiB, "
-                  f"peak RSS {status_kib(pid, 'VmHWM') >> 10} MiB", flush=True)
+                  f"{descriptor_limit(pid)}, {watch.memory[pid] >> 20} MiB", flush=True)
             bounds.broken |= watch.descriptors[pid] >= descriptor_limit(pid)
 
 

@@ -35,7 +35,7 @@ SHIM = "opensmtpd_shim.c"
 
 
 class OpenSMTPD(foreign.Foreign):
-    name, title = "opensmtpd", "OpenSMTPD (mended)"
+    name, title, lasting = "opensmtpd", "OpenSMTPD (mended)", True
     most_queued, most_growth = 20000, 10000
     inspect = "usr/sbin/smtpd"
     users, mounts = ["opensmtpd", "opensmtpq"], MOUNTS

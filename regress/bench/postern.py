@@ -23,7 +23,7 @@ SYNCS = "queue.commits"
 
 
 class Postern(server.Server):
-    name, title = "postern", "Postern"
+    name, title, lasting = "postern", "Postern", True
     configuration = CONFIGURATION
 
     def __init__(self, setting, group):

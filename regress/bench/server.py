@@ -41,6 +41,7 @@ class Setting:
 class Server:
     name = None            # as in options and tables
     title = None           # as people call it
+    lasting = False        # its processes stay as long as it runs
     most_sessions = None   # idle ones at once, where it has a limit of its own
     most_queued = None     # messages: with more, the jobs would not end in reasonable time
     most_growth = None     # likewise, of the queue that grows in steps

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What the traces of system calls are taken to say about durability."""
+"""What the traces of system calls are taken to say about durability, and how calls are counted."""
 import os
 import sys
 import unittest
@@ -7,6 +7,7 @@ import unittest
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
+import call_count  # noqa: E402
 import strace  # noqa: E402
 from load import Failure  # noqa: E402
 
@@ -88,6 +89,29 @@ class OrderTest(unittest.TestCase):
                       REPLY.replace("250", "451")]):
             with self.assertRaises(Failure):
                 judge(*lines)
+
+
+class CountTest(unittest.TestCase):
+    def test_perf(self):
+        table = ("   syscall            calls  errors  total       min\n"
+                 "   --------------- --------  ------ -------- ---------\n")
+        self.assertEqual(call_count.parse_perf((
+            "\n Summary of events:\n\n postern-queue (261), 60 events, 19.9%\n\n" + table +
+            "   epoll_wait             7      0    27.295     0.000\n"
+            "   pwritev2              10      5     0.352     0.009\n\n\n"
+            " smtpd: queue (262), 2 events, 0.9%\n\n" + table +
+            "   close                  1      0     0.065     0.065\n").splitlines()),
+            {261: {"epoll_wait": 7, "pwritev2": 10}, 262: {"close": 1}})
+
+    def test_strace(self):
+        self.assertEqual(call_count.parse_strace([
+            "% time     seconds  usecs/call     calls    errors syscall\n",
+            "------ ----------- ----------- --------- --------- ----------------\n",
+            " 29.59    0.001116         139         8           mmap\n",
+            "  9.33    0.000352         176        12         3 openat\n",
+            "------ ----------- ----------- --------- --------- ----------------\n",
+            "100.00    0.003771          65        20         3 total\n"]),
+            {"mmap": 8, "openat": 12})
 
 
 if __name__ == "__main__":
