@@ -96,6 +96,7 @@ Delivery::Delivery(Surroundings surroundings, std::shared_ptr<const Identity> id
     terms_.require_tls = !may_do_without_tls(order_);
     if (!order_.parameters.require_tls) // which overrules the field (RFC 8689 3)
         terms_.waives_tls = [this] { return waives_tls(*content_, order_.traits.header_length); };
+    terms_.unreported = order_.reverse_path.empty() && terms_.waives_tls && terms_.waives_tls();
 }
 
 size_t Delivery::open_recipients() const {

@@ -30,6 +30,9 @@ class Network {
     virtual Task<Connected> connect_unix(std::string path) = 0; // within connect_limit
     static constexpr std::chrono::seconds connect_limit{30};
 
+    // Where a stream that connect() gave comes from. Version 0: it is not known.
+    virtual IpAddress own_address(Stream& stream) = 0;
+
     // For a stream that connect() will give. An error: nobody can meet the demand, because there
     // are no such authorities or ciphers here.
     virtual Result<std::unique_ptr<Encryption>> prepare(const TlsDemand& demand) = 0;

@@ -35,7 +35,8 @@ class Opener {
     Task<void> attempt(Exchanger exchanger, TlsPolicy policy, bool for_now);
     Task<void> talk(const Exchanger& exchanger, const TlsPolicy& policy, SessionOptions options,
                     Passage passage);
-    void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session);
+    void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session,
+                IpAddress sending);
     void report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason);
     void report_dane(const Exchanger& exchanger, const std::string& reason);
     Task<bool> open_session(Connection& connection);
@@ -183,6 +184,8 @@ Task<bool> Opener::test_sts(Exchanger exchanger, const TlsPolicy& policy) {
 }
 
 void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason) {
+    if (terms_.unreported)
+        return;
     result.result = how;
     result.reason = sanitize(reason, reason_limit);
     around_.network.report(std::move(result));
@@ -200,10 +203,11 @@ void Opener::report_dane(const Exchanger& exchanger, const std::string& reason) 
 
 // Of connections to mail exchangers of a domain, that came as far as this.
 void Opener::report(const Exchanger& exchanger, const TlsPolicy& policy,
-                    const ClientSession& session) {
+                    const ClientSession& session, IpAddress sending) {
     if (!reports_ || !goes_by_sts(terms_.route))
         return;
     ipc::SessionResult result = session_result(terms_.route.domain, exchanger, policy, terms_.sts);
+    result.sending = sending;
     if (session.tls())
         return report(std::move(result), ipc::TlsResult::success, {});
     const std::string reason = session.failed() ? session.failure().text : std::string();
@@ -284,7 +288,9 @@ Task<void> Opener::talk(const Exchanger& exchanger, const TlsPolicy& policy, Ses
     const bool opened = co_await open_session(*connection);
     count_tls(connection->session);
     unmet_ = connection->session.policy_unmet() || connection->session.tls_failed();
-    report(exchanger, policy, connection->session);
+    const bool direct = passage.proxy.empty(); // the address of a proxy is not known here
+    report(exchanger, policy, connection->session,
+           direct ? around_.network.own_address(*connection->stream) : IpAddress());
     const ClientSession& session = connection->session;
     if (opened)
         co_return settle(std::move(connection));

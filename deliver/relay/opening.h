@@ -30,6 +30,9 @@ struct OpeningTerms {
     Duration connect_limit = Network::connect_limit; // for connections without a proxy
     // RFC 8689 3: asked when the recipient's domain demands more than the route; true: never mind.
     std::function<bool()> waives_tls{};
+    // It may be a report on TLS, whose own connections are for no report (RFC 8460 3): two who tell
+    // each other would never end.
+    bool unreported = false;
 
     bool lmtp() const { return route.host && route.host->scheme == RelayScheme::lmtp; }
 };

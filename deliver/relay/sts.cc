@@ -77,17 +77,13 @@ ipc::TlsResult result_of_certificate(int error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
         return ipc::TlsResult::certificate_expired;
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_CERT_UNTRUSTED:
-        return ipc::TlsResult::certificate_not_trusted;
     case X509_V_ERR_DANE_NO_MATCH:
         return ipc::TlsResult::tlsa_invalid;
-    default:
+    case X509_V_ERR_UNSPECIFIED:
+    case X509_V_ERR_OUT_OF_MEM:
         return ipc::TlsResult::validation_failure;
+    default: // authorities, chains, constraints, purposes, signatures (RFC 8460 4.3.1)
+        return ipc::TlsResult::certificate_not_trusted;
     }
 }
 

@@ -18,16 +18,19 @@ constexpr std::chrono::seconds policy_limit{50}; // and so does policy
 constexpr std::chrono::seconds restart_limit{10};
 constexpr std::chrono::seconds restart_pause{1};
 
-// On loopback a connect(2) to a port that nobody listens on can meet itself, when the system
-// happens to choose that very port for our end.
-bool is_connected_to_itself(int fd, const Endpoint& peer) {
-    if (!peer.address.is_loopback())
-        return false;
+// Nothing: it has none, or the system does not say.
+std::optional<Endpoint> own_endpoint(int fd) {
     sockaddr_storage own{};
     socklen_t length = sizeof own;
     if (getsockname(fd, reinterpret_cast<sockaddr*>(&own), &length) < 0)
-        return false;
-    return Endpoint::from_sockaddr(reinterpret_cast<sockaddr&>(own)) == peer;
+        return std::nullopt;
+    return Endpoint::from_sockaddr(reinterpret_cast<sockaddr&>(own));
+}
+
+// On loopback a connect(2) to a port that nobody listens on can meet itself, when the system
+// happens to choose that very port for our end.
+bool is_connected_to_itself(int fd, const Endpoint& peer) {
+    return peer.address.is_loopback() && own_endpoint(fd) == peer;
 }
 
 // All streams here are sockets.
@@ -35,8 +38,7 @@ class SocketEncryption final : public Encryption {
   public:
     SocketEncryption(SslSession ssl, Signer& signer) : ssl_(std::move(ssl)), signer_(signer) {}
     Task<Result<TlsFacts>> begin(Stream& stream, Duration limit) override {
-        return connect_tls(static_cast<SocketStream&>(stream), std::move(ssl_), limit,
-                           &signer_);
+        return connect_tls(static_cast<SocketStream&>(stream), std::move(ssl_), limit, &signer_);
     }
 
   private:
@@ -96,6 +98,11 @@ Task<Network::Connected> SystemNetwork::connect(Endpoint peer, std::optional<IpA
     co_return connected(std::move(socket));
 }
 
+IpAddress SystemNetwork::own_address(Stream& stream) {
+    const auto own = own_endpoint(static_cast<SocketStream&>(stream).fd());
+    return own ? own->address : IpAddress();
+}
+
 Task<Network::Connected> SystemNetwork::connect_unix(std::string path) {
     co_return connected(co_await connect_to_unix(loop_, std::move(path), connect_limit));
 }
@@ -104,7 +111,8 @@ Result<std::unique_ptr<Encryption>> SystemNetwork::prepare(const TlsDemand& dema
     Result<SslSession> ssl = tls_->begin(demand);
     if (!ssl)
         return ssl.error();
-    return std::unique_ptr<Encryption>(std::make_unique<SocketEncryption>(std::move(*ssl), signer_));
+    return std::unique_ptr<Encryption>(
+        std::make_unique<SocketEncryption>(std::move(*ssl), signer_));
 }
 
 Task<Result<SaslCredentials>> SystemNetwork::credentials(std::string table, std::string label) {

@@ -42,6 +42,7 @@ class SystemNetwork final : public Network {
     Task<Connected> connect(Endpoint peer, std::optional<IpAddress> source,
                             Duration limit) override;
     Task<Connected> connect_unix(std::string path) override;
+    IpAddress own_address(Stream& stream) override;
     Result<std::unique_ptr<Encryption>> prepare(const TlsDemand& demand) override;
     Task<Result<SaslCredentials>> credentials(std::string table, std::string label) override;
     Task<ipc::ResolveAnswer> resolve(ipc::RecordType type, std::string name) override;

@@ -73,6 +73,7 @@ class Peers final : public relay::Network {
         tasks_.spawn(play(std::move(server)));
         co_return std::unique_ptr<Stream>(std::move(client));
     }
+    IpAddress own_address(Stream&) override { return IpAddress(); }
     Task<Connected> connect_unix(std::string) override {
         co_return system_error("connect", ENOENT);
     }

@@ -1,4 +1,7 @@
 // MTA-STS policies that are only tested (RFC 8461 5), and what domains are told of it (RFC 8460 4).
+#include <openssl/x509_vfy.h>
+
+#include "deliver/relay/sts.h"
 #include "regress/unit/relay/delivery_fixture.h"
 
 namespace postern::relay {
@@ -88,6 +91,55 @@ TEST_F(DeliveryReports, OfRecordsThatFailValidation) {
     network.serve("192.0.2.2:25", encrypted);
     EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
     expect_report("d.example tlsa a.example 7; d.example none b.example 0; ");
+}
+
+TEST_F(DeliveryReports, SayWhoSpokeWithWhom) {
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    run(order());
+    ASSERT_EQ(network.told().size(), 1u);
+    EXPECT_EQ(network.told()[0].sending.to_string(), "198.51.100.7");
+    EXPECT_EQ(network.told()[0].receiving.to_string(), "192.0.2.1");
+}
+
+// Of connections for reports there are none: two that tell each other would never end (3).
+TEST_F(DeliveryReports, OfReportsThereAreNone) {
+    const auto from_nobody = [this](const std::string& field) {
+        ipc::Deliver deliver = order();
+        deliver.reverse_path.clear();
+        deliver.content.bytes = field + "\r\n\r\n";
+        deliver.traits.header_length = static_cast<uint32_t>(deliver.content.bytes.size());
+        return deliver;
+    };
+    std::string takes_it = envelope;
+    takes_it.replace(takes_it.find("a@s.example"), 11, "");
+    takes_it += "C: DATA\n S: 354 go\n C* 3\n S: 250 2.6.0 taken\n" + leave;
+    network.serve("192.0.2.1:25", hello + takes_it);
+    EXPECT_EQ(run(from_nobody("TLS-Required: No")), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    expect_report("");
+    time.advance(10s);
+    network.serve("192.0.2.1:25", hello + takes_it);
+    EXPECT_EQ(run(from_nobody("Subject: a bounce")), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    expect_report("d.example none a.example 1; ");
+}
+
+// What is wrong with a certificate (4.3.1).
+TEST(SessionResults, OfCertificates) {
+    using enum ipc::TlsResult;
+    const std::pair<int, ipc::TlsResult> rows[] = {
+        {X509_V_ERR_HOSTNAME_MISMATCH, certificate_host_mismatch},
+        {X509_V_ERR_CERT_HAS_EXPIRED, certificate_expired},
+        {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, certificate_not_trusted},
+        {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, certificate_not_trusted},
+        {X509_V_ERR_PERMITTED_VIOLATION, certificate_not_trusted},
+        {X509_V_ERR_INVALID_CA, certificate_not_trusted},
+        {X509_V_ERR_CERT_CHAIN_TOO_LONG, certificate_not_trusted},
+        {X509_V_ERR_INVALID_PURPOSE, certificate_not_trusted},
+        {X509_V_ERR_CERT_SIGNATURE_FAILURE, certificate_not_trusted},
+        {X509_V_ERR_DANE_NO_MATCH, tlsa_invalid},
+        {X509_V_ERR_OUT_OF_MEM, validation_failure},
+    };
+    for (const auto& [error, result] : rows)
+        EXPECT_EQ(result_of_certificate(error), result) << error;
 }
 
 TEST_F(DeliveryReports, OfAnExchangerThatThePolicyDoesNotName) {

@@ -108,6 +108,7 @@ class FakeNetwork final : public relay::Network {
         return open(peer.to_string(), limit);
     }
     Task<Connected> connect_unix(std::string path) override { return open(path, connect_limit); }
+    IpAddress own_address(Stream&) override { return *IpAddress::parse("198.51.100.7"); }
     Result<std::unique_ptr<relay::Encryption>> prepare(const TlsDemand& demand) override {
         if (!impossible_.empty())
             return Error{impossible_};
@@ -146,6 +147,7 @@ class FakeNetwork final : public relay::Network {
         co_return answer;
     }
     void report(ipc::SessionResult result) override { reports_.push_back(std::move(result)); }
+    const std::vector<ipc::SessionResult>& told() const { return reports_; }
     // What domains are to be told: "d.example sts a.example 0; ", the last is ipc::TlsResult.
     std::string reports() const {
         static constexpr const char* types[] = {"none", "sts", "tlsa"};
