@@ -36,6 +36,9 @@ std::optional<ipc::Answer> Admin::ask(ipc::Question& question) {
             [&](ipc::LogLevel& query) -> Reply {
                 return failed(query.request, "not a question for the queue");
             },
+            [&](ipc::SendTlsReports& query) -> Reply {
+                return failed(query.request, "not a question for the queue");
+            },
         },
         question);
 }

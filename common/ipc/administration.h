@@ -286,8 +286,17 @@ struct SpoolChecked {
     }
 };
 
+// Policy: what it has to tell domains of how TLS with them went (RFC 8460) goes out now, of the day
+// so far too. Answered by Done, in which `affected` are the reports that begin to go out.
+struct SendTlsReports {
+    uint32_t request = 0;
+    std::string domain; // that is told; empty: all
+    static constexpr auto fields(auto& m) { return std::tie(m.request, m.domain); }
+};
+
 using Question = std::variant<StatsQuery, QueueQuery, MessageQuery, Change, Pause, LogLevel,
-                              GiveOrder, EndOrder, OrderQuery, DestinationQuery, SpoolCheck>;
+                              GiveOrder, EndOrder, OrderQuery, DestinationQuery, SpoolCheck,
+                              SendTlsReports>;
 using Answer = std::variant<Stats, QueuePage, MessagePart, Changed, Done, OrderList,
                             DestinationPage, SpoolChecked>;
 

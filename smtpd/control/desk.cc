@@ -116,7 +116,11 @@ Task<ipc::Answer> Desk::work_out(ipc::Question question) {
         co_return co_await set_log_level(*level);
     if (auto* order = std::get_if<ipc::Pause>(&question))
         co_return co_await pause(*order);
-    co_return co_await ask_queue(std::move(question));
+    if (std::holds_alternative<ipc::SendTlsReports>(question))
+        co_return co_await ask_one(
+            Role::policy, std::move(question),
+            "policy does not answer: it is there when mail exchangers are relayed to");
+    co_return co_await ask_one(Role::queue, std::move(question), "the queue does not answer");
 }
 
 // Kept first: whoever is started later knows it, whoever was started a moment ago is told when it
@@ -181,14 +185,14 @@ Task<ipc::Answer> Desk::command(std::vector<Peer*> peers, ipc::Question question
     co_return ipc::Answer(std::move(result));
 }
 
-Task<ipc::Answer> Desk::ask_queue(ipc::Question question) {
-    std::vector<Peer*> queue = peers_.of(Role::queue);
-    if (!queue.empty()) {
-        std::optional<ipc::Answer> answer = co_await queue.front()->ask(std::move(question));
+Task<ipc::Answer> Desk::ask_one(Role role, ipc::Question question, std::string away) {
+    std::vector<Peer*> peers = peers_.of(role);
+    if (!peers.empty()) {
+        std::optional<ipc::Answer> answer = co_await peers.front()->ask(std::move(question));
         if (answer)
             co_return std::move(*answer);
     }
-    co_return ipc::Answer(refusal("the queue does not answer"));
+    co_return ipc::Answer(refusal(std::move(away)));
 }
 
 } // namespace postern

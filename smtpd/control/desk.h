@@ -52,7 +52,8 @@ class Desk {
     Task<ipc::Answer> total(ipc::StatsQuery query);
     // Asks them all the same command: how it went together.
     Task<ipc::Answer> command(std::vector<Peer*> peers, ipc::Question question);
-    Task<ipc::Answer> ask_queue(ipc::Question question);
+    // `away`: what the operator is told when nobody answers.
+    Task<ipc::Answer> ask_one(ipc::Role role, ipc::Question question, std::string away);
     Task<ipc::Answer> pause(ipc::Pause pause);
     Task<ipc::Answer> set_log_level(ipc::LogLevel level);
 

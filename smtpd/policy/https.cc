@@ -47,7 +47,8 @@ class HttpsClient::Transfer {
     CURL* easy() const { return easy_; }
     Result<HttpsReply> result(CURLcode code) {
         if (code != CURLE_OK)
-            return Error{error_[0] ? error_ : curl_easy_strerror(code), static_cast<int>(code)};
+            return Error{error_[0] ? error_ : curl_easy_strerror(code),
+                         code == CURLE_PEER_FAILED_VERIFICATION ? not_verified : 0};
         HttpsReply reply;
         const char* type = nullptr;
         curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &reply.status);

@@ -36,8 +36,10 @@ class HttpsClient {
     HttpsClient(EventLoop& loop, std::string authorities);
     ~HttpsClient();
 
-    // An error: there was no reply, or one that may not be believed. Error::message is libcurl's.
-    // The client must outlive the task.
+    // An error: there was no reply, or one that may not be believed. Error::message is libcurl's;
+    // Error::code is `not_verified` if what failed is the host's certificate, else 0. The client
+    // must outlive the task.
+    static constexpr int not_verified = 1;
     Task<Result<HttpsReply>> send(HttpsRequest request);
 
     // Of requests that are begun from now on.

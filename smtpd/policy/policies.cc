@@ -34,6 +34,11 @@ Result<std::string> text_of(HttpsReply reply) {
     return std::move(reply.body);
 }
 
+ipc::TlsResult result_of_fetch(const Error& error) {
+    return error.code == HttpsClient::not_verified ? ipc::TlsResult::sts_webpki_invalid
+                                                   : ipc::TlsResult::sts_policy_fetch_error;
+}
+
 } // namespace
 
 Policies::Policies(Executor& executor, PolicyStore& store, World world, Counters& counters)
@@ -112,20 +117,17 @@ Task<void> Policies::wait_for(std::shared_ptr<Fetch> fetch) {
 
 Task<void> Policies::fetch(std::string domain, std::string id) {
     Result<std::string> text = co_await get_text(domain);
-    Result<void> kept = text.ok() ? Result<void>() : text.error();
-    if (text) {
-        const Result<ipc::StsPolicy> parsed = parse_sts_policy(*text);
-        kept = parsed.ok() ? Result<void>() : parsed.error();
-    }
-    if (kept) {
+    if (!text) {
+        note_failure(domain, id, result_of_fetch(text.error()), text.error());
+    } else if (const Result<ipc::StsPolicy> parsed = parse_sts_policy(*text); !parsed) {
+        note_failure(domain, id, ipc::TlsResult::sts_policy_invalid, parsed.error());
+    } else {
         ++counters_["policy.fetched"];
         failures_.erase(domain);
         const Result<void> written = store_.keep(domain, id, *text, executor_.wall_seconds());
         if (!written)
             log::error("an MTA-STS policy cannot be written down",
                        {{"domain", domain}, {"reason", written.error().message}});
-    } else {
-        note_failure(domain, id, kept.error());
     }
     const auto found = fetches_.find(domain);
     found->second->over = true;
@@ -149,10 +151,12 @@ Task<Result<std::string>> Policies::get_text(const std::string& domain) {
     co_return text_of(*std::move(reply));
 }
 
-void Policies::note_failure(const std::string& domain, const std::string& id, const Error& why) {
+void Policies::note_failure(const std::string& domain, const std::string& id, ipc::TlsResult how,
+                            const Error& why) {
     ++counters_["policy.failed"];
     log::warning("an MTA-STS policy cannot be fetched",
                  {{"domain", domain}, {"reason", why.message}});
+    world_.report(domain, how, why.message);
     if (failures_.size() >= failures_limit)
         failures_.clear();
     failures_[domain] = {id, executor_.now() + pause_after_failure};

@@ -35,6 +35,9 @@ class Policies {
     struct World {
         Resolve resolve;
         std::function<Task<Result<HttpsReply>>(HttpsRequest)> send;
+        // A policy cannot be had, for the domain to be told (RFC 8460 4.3.2.2).
+        std::function<void(const std::string& domain, ipc::TlsResult, const std::string& why)>
+            report;
     };
 
     // Counts policy.queries, policy.fetched, policy.failed, policy.later.
@@ -62,7 +65,8 @@ class Policies {
     Task<void> wait_for(std::shared_ptr<Fetch> fetch);
     Task<void> fetch(std::string domain, std::string id);
     Task<Result<std::string>> get_text(const std::string& domain);
-    void note_failure(const std::string& domain, const std::string& id, const Error& why);
+    void note_failure(const std::string& domain, const std::string& id, ipc::TlsResult how,
+                      const Error& why);
 
     Executor& executor_;
     PolicyStore& store_;

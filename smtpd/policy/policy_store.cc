@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <dirent.h>
-#include <fcntl.h>
-#include <memory>
 #include <unistd.h>
 #include <vector>
 
 #include "common/base/log.h"
 #include "common/smtp/domain_name.h"
+#include "smtpd/policy/files.h"
+#include "smtpd/policy/report_store.h"
 #include "smtpd/policy/sts_policy.h"
 
 namespace postern::policy {
@@ -58,38 +56,17 @@ std::optional<KeptPolicy> from_content(std::string_view content) {
     return kept;
 }
 
-Result<std::string> read_file(int directory, const std::string& name) {
-    FileDescriptor file(openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (!file)
-        return system_error("open " + name);
-    std::string content(file_limit + 1, '\0');
-    const ssize_t got = pread(file.get(), content.data(), content.size(), 0);
-    if (got < 0)
-        return system_error("read " + name);
-    content.resize(static_cast<size_t>(got));
-    return content;
-}
-
-std::vector<std::string> names_in(int directory) {
-    std::vector<std::string> names;
-    const int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    std::unique_ptr<DIR, int (*)(DIR*)> entries(copy < 0 ? nullptr : fdopendir(copy), closedir);
-    while (const dirent* entry = entries ? readdir(entries.get()) : nullptr)
-        if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
-            names.emplace_back(entry->d_name);
-    return names;
-}
-
 } // namespace
 
 PolicyStore::PolicyStore(FileDescriptor directory, int64_t now) : directory_(std::move(directory)) {
     for (const std::string& name : names_in(directory_.get()))
-        read(name, now);
+        if (!name.starts_with(ReportStore::prefix))
+            read(name, now);
     make_room(now, limit);
 }
 
 void PolicyStore::read(const std::string& name, int64_t now) {
-    const Result<std::string> content = read_file(directory_.get(), name);
+    const Result<std::string> content = read_file(directory_.get(), name, file_limit);
     if (!content)
         return log::warning("a policy cannot be read", {{"reason", content.error().message}});
     std::optional<KeptPolicy> kept = from_content(*content);
@@ -115,26 +92,8 @@ Result<void> PolicyStore::keep(const std::string& domain, const std::string& id,
     policies_.erase(domain);
     make_room(now, limit - 1);
     policies_[domain] = std::move(kept);
-    return write(domain, content);
-}
-
-// Of the disk: a policy is some 200 octets, and few are written in a minute.
-Result<void> PolicyStore::write(const std::string& domain, const std::string& content) {
-    const int directory = directory_.get();
-    FileDescriptor file(
-        openat(directory, fresh_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file)
-        return system_error("create a file");
-    const ssize_t written = pwrite(file.get(), content.data(), content.size(), 0);
-    if (written != static_cast<ssize_t>(content.size()))
-        return written < 0 ? system_error("write") : Error{"the disk is full"};
-    if (fdatasync(file.get()) < 0)
-        return system_error("sync");
-    if (renameat(directory, fresh_name, directory, domain.c_str()) < 0)
-        return system_error("rename to " + domain);
-    if (fsync(directory) < 0)
-        return system_error("sync the directory");
-    return {};
+    // A wait for the disk: a policy is some 200 octets, and few are written in a minute.
+    return replace_file(directory_.get(), fresh_name, domain, content);
 }
 
 void PolicyStore::remove(std::string domain) {

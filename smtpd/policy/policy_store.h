@@ -2,8 +2,8 @@
 // (RFC 8461 10.2), so it outlasts restarts.
 //
 // Owner: policy. One file a domain, with the domain's name, in a directory of its own: two lines of
-// ours, then the policy as it was fetched. A file is written beside the former, synced and renamed:
-// it is there whole or not at all. What cannot be written counts until the process ends.
+// ours, then the policy as it was fetched. What cannot be written counts until the process ends.
+// The directory has files of reports too (report_store.h), which are left alone.
 #pragma once
 
 #include <map>
@@ -41,7 +41,6 @@ class PolicyStore {
 
   private:
     void read(const std::string& name, int64_t now);
-    Result<void> write(const std::string& domain, const std::string& content);
     void remove(std::string domain);
     void make_room(int64_t now, size_t most);
 

@@ -1,62 +1,68 @@
 // Tells domains how TLS with them went (TLSRPT, RFC 8460): at the end of each day of UTC, those
-// that want to know get a report each, by HTTPS or mail.
+// that want to know get a report each, at a random time within `spread` of midnight (4.1).
 //
-// Reports go out at a random time within `spread` of midnight. What HTTPS does not take is tried
-// again for a day; mail is the queue's affair. What was counted is lost with the process.
+// What is counted is on disk within a minute, and outlasts restarts. Reports that should have gone
+// out before a restart go out soon after it; the same report has the same Report-ID, so that
+// whoever gets it twice after a crash can tell (5.3).
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <string>
 
 #include "common/loop/executor.h"
 #include "common/loop/task.h"
-#include "common/process/operator_port.h"
-#include "smtpd/policy/https.h"
-#include "smtpd/policy/questions.h"
-#include "smtpd/policy/report_record.h"
+#include "smtpd/policy/report_sender.h"
+#include "smtpd/policy/report_store.h"
 #include "smtpd/policy/tally.h"
-#include "smtpd/policy/tls_report.h"
 
 namespace postern::policy {
 
 class Reporter : Timer {
   public:
     static constexpr std::chrono::hours spread{4};
-    static constexpr std::chrono::hours retry_after{4};
-    static constexpr int tries = 6;
+    static constexpr std::chrono::minutes late_spread{10}; // when that is over
+    static constexpr std::chrono::minutes save_after{1};
+    static constexpr std::chrono::hours too_late{72}; // after the day's end
 
-    struct World {
-        Resolve resolve;
-        std::function<Task<Result<HttpsReply>>(HttpsRequest)> send;
-        // A message to the mailbox, handed to the queue. False: it does not take it.
-        std::function<Task<bool>(std::string mailbox, std::string message)> mail;
-        std::function<uint64_t()> random;
-    };
-
-    // Counts policy.reports.sent and policy.reports.failed.
-    Reporter(Executor& executor, std::string hostname, World world, Counters& counters);
+    // Goes on with what the store has.
+    Reporter(Executor& executor, std::string hostname, ReportSender::World world, ReportStore store,
+             Counters& counters);
 
     void set_hostname(std::string hostname) { hostname_ = std::move(hostname); }
-    void add(const ipc::SessionResult& session) { tally_.add(session); }
+    void add(const ipc::SessionResult& session);
+
+    // What was counted of the domain, or of all (""), up to now is told at once, and so is what
+    // waits to be told. The number of reports.
+    uint32_t send_now(const std::string& domain);
+
+    // What was counted is on disk, unless it cannot be.
+    void save();
 
     size_t open() const { return tasks_.size(); }
 
   private:
-    void arm_for_midnight();
+    struct Told; // the telling of one batch
+
+    void go_on(ReportStore::Found found);
+    void arm_next();
     void expired() override;
-    Task<void> report(TlsReport report, Duration delay);
-    Task<bool> post(const TlsReport& report, const ReportPlace& place,
-                    const std::string& compressed);
-    Task<bool> give(const TlsReport& report, const ReportPlace& place,
-                    const std::string& compressed);
+    void end_day(int64_t today);
+    Batch batch(Counts counts) const;
+    uint32_t begin(ReportStore::Waiting waiting, bool at_once);
+    Duration delay_after(int64_t end);
+    Task<void> report(std::shared_ptr<Told> batch, TlsReport report, Duration delay);
+    std::string new_id();
 
     Executor& executor_;
     std::string hostname_;
-    World world_;
-    uint64_t& sent_;
-    uint64_t& failed_;
+    ReportStore store_;
+    ReportSender sender_;
+    int64_t day_;   // whose sessions are counted; seconds since the epoch
+    int64_t since_; // the same, or a time in it
     Tally tally_;
-    int64_t day_; // whose sessions are counted; seconds since the epoch
+    std::string id_;       // of the batch that it will be
+    bool changed_ = false; // since it was saved
+    bool unsaved_ = false; // the last try failed
     TaskGroup tasks_;
 };
 

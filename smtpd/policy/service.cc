@@ -1,25 +1,43 @@
 #include "smtpd/policy/service.h"
 
+#include <fcntl.h>
+
 #include "common/base/log.h"
+#include "common/mail/domain.h"
+#include "common/smtp/text.h"
 
 namespace postern::policy {
+
+namespace {
+
+constexpr size_t reason_limit = 197; // octets, and three for "..."
+
+FileDescriptor copy_of(const FileDescriptor& directory) {
+    return FileDescriptor(openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+} // namespace
 
 Service::Service(EventLoop& loop, const ipc::PolicySettings& settings, FileDescriptor directory,
                  std::function<void()> on_drained)
     : loop_(loop), on_drained_(std::move(on_drained)),
-      operator_port_(loop, counters_,
-                     [this](Counters& counters) {
-                         counters["policy.kept"] = store_.size();
-                         counters["policy.fetching"] = policies_.fetching();
-                         counters["policy.reports.open"] = reporter_.open();
-                     }),
+      operator_port_(
+          loop, counters_,
+          [this](Counters& counters) {
+              counters["policy.kept"] = store_.size();
+              counters["policy.fetching"] = policies_.fetching();
+              counters["policy.reports.open"] = reporter_.open();
+          },
+          [this](ipc::Question& question) { return obey(question); }),
       resolver_(loop, ipc::Role::resolver, ipc::resolution_credit), queue_(loop, settings.hostname),
-      https_(loop, settings.system_authorities.bytes),
-      store_(std::move(directory), loop.wall_seconds()),
+      https_(loop, settings.system_authorities.bytes), directory_(std::move(directory)),
+      store_(copy_of(directory_), loop.wall_seconds()),
       policies_(loop, store_,
                 {.resolve = [this](ipc::ResolveQuery query,
                                    Duration limit) { return resolve(std::move(query), limit); },
-                 .send = [this](HttpsRequest request) { return https_.send(std::move(request)); }},
+                 .send = [this](HttpsRequest request) { return https_.send(std::move(request)); },
+                 .report = [this](const std::string& domain, ipc::TlsResult how,
+                                  const std::string& why) { note_no_policy(domain, how, why); }},
                 counters_),
       random_(std::random_device{}()),
       reporter_(loop, settings.hostname,
@@ -31,7 +49,7 @@ Service::Service(EventLoop& loop, const ipc::PolicySettings& settings, FileDescr
                          return queue_.submit(std::move(mailbox), std::move(message));
                      },
                  .random = [this] { return random_(); }},
-                counters_) {}
+                ReportStore(copy_of(directory_)), counters_) {}
 
 // Nobody is there any more for the last answers.
 Service::~Service() { relays_.clear(); }
@@ -40,6 +58,29 @@ void Service::configure(const ipc::PolicySettings& settings) {
     https_.trust(settings.system_authorities.bytes);
     reporter_.set_hostname(settings.hostname);
     queue_.set_hostname(settings.hostname);
+}
+
+std::optional<ipc::Answer> Service::obey(ipc::Question& question) {
+    ipc::Done done;
+    std::visit([&](auto& asked) { done.request = asked.request; }, question);
+    if (auto* order = std::get_if<ipc::SendTlsReports>(&question)) {
+        done.affected = reporter_.send_now(normalize_domain(order->domain));
+    } else {
+        done.ok = false;
+        done.error = "not a question for policy";
+    }
+    return done;
+}
+
+// There was no connection, but there should have been one under that policy.
+void Service::note_no_policy(const std::string& domain, ipc::TlsResult how,
+                             const std::string& why) {
+    ipc::SessionResult session;
+    session.domain = domain;
+    session.type = ipc::PolicyType::sts;
+    session.result = how;
+    session.reason = sanitize(why, reason_limit);
+    reporter_.add(session);
 }
 
 void Service::connect(ipc::Connect connect) {
@@ -114,6 +155,7 @@ void Service::drain(std::chrono::seconds limit) {
 
 void Service::finish() {
     disarm();
+    reporter_.save();
     on_drained_();
 }
 

@@ -43,6 +43,8 @@ class Service : Timer {
         std::unique_ptr<Channel> channel;
     };
 
+    std::optional<ipc::Answer> obey(ipc::Question& question);
+    void note_no_policy(const std::string& domain, ipc::TlsResult how, const std::string& why);
     Task<ipc::ResolveAnswer> resolve(ipc::ResolveQuery query, Duration limit);
     void ask(uint32_t index, ipc::PolicyQuery query);
     Task<void> answer(uint32_t index, uint64_t life, ipc::PolicyQuery query);
@@ -57,6 +59,7 @@ class Service : Timer {
     QuestionChannel<ipc::FromResolver, ipc::ToResolver, ipc::ResolveAnswer> resolver_;
     QueueClient queue_;
     HttpsClient https_;
+    FileDescriptor directory_;
     PolicyStore store_;
     Policies policies_;
     std::mt19937_64 random_;

@@ -1,47 +1,116 @@
 #include "smtpd/policy/tally.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/mail/domain.h"
+#include "common/smtp/domain_name.h"
 
 namespace postern::policy {
 
 namespace {
 
-constexpr size_t line_limit = ipc::sts_patterns_limit + 3;
+constexpr size_t overhead = 200; // of an entry, in octets, about
+
+size_t octets_of(const std::vector<std::string>& lines) {
+    size_t octets = 0;
+    for (const std::string& line : lines)
+        octets += line.size() + sizeof line;
+    return octets;
+}
+
+size_t octets_of(const FailureDetail& detail) {
+    return overhead + detail.exchanger.size() + detail.reason.size();
+}
+
+size_t octets_of(const std::string& domain, const DomainTally& tally) {
+    size_t octets = overhead + domain.size();
+    for (const PolicyTally& policy : tally.policies) {
+        octets += overhead + octets_of(policy.policy) + octets_of(policy.mx);
+        for (const auto& [detail, count] : policy.details)
+            octets += octets_of(detail);
+    }
+    return octets;
+}
+
+// TLSA records are those of an exchanger, whatever domain it is of (RFC 8460 1.1, "Policy Domain").
+std::string exchanger_of(const ipc::SessionResult& session) {
+    return session.type == ipc::PolicyType::tlsa ? normalize_domain(session.exchanger)
+                                                 : std::string();
+}
 
 } // namespace
 
-void Tally::add(const ipc::SessionResult& session) {
-    const std::string domain = normalize_domain(session.domain);
-    if (session.policy.size() > line_limit || session.mx.size() > line_limit)
-        return; // more than any policy that was read has
-    if (!domains_.contains(domain) && domains_.size() >= domain_limit)
-        return;
-    auto& policies = domains_[domain];
-    const Key key{session.type, session.policy};
-    if (!policies.contains(key) && policies.size() >= policy_limit)
-        return;
-    PolicyTally& tally = policies[key];
-    tally.type = session.type;
-    tally.policy = session.policy;
-    tally.mx = session.mx;
-    if (session.result == ipc::TlsResult::success) {
-        ++tally.successes;
-        return;
+// Where the session counts; null: nowhere, it is too much.
+PolicyTally* Tally::find(const ipc::SessionResult& session) {
+    const std::string name = normalize_domain(session.domain);
+    const std::string exchanger = exchanger_of(session);
+    auto domain = counts_.find(name);
+    if (domain != counts_.end())
+        for (PolicyTally& policy : domain->second.policies)
+            if (policy.type == session.type && policy.exchanger == exchanger &&
+                policy.policy == session.policy)
+                return &policy;
+    const size_t octets = octets_of(session.policy) + octets_of(session.mx);
+    if (octets > policy_octet_limit || octets_ + octets > octet_limit)
+        return nullptr;
+    if (domain == counts_.end()) {
+        if (counts_.size() >= domain_limit || !is_domain(name, Underscore::accepted))
+            return nullptr;
+        domain = counts_.emplace(name, DomainTally{begin_, {}}).first;
+        octets_ += octets_of(name, domain->second);
     }
-    ++tally.failures;
-    const FailureDetail detail{session.result, session.exchanger, session.receiving,
-                               session.sending, session.reason};
-    if (tally.details.contains(detail) || tally.details.size() < detail_limit)
-        ++tally.details[detail];
+    if (domain->second.policies.size() >= policy_limit)
+        return nullptr;
+    octets_ += overhead + octets;
+    PolicyTally& policy = domain->second.policies.emplace_back();
+    policy.type = session.type;
+    policy.exchanger = exchanger;
+    policy.policy = session.policy;
+    policy.mx = session.mx;
+    return &policy;
 }
 
-std::map<std::string, std::vector<PolicyTally>> Tally::take() {
-    std::map<std::string, std::vector<PolicyTally>> taken;
-    for (auto& [domain, policies] : std::exchange(domains_, {}))
-        for (auto& [key, tally] : policies)
-            taken[domain].push_back(std::move(tally));
+void Tally::add(const ipc::SessionResult& session) {
+    PolicyTally* policy = find(session);
+    if (!policy)
+        return;
+    if (session.result == ipc::TlsResult::success) {
+        ++policy->successes;
+        return;
+    }
+    ++policy->failures;
+    const FailureDetail detail{session.result, session.exchanger, session.receiving,
+                               session.sending, session.reason};
+    if (const auto known = policy->details.find(detail); known != policy->details.end()) {
+        ++known->second;
+    } else if (policy->details.size() < detail_limit && octets_ < octet_limit) {
+        policy->details[detail] = 1;
+        octets_ += octets_of(detail);
+    }
+}
+
+void Tally::resume(Counts counts) {
+    counts_ = std::move(counts);
+    octets_ = 0;
+    for (const auto& [domain, tally] : counts_)
+        octets_ += octets_of(domain, tally);
+}
+
+Counts Tally::take_all(int64_t now) {
+    begin_ = now;
+    octets_ = 0;
+    return std::exchange(counts_, {});
+}
+
+Counts Tally::take(const std::string& domain, int64_t now) {
+    Counts taken;
+    const auto found = counts_.find(domain);
+    if (found == counts_.end() || found->second.policies.empty())
+        return taken;
+    octets_ -= octets_of(domain, found->second);
+    taken[domain] = std::exchange(found->second, DomainTally{now, {}});
+    octets_ += octets_of(domain, found->second);
     return taken;
 }
 

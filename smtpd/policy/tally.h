@@ -1,10 +1,9 @@
-// How TLS with each domain went in one day, counted (RFC 8460 4). Pure; bounded whatever comes in.
+// How TLS with each domain went, counted (RFC 8460 4). Pure; bounded whatever comes in.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "common/ipc/transport_policy.h"
@@ -23,6 +22,7 @@ struct FailureDetail {
 
 struct PolicyTally {
     ipc::PolicyType type = ipc::PolicyType::none;
+    std::string exchanger; // tlsa: whose records they are
     std::vector<std::string> policy;
     std::vector<std::string> mx;
     uint64_t successes = 0;
@@ -30,20 +30,40 @@ struct PolicyTally {
     std::map<FailureDetail, uint64_t> details;
 };
 
+struct DomainTally {
+    int64_t begin = 0; // counted since then, in seconds since the epoch
+    std::vector<PolicyTally> policies;
+};
+using Counts = std::map<std::string, DomainTally>; // by domain
+
 class Tally {
   public:
-    static constexpr size_t domain_limit = 10'000; // more are not counted
-    static constexpr size_t policy_limit = 16;     // of one domain
-    static constexpr size_t detail_limit = 100;    // of one policy; more are in the sum alone
+    // More than any of these is not counted.
+    static constexpr size_t domain_limit = 10'000;
+    static constexpr size_t policy_limit = 16;              // of one domain
+    static constexpr size_t detail_limit = 100;             // of one policy; more are in the sum
+    static constexpr size_t octet_limit = 8 * 1024 * 1024;  // of all of it
+    static constexpr size_t policy_octet_limit = 96 * 1024; // of one policy, without details
+
+    // `begin`: since when domains are counted that are new, in seconds since the epoch.
+    explicit Tally(int64_t begin) : begin_(begin) {}
 
     void add(const ipc::SessionResult& session);
-    // By domain; none is left.
-    std::map<std::string, std::vector<PolicyTally>> take();
-    bool empty() const { return domains_.empty(); }
+    // Goes on from what was counted before, instead of from what is here.
+    void resume(Counts counts);
+    const Counts& counts() const { return counts_; }
+
+    // What was counted; from now on it is what comes after `now`.
+    Counts take_all(int64_t now);
+    // The same of one domain alone; with nothing, or one entry.
+    Counts take(const std::string& domain, int64_t now);
 
   private:
-    using Key = std::tuple<ipc::PolicyType, std::vector<std::string>>;
-    std::map<std::string, std::map<Key, PolicyTally>> domains_;
+    PolicyTally* find(const ipc::SessionResult& session);
+
+    int64_t begin_;
+    size_t octets_ = 0;
+    Counts counts_;
 };
 
 } // namespace postern::policy

@@ -1,7 +1,6 @@
 #include "smtpd/policy/tls_report.h"
 
-#include <ctime>
-#include <nlohmann/json.hpp>
+#include <algorithm>
 #include <zlib.h>
 
 #include "common/base/base64.h"
@@ -11,75 +10,6 @@ namespace postern::policy {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr int64_t day = 86400;
-
-const char* name_of(ipc::PolicyType type) {
-    static constexpr const char* names[] = {"no-policy-found", "sts", "tlsa"};
-    return names[static_cast<size_t>(type)];
-}
-
-const char* name_of(ipc::TlsResult result) {
-    static constexpr const char* names[] = {"success",
-                                            "starttls-not-supported",
-                                            "certificate-host-mismatch",
-                                            "certificate-expired",
-                                            "certificate-not-trusted",
-                                            "validation-failure",
-                                            "tlsa-invalid",
-                                            "dnssec-invalid",
-                                            "sts-policy-fetch-error",
-                                            "sts-policy-invalid",
-                                            "sts-webpki-invalid"};
-    return names[static_cast<size_t>(result)];
-}
-
-// RFC 3339, "2016-04-01T00:00:00Z"
-std::string timestamp(int64_t when) {
-    const time_t seconds = when;
-    std::tm parts{};
-    char text[32] = "";
-    gmtime_r(&seconds, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return text;
-}
-
-Json to_json(const FailureDetail& detail, uint64_t count) {
-    Json json;
-    json["result-type"] = name_of(detail.result);
-    if (detail.sending.version != 0)
-        json["sending-mta-ip"] = detail.sending.to_string();
-    if (!detail.exchanger.empty())
-        json["receiving-mx-hostname"] = detail.exchanger;
-    if (detail.receiving.version != 0)
-        json["receiving-ip"] = detail.receiving.to_string();
-    json["failed-session-count"] = count;
-    if (!detail.reason.empty())
-        json["failure-reason-code"] = detail.reason;
-    return json;
-}
-
-Json to_json(const PolicyTally& tally, const std::string& domain) {
-    Json policy;
-    policy["policy-type"] = name_of(tally.type);
-    if (!tally.policy.empty())
-        policy["policy-string"] = tally.policy;
-    policy["policy-domain"] = domain;
-    if (!tally.mx.empty())
-        policy["mx-host"] = tally.mx;
-    Json json;
-    json["policy"] = std::move(policy);
-    json["summary"] = {{"total-successful-session-count", tally.successes},
-                       {"total-failure-session-count", tally.failures}};
-    Json details = Json::array();
-    for (const auto& [detail, count] : tally.details)
-        details.push_back(to_json(detail, count));
-    if (!details.empty())
-        json["failure-details"] = std::move(details);
-    return json;
-}
-
 // RFC 2045 6.8: lines of 76.
 std::string in_lines(const std::string& text) {
     std::string out;
@@ -88,21 +18,26 @@ std::string in_lines(const std::string& text) {
     return out;
 }
 
-} // namespace
-
-std::string to_json(const TlsReport& report) {
-    Json json;
-    json["organization-name"] = report.reporter;
-    json["date-range"] = {{"start-datetime", timestamp(report.begin)},
-                          {"end-datetime", timestamp(report.begin + day - 1)}};
-    json["contact-info"] = "postmaster@" + report.reporter;
-    json["report-id"] = report.id;
-    Json policies = Json::array();
-    for (const PolicyTally& tally : report.policies)
-        policies.push_back(to_json(tally, report.domain));
-    json["policies"] = std::move(policies);
-    return json.dump(1, ' ', true, Json::error_handler_t::replace) + "\n";
+// "0123456789abcdef"
+std::string unique_part(const TlsReport& report) {
+    return report.id.substr(report.id.rfind('.') + 1);
 }
+
+// Of the failures under each policy those that are most frequent.
+void keep_details(TlsReport& report, size_t most) {
+    for (PolicyTally& policy : report.policies) {
+        std::vector<std::pair<uint64_t, FailureDetail>> details;
+        for (const auto& [detail, count] : policy.details)
+            details.emplace_back(count, detail);
+        std::sort(details.rbegin(), details.rend());
+        details.resize(std::min(details.size(), most));
+        policy.details.clear();
+        for (auto& [count, detail] : details)
+            policy.details.emplace(std::move(detail), count);
+    }
+}
+
+} // namespace
 
 std::string gzipped(std::string_view text) {
     constexpr int with_gzip_header = 15 + 16;
@@ -121,15 +56,24 @@ std::string gzipped(std::string_view text) {
     return out;
 }
 
+std::string compress(TlsReport report) {
+    std::string compressed = gzipped(to_json(report));
+    for (size_t most = Tally::detail_limit; most > 0 && compressed.size() > compressed_limit;) {
+        most /= 2;
+        keep_details(report, most);
+        compressed = gzipped(to_json(report));
+    }
+    return compressed;
+}
+
 std::string file_name(const TlsReport& report) {
     return report.reporter + "!" + report.domain + "!" + std::to_string(report.begin) + "!" +
-           std::to_string(report.begin + day - 1) + "!" +
-           report.id.substr(report.id.rfind('.') + 1) + ".json.gz";
+           std::to_string(report.end) + "!" + unique_part(report) + ".json.gz";
 }
 
 std::string to_mail(const TlsReport& report, const std::string& compressed,
                     const std::string& mailbox, int64_t now) {
-    const std::string boundary = "=_" + report.id.substr(report.id.rfind('.') + 1);
+    const std::string boundary = "=_" + unique_part(report);
     std::string mail;
     const auto field = [&](const std::string& name, const std::string& value) {
         mail += name + ": " + value + "\r\n";
@@ -151,7 +95,7 @@ std::string to_mail(const TlsReport& report, const std::string& compressed,
     mail +=
         "This is an aggregate report on TLS connections (RFC 8460) to the mail exchangers of\r\n" +
         report.domain + " from " + report.reporter + ", " + timestamp(report.begin) + " to " +
-        timestamp(report.begin + day - 1) + ".\r\n";
+        timestamp(report.end) + ".\r\n";
     mail += "\r\n--" + boundary + "\r\n";
     field("Content-Type", "application/tlsrpt+gzip");
     field("Content-Transfer-Encoding", "base64");

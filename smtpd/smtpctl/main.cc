@@ -41,6 +41,7 @@ constexpr const char* usage =
     "  pause mta|mda|smtp      stop relaying, local delivery, or accepting\n"
     "  resume mta|mda|smtp     go on with it\n"
     "  log verbose|brief       log more, or as usual\n"
+    "  tls-reports send [DOMAIN]            what is to be told of TLS with the domain, or all, now\n"
     "  encrypt [PASSWORD]      its hash, for a table of users; from standard input without one\n"
     "  encrypt --scram [...]   the same, of the kind that SCRAM-SHA-256 needs\n"
     "  spool check             verifies the spool of the server on its disk, while it is used\n"
@@ -255,6 +256,19 @@ int set_log(ControlClient& client, const std::string& what) {
     return command(client, question);
 }
 
+int send_tls_reports(ControlClient& client, const std::string& domain) {
+    ipc::SendTlsReports question;
+    question.domain = domain;
+    const Asked<ipc::Done> done = ask<ipc::Done>(client, std::move(question));
+    if (!done.answer)
+        return done.status;
+    if (!done.answer->ok)
+        return refused(done.answer->error);
+    const uint32_t reports = done.answer->affected;
+    print(std::to_string(reports) + (reports == 1 ? " report\n" : " reports\n"));
+    return reports ? 0 : nothing_done;
+}
+
 // What was to be shown has been shown, or the exit status is another.
 int finish(int status) {
     if (std::fflush(stdout) == 0 && !std::ferror(stdout))
@@ -275,6 +289,8 @@ int run(ControlClient& client, const Words& words) {
         const std::optional<int> status = give_order(client, words);
         return status ? *status : wrong_usage();
     }
+    if (verb == "tls-reports" && words[1] == "send" && words.size() <= 3)
+        return send_tls_reports(client, words.size() == 3 ? words[2] : "");
     if (words.size() != 2)
         return wrong_usage();
     if (verb == "resume" && (words[1] == "all" || parse_number(words[1])))

@@ -248,6 +248,20 @@ TEST_F(ControlDesk, OrdersFromBeforeItStartedAreRepeated) {
     EXPECT_EQ(listener.orders(), "") << "nothing was ordered";
 }
 
+TEST_F(ControlDesk, ReportsOnTlsArePolicysToSend) {
+    ipc::SendTlsReports send;
+    send.domain = "d.example";
+    EXPECT_FALSE(std::get<ipc::Done>(*ask(send)).ok) << "nobody is there";
+    FakeProcess queue(loop, peers, Role::queue, 0, [](auto&) { return done_well(0); });
+    FakeProcess policy(loop, peers, Role::policy, 0, [](auto&) { return done_well(3); });
+    const ipc::Done done = std::get<ipc::Done>(*ask(send));
+    EXPECT_TRUE(done.ok);
+    EXPECT_EQ(done.affected, 3u);
+    EXPECT_TRUE(queue.asked.empty());
+    ASSERT_EQ(policy.asked.size(), 1u);
+    EXPECT_EQ(std::get<ipc::SendTlsReports>(policy.asked[0]).domain, "d.example");
+}
+
 TEST_F(ControlDesk, WithoutAQueueTheOperatorIsToldSo) {
     Result<ipc::Answer> answer = ask(ipc::QueueQuery());
     ASSERT_TRUE(answer);

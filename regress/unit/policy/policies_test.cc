@@ -28,7 +28,13 @@ class PoliciesTest : public testing::Test {
     Policies::World world() {
         return {.resolve = [this](ipc::ResolveQuery query,
                                   Duration) { return resolve(std::move(query)); },
-                .send = [this](HttpsRequest request) { return send(std::move(request)); }};
+                .send = [this](HttpsRequest request) { return send(std::move(request)); },
+                .report =
+                    [this](const std::string& domain, ipc::TlsResult how, const std::string& why) {
+                        EXPECT_EQ(domain, "d.example");
+                        EXPECT_NE(why, "");
+                        reported.push_back(how);
+                    }};
     }
 
     Task<ipc::ResolveAnswer> resolve(ipc::ResolveQuery query) {
@@ -51,7 +57,7 @@ class PoliciesTest : public testing::Test {
             fetched += address.to_string() + " ";
         co_await time.sleep(takes);
         if (!broken.empty())
-            co_return Error{broken};
+            co_return Error{broken, error_code};
         co_return reply;
     }
 
@@ -82,6 +88,8 @@ class PoliciesTest : public testing::Test {
     std::string record;
     HttpsReply reply;
     std::string broken;
+    int error_code = 0;
+    std::vector<ipc::TlsResult> reported;
     Duration takes{0};
     std::string fetched;
     PolicyStore store;
@@ -149,21 +157,31 @@ TEST_F(PoliciesTest, IsRefreshed) {
 }
 
 TEST_F(PoliciesTest, AFailureIsRememberedForItsRecord) {
+    using enum ipc::TlsResult; // that the domain is told of (RFC 8460 4.3.2.2)
     struct Row {
         const char* broken;
         HttpsReply reply;
+        ipc::TlsResult told = sts_policy_fetch_error;
+        int error_code = 0;
     };
     const Row rows[] = {
-        {"connection refused", {}},      {"", {404, "text/plain", good}},
-        {"", {301, "text/plain", good}}, {"", {200, "text/html", good}},
-        {"", {200, "", good}},           {"", {200, "text/plain", "version: STSv1\n"}},
+        {"connection refused", {}},
+        {"", {404, "text/plain", good}},
+        {"", {301, "text/plain", good}},
+        {"", {200, "text/html", good}},
+        {"the certificate is another's", {}, sts_webpki_invalid, HttpsClient::not_verified},
+        {"", {200, "", good}},
+        {"", {200, "text/plain", "version: STSv1\n"}, sts_policy_invalid},
     };
     int id = 0;
     for (const Row& row : rows) {
         publish(std::to_string(++id), good);
         broken = row.broken;
+        error_code = row.error_code;
         reply = row.reply;
         EXPECT_EQ(find("d.example"), "none") << id;
+        ASSERT_EQ(reported.size(), static_cast<size_t>(id));
+        EXPECT_EQ(reported.back(), row.told) << id;
         fetched.clear();
         EXPECT_EQ(find("d.example"), "none") << id;
         EXPECT_EQ(fetched, "") << id;
@@ -173,7 +191,7 @@ TEST_F(PoliciesTest, AFailureIsRememberedForItsRecord) {
     reply = {200, "TEXT/plain; charset=utf-8", good};
     EXPECT_EQ(find("d.example"), "none");
     time.advance(5min);
-    EXPECT_EQ(find("d.example"), "6 mx.d.example");
+    EXPECT_EQ(find("d.example"), "7 mx.d.example");
 }
 
 // One fetch for all who ask; each has an answer in time.
