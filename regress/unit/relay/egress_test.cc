@@ -127,6 +127,24 @@ TEST_F(EgressTest, AProxyThatIsAwayEndsTheWalkAndIsLeftAloneForAWhile) {
     }
 }
 
+TEST_F(EgressTest, WhoBeginsWhileAProxyDoesNotAnswerDoesNotWaitForIt) {
+    network.serve("192.0.2.99:1080", told("0b") + hello + takes + leave, 9s);
+    bool ended = false;
+    TaskGroup first;
+    first.spawn([](EgressTest& test, ipc::Deliver order, bool& ended) -> Task<void> {
+        co_await test.deliver_it(std::move(order));
+        ended = true;
+    }(*this, through(EgressProtocol::proxy_v2, {"one.example"}), ended));
+    time.advance(6s);
+    EXPECT_EQ(run(through(EgressProtocol::proxy_v2, {"one.example"})), "temporary 4.4.2 ");
+    EXPECT_EQ(network.tried(), "192.0.2.99:1080");
+    EXPECT_FALSE(ended);
+    time.advance(4s);
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(outcome.recipients[0].status, RecipientStatus::delivered);
+    EXPECT_FALSE(is_slow("192.0.2.99", 1080)) << "it has answered after all";
+}
+
 // The time that the password takes is nobody's but ours.
 TEST_F(EgressTest, APasswordIsLookedUpBeforeTheClockStarts) {
     network.password("secrets/me", "bob", "pa:ss");
