@@ -1,4 +1,5 @@
-// The Dovecots that credentials name ("dovecot:/path"), each with its one connection.
+// The Dovecots that credentials name ("dovecot:/path"), each with its one connection. What is under
+// way with those that are dropped, or when this is destroyed, is answered "temporary".
 #pragma once
 
 #include <functional>
@@ -27,8 +28,6 @@ class Dovecots {
     std::shared_ptr<DovecotClient> find(const std::string& credentials) const;
     // What they offer, of those who have said.
     std::vector<ipc::DovecotMechanisms> mechanisms() const;
-    // What is under way is answered "temporary".
-    void clear() { clients_.clear(); }
 
   private:
     EventLoop& loop_;

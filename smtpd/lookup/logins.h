@@ -42,9 +42,8 @@ class Logins {
     // Those exchanges with a Dovecot that the clients of one network have begun.
     static constexpr uint32_t max_exchanges_of_network = 128;
 
+    // `peers` are to be clear before this is destroyed: their exchanges hold places of it.
     Logins(EventLoop& loop, Counters& counters, Peers& peers, PendingQuestions& pending);
-    // Nobody may be there any more for the last answers: `peers` are destroyed, or clear.
-    ~Logins() { dovecots_.clear(); }
     Logins(const Logins&) = delete;
 
     // From now on, of questions under way as well. `credentials` as common/smtp/sasl.h names them.
@@ -99,7 +98,7 @@ class Logins {
     PasswordWorkers workers_;
     std::set<std::string> pam_services_;
     PamClient pam_;
-    Dovecots dovecots_;
+    Dovecots dovecots_; // last: its end answers what is under way
 };
 
 } // namespace postern
