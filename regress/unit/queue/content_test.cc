@@ -1,9 +1,12 @@
 // Content on its way from the disk to a deliverer: what is damaged does not leave as if it were
 // not.
-#include "regress/unit/queue/queue_lab.h"
+#include <fcntl.h>
+#include <filesystem>
 
 #include "common/base/crc32c.h"
+#include "queue/spool/posix_file_system.h"
 #include "queue/spool/spool_state.h"
+#include "regress/unit/queue/queue_lab.h"
 
 namespace postern::test {
 namespace {
@@ -207,6 +210,51 @@ TEST(Content, ADrainWaitsForNoCheck) {
     lab.die();
     lab.start();
     EXPECT_EQ(lab.show_queue().size(), 1u);
+}
+
+TEST(Content, LargeContentTravelsAsAFile) {
+    const std::string directory =
+        std::filesystem::temp_directory_path() / ("unit_queue." + std::to_string(getpid()));
+    std::filesystem::create_directory(directory);
+    auto disk = PosixFileSystem::open_directory(directory);
+    ASSERT_TRUE(disk);
+    {
+        QueueLab::Options options;
+        options.disk = disk->get();
+        QueueLab lab(std::move(options));
+        ipc::ContentFileRequest request;
+        request.request = 1000;
+        ASSERT_TRUE(lab.queue->intake().handle(0, request));
+        auto& file = std::get<ipc::ContentFile>(lab.answers[1000]).file;
+        EXPECT_EQ(fcntl(file.get(), F_GETFL) & O_ACCMODE, O_WRONLY);
+        const std::string content(200'000, 'y');
+        ASSERT_EQ(pwrite(file.get(), content.data(), content.size(), 0), 200'000);
+
+        ipc::Submit submit;
+        submit.request = 1000;
+        submit.envelope.reverse_path = "a@from.example";
+        submit.envelope.recipients = {"b@dest.example"};
+        submit.file_length = content.size();
+        submit.file_checksum = crc32c(content);
+        ASSERT_TRUE(lab.queue->intake().handle(0, std::move(submit)));
+        lab.advance(1ms);
+        ASSERT_TRUE(std::holds_alternative<ipc::Durable>(lab.answers[1000]));
+        ASSERT_EQ(lab.handed_count(), 1u);
+        const ipc::Deliver& deliver = lab.handed(0).deliver;
+        EXPECT_TRUE(deliver.content.bytes.empty());
+        ASSERT_EQ(deliver.file.size(), 1u);
+        EXPECT_EQ(fcntl(deliver.file[0].get(), F_GETFL) & O_ACCMODE, O_RDONLY);
+        EXPECT_EQ(deliver.file_length, content.size());
+        std::string read(content.size(), '\0');
+        EXPECT_EQ(pread(deliver.file[0].get(), read.data(), read.size(),
+                        static_cast<off_t>(deliver.file_offset)),
+                  200'000);
+        EXPECT_EQ(read, content);
+        lab.answer(lab.handed(0), delivered());
+        lab.run();
+        EXPECT_TRUE(lab.show_queue().empty());
+    }
+    std::filesystem::remove_all(directory);
 }
 
 } // namespace
