@@ -104,7 +104,7 @@ class Lab:
         old = self.webs.get(name)
         self.webs[name] = web.Web(name, self.path(f"web-{name}.log"))
         if old:
-            self.webs[name].pages = old.pages
+            self.webs[name].pages, self.webs[name].takes = old.pages, old.takes
         self.webs[name].start(place.listen(place.address, 443), certificate, key)
 
     def start_postfix(self, host, port, settings):

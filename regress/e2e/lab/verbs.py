@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 
-from . import killer, load, script, shapes, sink, smtp_client
+from . import killer, load, reports, script, shapes, sink, smtp_client
 from .lab import WAIT, Failure, find, maildir_messages, mbox_messages
 
 VERBS = []
@@ -182,6 +182,11 @@ def stop_web(lab, step, name):
 def serve_page(lab, step, name, file, host, path, kind, status):
     page = int(status or 200), kind or "text/plain", lab.file(file).encode()
     find(lab.webs, name, "web server").pages[host, path] = page
+
+
+@verb(r"web (\w+) takes reports at https://([^/]+)(/\S*)(?: with status (\d+))?")
+def take_reports(lab, step, name, host, path, status):
+    find(lab.webs, name, "web server").takes[host, path] = int(status or 201)
 
 
 @verb(r"stop sink (\w+)")
@@ -442,6 +447,19 @@ def expect_sink_message(lab, step, name):
         with lab.sink(name).lock:
             return [message.lines() for message in lab.sink(name).messages]
     expect_message(lab, step, messages)
+
+
+@verb(r"expect (sink|web) (\w+) report")
+def expect_report(lab, step, kind, name):
+    def of_sink():
+        with lab.sink(name).lock:
+            return [message.lines()[:1] + reports.mail_lines(message.content)
+                    for message in lab.sink(name).messages
+                    if reports.mail_lines(message.content)]
+
+    def of_web():
+        return [reports.post_lines(post) for post in find(lab.webs, name, "web server").posts]
+    expect_message(lab, step, of_sink if kind == "sink" else of_web)
 
 
 @verb(r"expect (maildir|mbox) (\S+) message")

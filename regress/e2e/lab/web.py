@@ -8,6 +8,8 @@ class Web:
     def __init__(self, name, log):
         self.name, self.log = name, log
         self.pages = {}  # (host, path): (status, content type, octets)
+        self.takes = {}  # (host, path): the status for what is posted there
+        self.posts = []  # (host, path, [(name, value) of the header], octets)
         self.server = None
 
     def start(self, listener, certificate, key):
@@ -18,9 +20,19 @@ class Web:
         class Handler(http.server.BaseHTTPRequestHandler):
             timeout = 30
 
+            def place(self):
+                return self.headers.get("Host", "").split(":")[0], self.path
+
             def do_GET(self):
-                host = self.headers.get("Host", "").split(":")[0]
-                status, kind, content = web.pages.get((host, self.path), (404, "text/plain", b""))
+                self.reply(*web.pages.get(self.place(), (404, "text/plain", b"")))
+
+            def do_POST(self):
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                status = web.takes.get(self.place(), 404)
+                web.posts.append((*self.place(), self.headers.items(), content))
+                self.reply(status, "text/plain", b"")
+
+            def reply(self, status, kind, content):
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(content)))
