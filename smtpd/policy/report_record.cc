@@ -43,7 +43,7 @@ std::optional<std::string> percent_decoded(std::string_view text) {
 std::optional<ReportPlace> mail_place(std::string_view text) {
     const auto address = percent_decoded(text.substr(0, text.find('?')));
     const std::optional<Mailbox> mailbox = address ? parse_mailbox(*address) : std::nullopt;
-    if (!mailbox || mailbox->domain().empty() || mailbox->is_literal())
+    if (!mailbox || !mailbox->is_ascii() || mailbox->domain().empty() || mailbox->is_literal())
         return std::nullopt;
     ReportPlace place;
     place.mailbox = mailbox->to_string();

@@ -13,7 +13,7 @@ namespace postern::policy {
 std::string report_record_name(std::string_view domain);
 
 struct ReportPlace {
-    std::string mailbox; // "mailto:", in wire form; empty: it is the other
+    std::string mailbox; // "mailto:", in wire form, ASCII; empty: it is the other
     std::string host;    // "https:"
     uint16_t port = 443;
     std::string path; // "/…"

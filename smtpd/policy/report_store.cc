@@ -108,7 +108,7 @@ Result<void> ReportStore::tell(const std::string& id, const std::string& domain,
     const ssize_t written = ::write(file.get(), line.data(), line.size());
     if (written != static_cast<ssize_t>(line.size()))
         return written < 0 ? system_error("write") : Error{"the disk is full"};
-    if (fdatasync(file.get()) < 0)
+    if (fdatasync(file.get()) < 0 || fsync(directory_.get()) < 0) // the file may be new
         return system_error("sync");
     return {};
 }

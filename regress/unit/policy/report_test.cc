@@ -28,6 +28,9 @@ TEST(ReportRecord, Places) {
         {"v=TLSRPTv1; rua=mailto:1@d.example,mailto:2@d.example,mailto:3@d.example,"
          "mailto:4@d.example,mailto:5@d.example,mailto:6@d.example",
          "1@d.example 2@d.example 3@d.example 4@d.example 5@d.example "},
+        {"v=TLSRPTv1; rua=mailto:%c3%bc@d.example,mailto:a@%c3%bc.example,mailto:a@[192.0.2.1]",
+         ""},
+        {"v=TLSRPTv1; rua=mailto:%22a%20b%22@d.example", "\"a b\"@d.example "},
         {"v=TLSRPTv1;", ""},
         {"v=TLSRPTv2; rua=mailto:reports@d.example", ""},
     };
