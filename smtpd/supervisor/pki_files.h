@@ -12,6 +12,7 @@
 #include "common/base/file_descriptor.h"
 #include "common/base/result.h"
 #include "common/config/configuration.h"
+#include "common/tls/system_authorities.h"
 
 namespace postern {
 
@@ -31,9 +32,6 @@ struct Credentials {
     std::string system_authorities; // PEM; empty: nobody needs them, or they cannot be read
     std::vector<std::string> warnings;
 };
-
-// The authorities that the system trusts, where it keeps them in one file.
-inline constexpr const char* system_authorities_path = "/etc/ssl/certs/ca-certificates.crt";
 
 // All of them, or what is wrong with the first bad one: it cannot be read, others than its owner
 // and group may read the key, certificate and key do not belong together, and so on.

@@ -1,6 +1,7 @@
 // Tables in an LDAP directory (RFC 4511).
 #include <ldap.h>
 
+#include "common/tls/system_authorities.h"
 #include "smtpd/tables/backend.h"
 #include "smtpd/tables/ldap_filter.h"
 
@@ -12,10 +13,30 @@ struct Free {
     void operator()(LDAP* connection) const { ldap_unbind_ext_s(connection, nullptr, nullptr); }
     void operator()(LDAPMessage* message) const { ldap_msgfree(message); }
     void operator()(berval** values) const { ldap_value_free_len(values); }
+    void operator()(char* text) const { ldap_memfree(text); }
 };
+using Text = std::unique_ptr<char, Free>;
+
+Text text_option(LDAP* connection, int option) {
+    char* text = nullptr;
+    ldap_get_option(connection, option, &text);
+    return Text(text);
+}
 
 Error ldap_error(const char* what, int code) {
     return Error{std::string(what) + ": " + ldap_err2string(code)};
+}
+
+// Where ldap.conf(5), which need not be there, names no authorities, those of the system count.
+int trust_system(LDAP* connection) {
+    if (text_option(connection, LDAP_OPT_X_TLS_CACERTFILE) ||
+        text_option(connection, LDAP_OPT_X_TLS_CACERTDIR))
+        return LDAP_SUCCESS;
+    const int code =
+        ldap_set_option(connection, LDAP_OPT_X_TLS_CACERTFILE, system_authorities_path);
+    const int as_client = 0;
+    return code == LDAP_SUCCESS ? ldap_set_option(connection, LDAP_OPT_X_TLS_NEWCTX, &as_client)
+                                : code;
 }
 
 // After these the connection is of no use, or the server not for now.
@@ -57,11 +78,16 @@ Result<void> Ldap::connect() {
     ldap_set_option(made, LDAP_OPT_NETWORK_TIMEOUT, &connecting);
     ldap_set_option(made, LDAP_OPT_TIMEOUT, &answering);
     ldap_set_option(made, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+    const bool encrypted = table_.location.starts_with("ldaps://");
+    if (encrypted)
+        if (const int code = trust_system(made); code != LDAP_SUCCESS)
+            return ldap_error("the authorities of the system", code);
     berval password{table_.password.size(), table_.password.data()};
     const int code = ldap_sasl_bind_s(made, table_.user.c_str(), LDAP_SASL_SIMPLE, &password,
                                       nullptr, nullptr, nullptr);
     if (code != LDAP_SUCCESS)
-        return ldap_error("bind", code);
+        // The library does not tell the one from the other.
+        return ldap_error(encrypted ? "bind, or the server's certificate" : "bind", code);
     connection_ = std::move(connection);
     return {};
 }
