@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "common/base/log.h"
 #include "common/ipc/submission.h"
+#include "common/mail/message_id.h"
 #include "common/smtp/enhanced_status.h"
 #include "common/smtp/remaining_time.h"
 #include "queue/expansion.h"
@@ -143,6 +145,10 @@ Result<void> Dispatch::deliver(Job& job, WallTime now) {
     deliver.message = job.message->id;
     deliver.route = table_.routes.get(job.route);
     deliver.reverse_path = deliver.route.reverse_path.value_or(message.envelope.reverse_path);
+    if (deliver.route.reverse_path)
+        log::info("sender rewritten", {{"message", to_string(MessageId{deliver.message})},
+                                       {"from", message.envelope.reverse_path},
+                                       {"as", deliver.reverse_path}});
     deliver.parameters = message.envelope.parameters;
     if (const auto deadline = wanted_by(message.envelope))
         deliver.parameters.deliver_by->seconds = remaining_time(*deadline, now);

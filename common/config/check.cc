@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include "common/smtp/domain_name.h"
+
 namespace postern::config {
 
 namespace {
@@ -122,6 +124,10 @@ void check_srs(Grammar& g) {
     const SrsOptions& srs = g.configuration.srs;
     if (srs.key.empty() && g.srs_position)
         g.in.report(*g.srs_position, "\"srs\", but no \"srs key\" to rewrite addresses by");
+    const std::string& name = g.configuration.hostname;
+    if (g.srs_position && srs.domain.empty() && !name.empty() && !is_domain(name))
+        g.in.report(*g.srs_position, quoted(name) + " is no domain that an address can have: "
+                                                    "\"srs domain\" is missing");
     for (const Action& action : g.configuration.actions)
         if (action.srs && srs.key.empty())
             g.in.report(g.actions.at(action.name), "in action " + quoted(action.name) +

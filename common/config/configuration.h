@@ -401,7 +401,7 @@ struct SrsOptions {
     std::string key;                 // that addresses are rewritten by; empty: none are
     std::vector<std::string> former; // `srs key backup`: that what comes back may be by as well
     std::string domain;              // of rewritten addresses; empty: the host name
-    std::chrono::seconds ttl{std::chrono::hours(24 * 4)}; // that they are good for; whole days
+    std::chrono::seconds ttl{std::chrono::hours(24 * 7)}; // that they are good for; whole days
 
     static constexpr auto fields(auto& m) { return std::tie(m.key, m.former, m.domain, m.ttl); }
 };

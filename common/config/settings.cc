@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/config/grammar.h"
+#include "common/smtp/domain_name.h"
 
 namespace postern::config {
 
@@ -214,12 +215,14 @@ std::string read_srs_key(TokenStream& in) {
 
 void parse_srs(Grammar& g) {
     SrsOptions& srs = g.configuration.srs;
-    const Position place = g.in.position();
+    const Position place = g.in.current().position;
     if (g.in.accept("key")) {
         if (g.in.accept("backup"))
             srs.former.push_back(read_srs_key(g.in));
-        else
+        else if (srs.key.empty())
             srs.key = read_srs_key(g.in);
+        else
+            g.in.fail(place, "\"srs key\" is given already: others are \"srs key backup\"");
     } else if (g.in.accept("ttl")) {
         srs.ttl = read_value(g.in, "whole days, 500 at most, such as 4d",
                              [](std::string_view text) -> std::optional<std::chrono::seconds> {
@@ -231,7 +234,8 @@ void parse_srs(Grammar& g) {
                                  return time;
                              });
     } else if (g.in.accept("domain")) {
-        srs.domain = read_value(g.in, "a domain", parse_host_name);
+        srs.domain =
+            read_name(g.in, "a domain", [](std::string_view text) { return is_domain(text); });
     } else {
         g.in.fail();
     }

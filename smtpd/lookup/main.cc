@@ -18,8 +18,12 @@ constexpr int bad_settings = 78; // EX_CONFIG
 bool apply(LookupService& service, const ipc::Configure& configure) {
     Result<ipc::LookupSettings> settings = read_settings<ipc::LookupSettings>(configure);
     Result<void> done = settings ? service.configure(*settings) : settings.error();
-    if (settings)
+    if (settings) {
         RelaySecrets::wipe_tables(*settings);
+        wipe(settings->srs.key);
+        for (std::string& key : settings->srs.former)
+            wipe(key);
+    }
     if (!done)
         log::error("cannot use the settings", {{"reason", done.error().message}});
     return done.ok();

@@ -120,7 +120,7 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
         return answer;
     }
     if (!query.target && srs_.is_ours(query.recipient)) {
-        restore_sender(query.recipient, answer);
+        restore_sender(query, answers, wanted, answer);
         return answer;
     }
     if (!rule) {
@@ -149,31 +149,60 @@ ipc::RouteAnswer Router::route(const ipc::RouteQuery& query, const UserExists& u
     return answer;
 }
 
-// Somebody who has got mail of this sender answers it, or sends it back.
-void Router::restore_sender(const std::string& recipient, ipc::RouteAnswer& answer) const {
-    Result<std::string> sender = srs_.reverse(recipient, wall_clock_());
-    if (!sender) {
-        answer.verdict = ipc::RouteVerdict::refused;
+// The report of somebody who has got mail of this sender, forwarded by us. Other mail is not for
+// such addresses: anybody can have one made, for whom he likes, who is forwarded to from here. What
+// has been taken in time goes on, whatever the day.
+void Router::restore_sender(const ipc::RouteQuery& query, TableAnswers& answers, Wanted wanted,
+                            ipc::RouteAnswer& answer) const {
+    answer.verdict = ipc::RouteVerdict::refused;
+    if (!query.reverse_path.empty()) {
+        answer.words = "550 5.7.1 This address is for reports alone";
+        return;
+    }
+    Result<std::string> sender = srs_.reverse(
+        query.recipient, wanted == Wanted::somebody ? std::optional(wall_clock_()) : std::nullopt);
+    const std::optional<Mailbox> mailbox = sender ? parse_recipient(*sender) : std::nullopt;
+    if (!mailbox) {
         answer.words = "550 5.1.1 This is " + sender.error().message;
         return;
     }
-    answer.verdict = ipc::RouteVerdict::expanded;
-    answer.expanded.push_back({*std::move(sender), std::nullopt, {}});
+    ipc::Origin internal = query.origin;
+    internal.internal = true;
+    const auto index = rules_.match(internal, Mailbox(), *mailbox, answers);
+    if (answers.undecided()) {
+        answer.verdict = ipc::RouteVerdict::temporary;
+    } else if (!index) {
+        answer.verdict = ipc::RouteVerdict::no_rule;
+    } else if (!rules_.rules()[*index].action.empty()) {
+        answer.verdict = ipc::RouteVerdict::expanded;
+        answer.expanded.push_back({*std::move(sender), std::nullopt, {}});
+    }
 }
 
-// Of mail that was sent to somebody here, and goes on from here; nothing where the sender stays:
-// mail for him comes here too.
+// Of mail that was sent to somebody here, and goes on from here. Nothing where the sender stays:
+// mail for him is taken here from anybody, or stays here.
 std::optional<std::string> Router::rewrite_sender(const ipc::RouteQuery& query,
                                                   const Mailbox& reverse_path,
                                                   TableAnswers& answers) const {
     if (!query.origin.internal || query.reverse_path.empty())
         return std::nullopt;
-    const auto index = rules_.match(query.origin, reverse_path, reverse_path, answers);
-    const std::string& name = index ? rules_.rules()[*index].action : std::string();
-    if (!name.empty() && actions_.at(name).kind != ActionKind::relay)
+    ipc::Origin anybody;
+    anybody.client = *IpAddress::parse("0.0.0.0");
+    if (action_for(anybody, reverse_path, answers))
+        return std::nullopt;
+    const Action* own = action_for(query.origin, reverse_path, answers);
+    if (own && own->kind != ActionKind::relay)
         return std::nullopt;
     std::string rewritten = srs_.forward(query.reverse_path, wall_clock_());
     return rewritten == query.reverse_path ? std::nullopt : std::optional(std::move(rewritten));
+}
+
+// How mail from there for the address is delivered; null: not at all.
+const Action* Router::action_for(const ipc::Origin& origin, const Mailbox& address,
+                                 TableAnswers& answers) const {
+    const auto index = rules_.match(origin, Mailbox(), address, answers);
+    const std::string& name = index ? rules_.rules()[*index].action : std::string();
+    return name.empty() ? nullptr : &actions_.at(name);
 }
 
 // False: nobody is in the recipient's place.

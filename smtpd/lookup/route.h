@@ -42,7 +42,7 @@ class Router {
     // A Maildir belongs to the action's user, else to the system user that the local part names in
     // lower case; where there is none, to the one before a '+' ("user+tag"). An address that
     // cannot be parsed has no mailbox. In the place of a rewritten sender (srs.h) is the real one,
-    // unless a rule rejects it.
+    // for reports, unless a rule rejects it; whether it is too old matters for Wanted::somebody.
     //
     // The answer is temporary where an external table is away, and does not count where `answers`
     // are wanting afterwards. `problems`: what was left out of an expansion, for the operator.
@@ -60,7 +60,10 @@ class Router {
     bool expand(const ipc::RouteQuery& query, const Mailbox& recipient, const Mailbox& reverse_path,
                 const Action& action, const UserExists& user_exists, TableAnswers& answers,
                 ipc::RouteAnswer& answer, std::vector<std::string>* problems, Wanted wanted) const;
-    void restore_sender(const std::string& recipient, ipc::RouteAnswer& answer) const;
+    void restore_sender(const ipc::RouteQuery& query, TableAnswers& answers, Wanted wanted,
+                        ipc::RouteAnswer& answer) const;
+    const Action* action_for(const ipc::Origin& origin, const Mailbox& address,
+                             TableAnswers& answers) const;
     std::optional<std::string> rewrite_sender(const ipc::RouteQuery& query,
                                               const Mailbox& reverse_path,
                                               TableAnswers& answers) const;

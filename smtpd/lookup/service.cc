@@ -1,6 +1,7 @@
 #include "smtpd/lookup/service.h"
 
 #include "common/base/log.h"
+#include "common/smtp/domain_name.h"
 
 namespace postern {
 
@@ -26,6 +27,9 @@ Result<void> LookupService::configure(const ipc::LookupSettings& settings) {
     Result<RelaySecrets> secrets = RelaySecrets::prepare(settings);
     if (!secrets)
         return secrets.error();
+    if (!settings.srs.key.empty() && !is_domain(settings.srs.domain))
+        log::error("no senders are rewritten: \"srs domain\" is missing, and this is no domain",
+                   {{"hostname", settings.srs.domain}});
     routes_.use(*std::move(router));
     tables_.forget();
     secrets_ = *std::move(secrets);

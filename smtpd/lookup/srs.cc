@@ -75,8 +75,18 @@ std::optional<std::string_view> take(std::string_view& text) {
     return part;
 }
 
+// What a second forwarder's address has behind its hash, "domain=hash=day=…"; nothing if it is
+// none.
+std::string behind_second(std::string_view text) {
+    if (!take(text))
+        return {};
+    const std::string rest(text);
+    const auto domain = take(text);
+    return domain && is_domain(*domain) && is_opaque(text) ? rest : std::string();
+}
+
 Result<std::string> checked(std::string address) {
-    if (!parse_mailbox(address))
+    if (!parse_reverse_path("<" + address + ">", nullptr, Internationalized::accepted))
         return Error{"a rewritten address that stands for none"};
     return address;
 }
@@ -85,7 +95,8 @@ Result<std::string> checked(std::string address) {
 
 SenderRewriting::SenderRewriting(Keys keys, std::string domain, uint32_t lifetime)
     : keys_(std::move(keys)), domain_(normalize_domain(domain)),
-      lifetime_(std::min<uint32_t>(lifetime, 500)) {}
+      lifetime_(std::min<uint32_t>(lifetime, 500)),
+      enabled_(!keys_.present.empty() && is_domain(domain_)) {}
 
 std::string SenderRewriting::hash(std::string_view key, std::string_view text) const {
     const std::string digest = scram::hmac(key, ascii_lower(text));
@@ -115,27 +126,24 @@ std::string SenderRewriting::forward(const std::string& reverse_path, int64_t no
     const auto parts = split(reverse_path);
     if (!enabled() || !parts || same_domain(parts->domain, domain_) || !is_domain(parts->domain))
         return reverse_path;
-    std::string tag, rest;
-    if (has_tag(parts->local_part, "SRS0")) { // somebody else's: he knows what it stands for
-        tag = "SRS1=";
+    const std::string_view text =
+        parts->local_part.size() > 5 ? parts->local_part.substr(5) : std::string_view();
+    std::string rest;
+    if (has_tag(parts->local_part, "SRS0") && is_opaque(parts->local_part.substr(4)))
+        // Somebody else's: he knows what it stands for.
         rest = std::string(parts->domain) + "=" + std::string(parts->local_part.substr(4));
-    } else if (has_tag(parts->local_part, "SRS1")) { // past whoever was between
-        tag = "SRS1=";
-        std::string_view text = parts->local_part.substr(5);
-        const auto foreign = take(text);
-        rest = std::string(text);
-        const auto domain = take(text);
-        if (!foreign || !domain || !is_domain(*domain) || !is_opaque(text))
-            return reverse_path;
-    } else {
-        tag = "SRS0=";
+    else if (has_tag(parts->local_part, "SRS1"))
+        rest = behind_second(text); // past whoever was between
+    const char* tag = rest.empty() ? "SRS0=" : "SRS1=";
+    if (rest.empty())
         rest = day_text(day_of(now)) + "=" + std::string(parts->domain) + "=" +
                std::string(parts->local_part);
-    }
     const std::string proof = hash(keys_.present, tag + rest);
     const std::string local_part = tag + proof + "=" + rest;
-    return proof.empty() || local_part.size() > limits::local_part ? reverse_path
-                                                                   : local_part + "@" + domain_;
+    if (proof.empty() || local_part.size() > limits::local_part)
+        return reverse_path;
+    const Result<std::string> rewritten = checked(local_part + "@" + domain_);
+    return rewritten ? *rewritten : reverse_path;
 }
 
 bool SenderRewriting::is_ours(std::string_view recipient) const {
@@ -144,7 +152,8 @@ bool SenderRewriting::is_ours(std::string_view recipient) const {
            (has_tag(parts->local_part, "SRS0") || has_tag(parts->local_part, "SRS1"));
 }
 
-Result<std::string> SenderRewriting::reverse(std::string_view recipient, int64_t now) const {
+Result<std::string> SenderRewriting::reverse(std::string_view recipient,
+                                             std::optional<int64_t> now) const {
     const auto parts = split(recipient);
     if (!parts || !is_ours(recipient))
         return Error{"no rewritten address"};
@@ -164,7 +173,8 @@ Result<std::string> SenderRewriting::reverse(std::string_view recipient, int64_t
     const std::optional<uint32_t> made = day ? parse_day(*day) : std::nullopt;
     if (!made || !domain || domain->empty() || text.empty())
         return Error{"a malformed rewritten address"};
-    if ((day_of(now) + days - *made) % days > lifetime_)
+    // Another host's clock may be a little ahead, and its day the next one.
+    if (now && (day_of(*now) + 1 + days - *made) % days > lifetime_ + 1)
         return Error{"a rewritten address whose time is over"};
     return checked(std::string(text) + "@" + std::string(*domain));
 }

@@ -10,7 +10,8 @@ namespace postern::test {
 namespace {
 
 const std::string a_directive =
-    "expected a directive: action, bounce, ca, hostname, include, listen, listener, match, mda, mta, "
+    "expected a directive: action, bounce, ca, hostname, include, listen, listener, match, mda, "
+    "mta, "
     "pki, queue, relay, resolver, smtp, socket, spool, srs, table, user, or \"name = value\"";
 
 struct Snippet {
@@ -73,10 +74,15 @@ TEST(Invalid, Directives) {
         {"srs key secret",
          R"(f:1:9: found "secret", expected a secret of 16 to 256 printable characters)"},
         {"srs key backup \"0123456789abcdef\"",
-         R"(f:1:1: "srs", but no "srs key" to rewrite addresses by)"},
+         R"(f:1:5: "srs", but no "srs key" to rewrite addresses by)"},
         {"srs ttl 36h", R"(f:1:9: found "36h", expected whole days, 500 at most, such as 4d)"},
         {"srs ttl 501d", R"(f:1:9: found "501d", expected whole days, 500 at most, such as 4d)"},
         {"srs domain a@b", R"(f:1:12: found "a@b", expected a domain)"},
+        {"srs domain a_b.example", R"(f:1:12: found "a_b.example", expected a domain)"},
+        {"hostname a_b.example\nsrs key \"0123456789abcdef\"",
+         R"(f:2:5: "a_b.example" is no domain that an address can have: "srs domain" is missing)"},
+        {"srs key \"0123456789abcdef\"\nsrs key \"0123456789abcdeg\"",
+         R"(f:2:5: "srs key" is given already: others are "srs key backup")"},
         {"srs", "f:1:4: found end of line, expected one of: key, ttl, domain"},
         {"mta max-deferred 100",
          R"(f:1:5: "max-deferred" is a known smtpd.conf keyword, but this version does not support it here)"},
@@ -469,8 +475,7 @@ TEST(Invalid, Actions) {
         {"action x relay host a host b", R"(f:1:23: "host" is given twice)"},
         {"action x relay src mx.example.org",
          R"(f:1:20: found "mx.example.org", expected an address)"},
-        {"action x relay src <t>",
-         R"(f:1:20: there is no table "t")"},
+        {"action x relay src <t>", R"(f:1:20: there is no table "t")"},
         {"action x relay src { 192.0.2.1, mx.example }",
          R"(f:1:33: found "mx.example", but "src" needs an address)"},
         {"table t { 192.0.2.1 = a }\naction x relay helo-src <t>",
@@ -512,7 +517,8 @@ TEST(Invalid, Actions) {
          R"(f:1:16: a label, but no table of passwords: "auth" is missing)"},
         {"table t { me = secret }\naction x relay host smtps://me@a auth <t>",
          R"(f:1:11: the value of "me" is not what "relay auth" needs: user:password)"},
-        {"action x relay host smtps://@a", R"(f:1:21: found "smtps://@a", expected a label without blanks in front of "@")"},
+        {"action x relay host smtps://@a",
+         R"(f:1:21: found "smtps://@a", expected a label without blanks in front of "@")"},
         {"action x relay proxy http://a",
          R"(f:1:22: found "http://a", expected a proxy's URL such as socks5://host:port or proxy-v2://host:port)"},
         {"action x relay src 192.0.2.1 proxy proxy-v2://me@a:1",

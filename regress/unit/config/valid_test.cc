@@ -343,7 +343,7 @@ TEST(Valid, RewrittenSenders) {
     EXPECT_EQ(all.former, (std::vector<std::string>{"former secret 16+", "another secret 16"}));
     EXPECT_EQ(all.domain, "srs.example.org");
     EXPECT_EQ(all.ttl, std::chrono::hours(7 * 24));
-    EXPECT_EQ(srs("srs key \"present secret 16\"").ttl, std::chrono::hours(4 * 24));
+    EXPECT_EQ(srs("srs key \"present secret 16\"").ttl, std::chrono::hours(7 * 24));
     expect_meanings(
         {{"srs key \"present secret 16\"\naction a relay srs", "action a relay srs\n"}});
 }

@@ -476,27 +476,41 @@ TEST(Router, PostmasterNeedsNoDomain) {
 
 constexpr int64_t day = 86400;
 
-// By a gateway that forwards from `srs.test`; `at`: days since the epoch.
+struct Forwarding {
+    bool internal = true; // mail of our own, such as what is forwarded
+    int64_t day = 20'000; // since the epoch
+    std::vector<MatchRule> more_rules{};
+    Wanted wanted = Wanted::somebody;
+};
+
+MatchRule from_local(const std::string& domain, const std::string& action) {
+    MatchRule rule = for_domain(domain, action);
+    rule.criteria[0].kind = CriterionKind::from_local;
+    return rule;
+}
+
+// By a gateway that forwards from `srs.test` to anywhere.
 ipc::RouteAnswer forwarded(const std::string& recipient, const std::string& reverse_path,
-                           bool internal = true, int64_t at = 20'000,
-                           std::optional<MatchRule> last_rule = {}) {
+                           const Forwarding& how = {}) {
     ipc::LookupSettings all = settings();
     all.actions[0].srs = true;
     all.srs.key = "0123456789abcdef";
     all.srs.domain = "srs.test";
-    all.tables["srs"] = list("srs", {"srs.test"});
-    if (last_rule)
-        all.rules.push_back(*std::move(last_rule));
-    const Result<Router> router = Router::prepare(all, [at] { return at * day; });
+    for (const char* name : {"srs", "far", "near"})
+        all.tables[name] = list(name, {std::string(name) + ".test"});
+    all.rules.insert(all.rules.end(), how.more_rules.begin(), how.more_rules.end());
+    all.rules.push_back(from_local("far", "mx"));
+    all.rules.push_back(from_local("near", "shared"));
+    const Result<Router> router = Router::prepare(all, [&] { return how.day * day; });
     EXPECT_TRUE(router.ok());
     ipc::RouteQuery query;
     query.origin.client = *IpAddress::parse("203.0.113.5");
-    query.origin.internal = internal;
+    query.origin.internal = how.internal;
     query.reverse_path = reverse_path;
     query.recipient = recipient;
     Users users;
     TableAnswers none;
-    return router->route(query, users.lookup(), none);
+    return router->route(query, users.lookup(), none, nullptr, how.wanted);
 }
 
 TEST(Router, RewritesSendersOfForwardedMail) {
@@ -506,44 +520,64 @@ TEST(Router, RewritesSendersOfForwardedMail) {
     EXPECT_TRUE(rewritten.starts_with("SRS0=") && rewritten.ends_with("=far.test=ann@srs.test"))
         << rewritten;
     struct Case {
+        const char* why;
         const char* recipient;
         const char* reverse_path;
         bool internal;
     };
-    for (const Case& c : {Case{"bob@mx.test", "ann@far.test", false},       // not forwarded
-                          Case{"bob@mx.test", "", true},                    // a report
-                          Case{"bob@mx.test", "owner@shared.test", true},   // of ours
-                          Case{"bob@mx.test", "owner@srs.test", true},      // the same
-                          Case{"bob@smarthost.test", "ann@far.test", true}, // without `srs`
-                          Case{"bob@maildir.test", "ann@far.test", true}})
-        EXPECT_FALSE(forwarded(c.recipient, c.reverse_path, c.internal).route.reverse_path)
-            << c.recipient << " from " << c.reverse_path;
+    for (const Case& c : {Case{"not forwarded", "bob@mx.test", "ann@far.test", false},
+                          Case{"a report", "bob@mx.test", "", true},
+                          Case{"the sender is one here", "bob@mx.test", "owner@near.test", true},
+                          Case{"we are his exchanger", "bob@mx.test", "ann@smarthost.test", true},
+                          Case{"ours already", "bob@mx.test", "owner@srs.test", true},
+                          Case{"without srs", "bob@smarthost.test", "ann@far.test", true},
+                          Case{"it stays here", "bob@maildir.test", "ann@far.test", true}})
+        EXPECT_FALSE(
+            forwarded(c.recipient, c.reverse_path, {.internal = c.internal}).route.reverse_path)
+            << c.why;
 }
 
 // Reports to a rewritten sender reach him, whoever they come from.
 TEST(Router, RestoresSendersWhomItHasRewritten) {
     const std::string rewritten = *forwarded("bob@mx.test", "ann@far.test").route.reverse_path;
+    const Forwarding from_elsewhere{.internal = false, .day = 20'007};
     for (const std::string& recipient : {rewritten, ascii_lower(rewritten)}) {
-        const auto answer = forwarded(recipient, "", false, 20'004);
+        const auto answer = forwarded(recipient, "", from_elsewhere);
         EXPECT_EQ(answer.verdict, RouteVerdict::expanded);
         ASSERT_EQ(answer.expanded.size(), 1u);
         EXPECT_EQ(answer.expanded[0].recipient, "ann@far.test");
         EXPECT_FALSE(answer.expanded[0].target);
         EXPECT_EQ(answer.expanded[0].owner, "");
     }
-    const auto late = forwarded(rewritten, "", false, 20'005);
-    EXPECT_EQ(late.verdict, RouteVerdict::refused);
-    EXPECT_EQ(late.words, "550 5.1.1 This is a rewritten address whose time is over");
+    Forwarding late = from_elsewhere;
+    late.day = 20'008;
+    EXPECT_EQ(forwarded(rewritten, "", late).words,
+              "550 5.1.1 This is a rewritten address whose time is over");
+    late.wanted = Wanted::everybody;
+    EXPECT_EQ(forwarded(rewritten, "", late).verdict, RouteVerdict::expanded) << "taken in time";
+}
+
+TEST(Router, RestoresSendersForReportsAlone) {
+    const std::string rewritten = *forwarded("bob@mx.test", "ann@far.test").route.reverse_path;
+    const Forwarding outside{.internal = false};
     std::string forged = rewritten;
     forged.replace(forged.find("=ann@"), 5, "=bob@");
-    EXPECT_EQ(forwarded(forged, "", false).words,
-              "550 5.1.1 This is a rewritten address that is not of our making");
-    EXPECT_EQ(forwarded(rewritten, "", false, 20'000, for_domain("srs", "shared")).verdict,
-              RouteVerdict::expanded);
-    EXPECT_EQ(forwarded(rewritten, "", false, 20'000, for_domain("srs", "")).verdict,
-              RouteVerdict::refused);
+    const auto answer = forwarded(forged, "", outside);
+    EXPECT_EQ(answer.verdict, RouteVerdict::refused);
+    EXPECT_EQ(answer.words, "550 5.1.1 This is a rewritten address that is not of our making");
+    EXPECT_EQ(forwarded(rewritten, "eve@x.test", outside).words,
+              "550 5.7.1 This address is for reports alone");
     // Others of that domain are not told from those of any other.
-    EXPECT_EQ(forwarded("ann@srs.test", "", false).verdict, RouteVerdict::no_rule);
+    EXPECT_EQ(forwarded("ann@srs.test", "", outside).verdict, RouteVerdict::no_rule);
+    // Nobody would take it from us.
+    const std::string unknown = *forwarded("bob@mx.test", "ann@unknown.test").route.reverse_path;
+    EXPECT_EQ(forwarded(unknown, "", outside).verdict, RouteVerdict::no_rule);
+    const auto with = [&](const MatchRule& rule) {
+        return forwarded(rewritten, "", {.internal = false, .more_rules = {rule}}).verdict;
+    };
+    EXPECT_EQ(with(for_domain("srs", "shared")), RouteVerdict::expanded);
+    EXPECT_EQ(with(for_domain("srs", "")), RouteVerdict::refused);
+    EXPECT_EQ(with(for_domain("far", "")), RouteVerdict::refused);
 }
 
 TEST(Router, RefusesSettingsThatContradictThemselves) {

@@ -60,7 +60,8 @@ TEST(Delivery, ARouteMayHaveAReversePathOfItsOwn) {
     lab.accept("a@from.example", {"b@dest.example"});
     ASSERT_EQ(lab.handed_count(), 2u);
     EXPECT_EQ(lab.handed(0).deliver.reverse_path, "SRS0=x=y=from.example=a@gw.example");
-    EXPECT_EQ(lab.times_logged("from=a@from.example"), 1u) << lab.logged();
+    EXPECT_EQ(lab.times_logged("from=a@from.example as=SRS0=x=y=from.example=a@gw.example"), 1u)
+        << lab.logged();
     EXPECT_EQ(lab.handed(1).recipients(), Strings{"a@from.example"}) << "the report";
 }
 
