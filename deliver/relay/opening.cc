@@ -38,7 +38,7 @@ class Opener {
     void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session,
                 IpAddress sending);
     void report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason);
-    void report_dane(const Exchanger& exchanger, const std::string& reason);
+    void report_dane(const Exchanger& exchanger, ipc::TlsResult how, const std::string& reason);
     Task<bool> open_session(Connection& connection);
     Task<bool> find_credentials();
     Task<bool> log_in(ClientSession& session);
@@ -137,11 +137,14 @@ Task<std::optional<TlsPolicy>> Opener::policy_for(Exchanger exchanger) {
         co_return policy;
     }
     if (finding.verdict == DaneVerdict::failed) {
-        report_dane(exchanger, finding.failure.text);
+        report_dane(exchanger, ipc::TlsResult::dnssec_invalid, finding.failure.text);
         finding.failure.remote = to_string(exchanger);
         fail(std::move(finding.failure));
         co_return std::nullopt;
     }
+    if (finding.verdict == DaneVerdict::unusable)
+        report_dane(exchanger, ipc::TlsResult::tlsa_invalid,
+                    "no TLSA record is one to verify a mail exchanger by");
     policy = with_dane(std::move(policy), finding, terms_.domains);
     if (finding.verdict == DaneVerdict::usable) // the zone has the last word (RFC 8461 2)
         co_return policy;
@@ -191,14 +194,15 @@ void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::st
     around_.network.report(std::move(result));
 }
 
-// There are no valid records of the exchanger's (RFC 8460 4.3.2.1), and no connection for that.
-void Opener::report_dane(const Exchanger& exchanger, const std::string& reason) {
+// There are no valid records of the exchanger's (RFC 8460 4.3.2.1), and no connection under them.
+void Opener::report_dane(const Exchanger& exchanger, ipc::TlsResult how,
+                         const std::string& reason) {
     if (!goes_by_sts(terms_.route))
         return;
     ipc::SessionResult result =
         session_result(terms_.route.domain, exchanger, TlsPolicy(), ipc::StsPolicy());
     result.type = ipc::PolicyType::tlsa;
-    report(std::move(result), ipc::TlsResult::dnssec_invalid, reason);
+    report(std::move(result), how, reason);
 }
 
 // Of connections to mail exchangers of a domain, that came as far as this.

@@ -93,6 +93,16 @@ TEST_F(DeliveryReports, OfRecordsThatFailValidation) {
     expect_report("d.example tlsa a.example 7; d.example none b.example 0; ");
 }
 
+// Encrypted all the same (RFC 7672 2.2), but under no policy.
+TEST_F(DeliveryReports, OfRecordsThatAreOfNoUse) {
+    network.secure(ipc::RecordType::mx, "d.example");
+    network.secure(ipc::RecordType::a, "a.example");
+    network.tlsa("_25._tcp.a.example", std::string("\1\1\1") + std::string(32, 'k'), true);
+    network.serve("192.0.2.1:25", encrypted);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    expect_report("d.example tlsa a.example 6; d.example none a.example 0; ");
+}
+
 TEST_F(DeliveryReports, SayWhoSpokeWithWhom) {
     network.serve("192.0.2.1:25", hello + takes + leave);
     run(order());
