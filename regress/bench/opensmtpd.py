@@ -37,7 +37,7 @@ SHIM = "opensmtpd_shim.c"
 class OpenSMTPD(foreign.Foreign):
     name, title, lasting = "opensmtpd", "OpenSMTPD (mended)", True
     most_queued, most_growth = 20000, 10000
-    inspect = "usr/sbin/smtpd"
+    package, inspect = "peers/opensmtpd", "usr/sbin/smtpd"
     users, mounts = ["opensmtpd", "opensmtpq"], MOUNTS
 
     def __init__(self, setting, group):
