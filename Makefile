@@ -5,8 +5,8 @@
 #   make check      everything in regress/; the last line is "N passed, N failed"
 #   make soak       durability only, for SECONDS (3600): millions of simulated crashes, and kill -9
 #                   of every process under load; prints its figures and its seed (SEED=... repeats)
-#   make bench      messages per second accepted and delivered, CPU per 1000 messages;
-#                   BENCH_ARGS="..." for its options: regress/bench/README
+#   make bench      rates, CPU time, memory, latency and more, beside those of Postfix, OpenSMTPD and
+#                   Exim, some 35 minutes; BENCH_ARGS="--quick" and others: regress/bench/README
 #   make bench-fanout  10,000 messages for one next hop, and for as many: connections, descriptors and
 #                   memory against their bounds; BENCH_ARGS as in regress/bench/README
 #   make bench-queue   what the queue does alone: durable messages per second beside files of

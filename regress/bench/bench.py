@@ -36,7 +36,8 @@ SERVERS = {kind.name: kind for kind in (Postern, Postfix, OpenSMTPD, Exim)}
 JOBS = {job.job: job for job in (throughput.Relay, throughput.Accept, idle.Idle,
                                 backlog.Backlog, latency.Latency, growth.Growth,
                                 durability.Durability, calls.Calls)}
-QUICK = {"rounds": 1, "seconds": 0.5, "sessions": 500, "queued": 1000, "growth": 2000}
+QUICK = {"rounds": 1, "seconds": 0.5, "sessions": 300, "queued": 500, "growth": 1000}
+QUICK_GATE = 20  # seconds that all runs of --quick wait for the disk
 # Ports of the clients: one message per connection needs many of them.
 TUNING = {"net/ipv4/ip_local_port_range": "10000 65000", "net/core/somaxconn": "8192",
           "net/ipv4/tcp_max_syn_backlog": "8192"}
@@ -96,7 +97,8 @@ class Bench:
         self.directory = os.path.join(options.build, "bench")
         self.tools = load.Tools(options.build, options.inside)
         self.groups = 0
-        self.gate = machine.Gate(self.directory, options.fsync)
+        self.gate = machine.Gate(self.directory, options.fsync,
+                                 QUICK_GATE if options.quick else machine.GATE_TOTAL)
         self.report = {**environment(self.tools), "results": [],
                        "machine": {**machine.describe(self.directory),
                                    "fsync_per_s": self.gate.rate}}
@@ -150,7 +152,8 @@ class Bench:
         print(text)
         plot.all_plots(self.directory, self.report["results"], self.names,
                        machine.sentence(self.report["machine"]))
-        return 0 if all(result["ok"] for result in self.report["results"]) else 1
+        return 0 if all(result["ok"] for result in self.report["results"]
+                        if result["server"] == Postern.name) else 1
 
     def tables(self):
         results = self.report["results"]

@@ -8,6 +8,7 @@ import accounting
 
 FILES = 80          # of a look at the disk
 GATE_LIMIT = 90     # seconds that a run waits for the disk at most
+GATE_TOTAL = 600    # and all runs together, if nothing is asked for: a disk may stay as it is
 GATE_PAUSE = 3      # seconds between two looks
 USUAL_PART = 2 / 3  # of the rate at the beginning: less is a disk that has not recovered
 
@@ -63,18 +64,20 @@ def fsync_rate(directory):
 class Gate:
     """Lets a run begin when the disk is as it was at the beginning, or as fast as is asked for."""
 
-    def __init__(self, directory, least):
-        """`least`: files a second, or None: two thirds of the median rate now."""
-        self.directory = directory
+    def __init__(self, directory, least, total=GATE_TOTAL):
+        """`least`: files a second, or None: two thirds of the median rate now. Then all runs wait
+        for `total` seconds at most."""
+        self.directory, self.left = directory, total if least is None else float("inf")
         self.rate = sorted(fsync_rate(directory) for _ in range(5))[2]
         self.least = self.rate * USUAL_PART if least is None else least
 
     def wait(self):
         """Returns the disk's rate now, and the seconds that were waited."""
-        began = time.monotonic()
+        began, limit = time.monotonic(), min(GATE_LIMIT, self.left)
         while True:
             rate = fsync_rate(self.directory)
             waited = time.monotonic() - began
-            if rate >= self.least or waited > GATE_LIMIT:
+            if rate >= self.least or waited > limit:
+                self.left = max(0, self.left - waited)
                 return rate, waited
             time.sleep(GATE_PAUSE)

@@ -2,6 +2,10 @@
 for each job, with their ratios to Postfix's, and the goals, met or not."""
 import goals
 
+# What is put in, or says how it was: no ratio is of interest.
+PLAIN = {"messages", "queued", "sessions", "processes", "fsync_per_s", "light_messages",
+         "full_messages", "unsynced", "load_cpu_s_per_1000", "live_after_part", "base_mib"}
+
 
 def number(value):
     if value is None:
@@ -17,11 +21,14 @@ def number(value):
 
 
 def median(values):
+    """Of words, one that is in the middle; None of nothing."""
     values = sorted(values)
     middle = len(values) // 2
     if not values:
         return None
-    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+    if len(values) % 2 or isinstance(values[0], str):
+        return values[middle]
+    return (values[middle - 1] + values[middle]) / 2
 
 
 class Medians:
@@ -89,8 +96,8 @@ def job_table(job, results, servers, figures):
             for key, _ in shown:
                 value = medians.of(job, case, server, key)
                 measure = medians.of(job, case, goals.MEASURE, key)
-                ratio = (f" ({value / measure:.2f})" if server != goals.MEASURE and measure and
-                         value is not None else "")
+                ratio = (f" ({value / measure:.2g})" if server != goals.MEASURE and measure and
+                         isinstance(value, (int, float)) and key not in PLAIN else "")
                 cells.append(number(value) + ratio)
             rows.append([case, server, str(good) if good == all_of_them else
                          f"{good} of {all_of_them}", *cells])

@@ -49,9 +49,17 @@ class Relay(trial.Trial):
             self.server.hold()
         self.quiet(limit=5)
         target = self.sink.count + count
-        memory = accounting.MemoryWatch(self.server.pids)
+        with accounting.MemoryWatch(self.server.pids) as memory:
+            self.transfer(count, target)
+        self.result["peak_pss_mib"] = memory.peak and round(memory.peak / (1 << 20), 1)
+        self.result["processes"] = memory.processes
+        if self.sink.count != target:
+            raise Failure(f"{self.sink.count - target} messages too many have arrived")
+
+    def transfer(self, count, target):
         before = self.snapshot()
         accepted = self.send_all(count)
+        self.result["accepted_per_s"] = round(count / accepted, 1)
         if self.case.accept:
             self.account(count, before)
             self.drain(target)
@@ -60,12 +68,6 @@ class Relay(trial.Trial):
             self.result["delivered_per_s"] = round(count / (self.sink.last - before["time"]), 1)
             self.empty()
             self.account(count, before)
-        self.result["accepted_per_s"] = round(count / accepted, 1)
-        peak = memory.end()
-        self.result["peak_pss_mib"] = None if peak is None else round(peak / (1 << 20), 1)
-        self.result["processes"] = memory.processes
-        if self.sink.count != target:
-            raise Failure(f"{self.sink.count - target} messages too many have arrived")
 
     def send_all(self, count):
         return self.send(count, self.case.clients, self.case.size, self.case.lasting)

@@ -5,6 +5,7 @@ Jobs are classes derived from Trial, in files of their own; each lists its cases
 """
 import os
 import socket
+import subprocess
 import time
 
 import accounting
@@ -41,19 +42,21 @@ class Trial:
 
     def perform(self):
         """Returns the result; what went wrong is in it."""
+        began = time.monotonic()
         try:
             self.prepare()
             self.measure()
             if self.server.alive():
                 self.server.stop()
             self.result["ok"] = True
-        except (Failure, OSError) as error:
+        except (Failure, OSError, subprocess.SubprocessError) as error:
             self.result["error"] = str(error)
             if self.server and self.server.log_path:
                 self.result["log"] = self.server.log_path
                 self.result["last_log_line"] = last_line(self.server.log_path)
         finally:
             self.clean_up()
+        self.result["took_s"] = round(time.monotonic() - began, 1)
         return self.result
 
     def prepare(self):
