@@ -92,7 +92,8 @@ def proportional_memory(pids):
 
 
 class MemoryWatch:
-    """The largest memory of processes, and number of them, while it is entered. It takes about 2 % of one core."""
+    """The largest memory of processes, and number of them, while it is entered. It takes about 2 % of
+    one core."""
 
     def __init__(self, pids):
         self.pids, self.peak, self.processes = pids, None, 0

@@ -10,7 +10,7 @@ import server
 import trial
 from load import Failure
 
-LIVE_LEAST, LIVE_MOST = 200, 20000   # messages of a look at the rate
+LIVE_LEAST, LIVE_MOST = 100, 20000   # messages of a look at the rate
 DEFER_LIMIT = 60  # seconds until a server has tried all that it has for the dead host
 QUIET_LIMIT = 200  # the same after a restart
 LOOKS = 3          # at the rate of other mail, before and after: their medians count

@@ -58,7 +58,7 @@ def arguments():
         help="only this server beside Postern; likewise. There are: " +
         ", ".join(list(SERVERS)[1:]) + ", none")
     add("--rounds", type=int, metavar="N", help="of the jobs that are short (5)")
-    add("--seconds", type=float, metavar="S", help="about how long messages are sent for (4)")
+    add("--seconds", type=float, metavar="S", help="about how long messages are sent for (3)")
     add("--messages", type=int, metavar="N", help="of relay and accept, instead of --seconds")
     add("--sessions", type=int, metavar="N", help="idle at once (5000)")
     add("--queued", type=int, metavar="N", help="messages for a dead host (20000)")
@@ -71,7 +71,7 @@ def arguments():
     add("--inside", help=argparse.SUPPRESS)
     add("--group", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    defaults = {"rounds": 5, "seconds": 4, "sessions": 5000, "queued": 20000, "growth": 100000}
+    defaults = {"rounds": 5, "seconds": 3, "sessions": 5000, "queued": 20000, "growth": 100000}
     if options.quick:
         defaults = QUICK
     for name, value in defaults.items():
@@ -130,7 +130,8 @@ class Bench:
                 for case in job.cases(self.options):
                     if self.options.case and case.name not in self.options.case:
                         continue
-                    kinds = [kind for kind in self.kinds if job.takes_part(kind, case)]
+                    kinds = [kind for kind in self.kinds if job.takes_part(kind, case) and
+                             number < kind.most_rounds]
                     turn = number % len(kinds)
                     for kind in kinds[turn:] + kinds[:turn]:
                         yield job, case, kind, number

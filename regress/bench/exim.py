@@ -72,8 +72,7 @@ TRANSPORT = """{name}:
 class Exim(foreign.Foreign):
     name, title = "exim", "Exim"
     users, inspect = ["Debian-exim"], "usr/sbin/exim4"
-    most_sessions = 4000  # of its own for smtp_accept_max: descriptors
-    most_queued, most_growth = 5000, 2000
+    most_sessions, most_queued, most_growth, most_rounds = 2000, 2000, 1000, 2
 
     def __init__(self, setting, group):
         super().__init__(setting, group)

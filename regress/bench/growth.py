@@ -17,9 +17,10 @@ from load import Failure
 PROCESSES = (1, 2, 4)
 SESSION_STEPS = 5
 QUEUE_STEPS = (0, 0.01, 0.1, 0.25, 0.5, 1)  # parts of --growth
+PEERS_STEPS = (0, 0.25, 1)
 FILLER_OCTETS = 1024      # of a message that only fills the queue
 DEFER_LIMIT = 60          # seconds until all for the dead host has been tried
-LEAST, MOST = 200, 20000  # messages of a look at rate and CPU time
+LEAST, MOST = 100, 20000  # messages of a look at rate and CPU time
 LOOKS = 3                 # medians count
 
 
@@ -104,7 +105,7 @@ class Growth(trial.Trial):
     def queue(self):
         most = min(self.options.growth, self.kind.most_growth or self.options.growth)
         count, queued, filling, rates, costs = self.count(), 0, 0, [], []
-        for part in QUEUE_STEPS:
+        for part in QUEUE_STEPS if self.server.name == "postern" else PEERS_STEPS:
             wanted = int(most * part)
             if wanted > queued:
                 filling += self.send(wanted - queued, size=FILLER_OCTETS, lasting=True,

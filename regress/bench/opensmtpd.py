@@ -36,7 +36,7 @@ SHIM = "opensmtpd_shim.c"
 
 class OpenSMTPD(foreign.Foreign):
     name, title, lasting = "opensmtpd", "OpenSMTPD (mended)", True
-    most_queued, most_growth = 20000, 10000
+    most_queued, most_growth, most_rounds = 20000, 10000, 3
     package, inspect = "peers/opensmtpd", "usr/sbin/smtpd"
     users, mounts = ["opensmtpd", "opensmtpq"], MOUNTS
 

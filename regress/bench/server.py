@@ -41,6 +41,7 @@ class Setting:
 class Server:
     name = None            # as in options and tables
     title = None           # as people call it
+    most_rounds = 1000     # of a slow one, fewer, so that all is done in reasonable time
     lasting = False        # its processes stay as long as it runs
     most_sessions = None   # idle ones at once, where it has a limit of its own
     most_queued = None     # messages: with more, the jobs would not end in reasonable time

@@ -125,9 +125,9 @@ def compare(directory, options):
                 theirs.append(handshakes(OTHER_PORT, options.seconds))
             finally:
                 other.stop()
-        print(f"{name}: {statistics.median(ours):.0f} handshakes/s, one process with its key "
-              f"{statistics.median(theirs):.0f}: {statistics.median(ours) / statistics.median(theirs):.2f} x",
-              flush=True)
+        ours, theirs = statistics.median(ours), statistics.median(theirs)
+        print(f"{name}: {ours:.0f} handshakes/s, one process with its key {theirs:.0f}: "
+              f"{ours / theirs:.2f} x", flush=True)
 
 
 def main():
