@@ -250,7 +250,9 @@ Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
         co_return;
     failed_hosts_.insert(list.untried.begin(), list.untried.end());
     keep_reachable(list.exchangers);
-    around_.slow.move_to_end(list.exchangers, around_.network.executor().now());
+    around_.slow.move_to_end(
+        list.exchangers, around_.network.executor().now(),
+        [&route](const Endpoint& endpoint) { return way_to(route, endpoint); });
     for (size_t i = 0; i < list.exchangers.size(); ++i) {
         const Exchanger& exchanger = list.exchangers[i];
         if (!goes_on()) {
@@ -259,7 +261,8 @@ Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
         }
         if (refused_by_ == to_string(exchanger))
             continue;
-        if (!is_last && around_.slow.is_slow(exchanger.endpoint, around_.network.executor().now()))
+        if (!is_last && around_.slow.is_slow(way_to(route, exchanger.endpoint),
+                                             around_.network.executor().now()))
             put_off(exchanger, Network::connect_limit);
         else
             co_await try_in_turn(lease, exchanger, is_last && i + 1 == list.exchangers.size());
@@ -367,7 +370,8 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
     const size_t left = open_recipients();
     const bool failed = connection->session.failed();
     if (connection->session.lost_after_content() && connection->endpoint)
-        around_.slow.note(*connection->endpoint, around_.network.executor().now());
+        around_.slow.note(way_to(order_.route, *connection->endpoint),
+                          SlowAddresses::Stage::session, around_.network.executor().now());
     if (left == 0 && keeps) {
         lease.keep(std::move(connection));
         co_return Sent::all;

@@ -13,7 +13,9 @@ namespace postern::relay {
 
 namespace {
 
-// For all that a proxy says, and the connection that it makes.
+using Stage = SlowAddresses::Stage;
+
+// For what a proxy says of itself, and is told.
 constexpr std::chrono::seconds proxy_limit{60};
 
 // Failures that are not the destination's.
@@ -34,32 +36,25 @@ std::optional<IpAddress> source_of(const ipc::Route& route, const Endpoint& peer
 // Has others know of an address that does not answer while it is still waited for.
 class Unanswered final : private Timer {
   public:
-    Unanswered(SlowAddresses& slow, Executor& executor, Endpoint endpoint)
-        : slow_(slow), executor_(executor), endpoint_(endpoint) {
-        arm(executor, executor.now() + SlowAddresses::too_long);
+    Unanswered(Surroundings around, Way way)
+        : slow_(around.slow), executor_(around.network.executor()), way_(std::move(way)),
+          since_(executor_.now()) {
+        slow_.try_again(way_, since_);
+        arm(executor_, since_ + SlowAddresses::too_long);
     }
     void answered() {
-        if (!armed())
-            slow_.forget(endpoint_);
+        slow_.reach(way_, Stage::connection, executor_.now());
         disarm();
     }
 
   private:
-    void expired() override { slow_.note(endpoint_, executor_.now()); }
+    void expired() override { slow_.note(way_, Stage::connection, executor_.now(), since_); }
 
     SlowAddresses& slow_;
     Executor& executor_;
-    const Endpoint endpoint_;
+    const Way way_;
+    const TimePoint since_;
 };
-
-Task<Network::Connected> connect(Surroundings around, Endpoint peer,
-                                 std::optional<IpAddress> source, Duration limit) {
-    Unanswered unanswered(around.slow, around.network.executor(), peer);
-    Network::Connected stream = co_await around.network.connect(peer, source, limit);
-    if (stream)
-        unanswered.answered();
-    co_return stream;
-}
 
 // There is no connection to `where`.
 void fail(Passage& passage, const std::string& where, const Error& error) {
@@ -71,8 +66,9 @@ void fail(Passage& passage, const std::string& where, const Error& error) {
 // The way through the route's proxy.
 class ByProxy {
   public:
-    ByProxy(Surroundings around, const ipc::Route& route, Exchanger exchanger)
-        : around_(around), route_(route), proxy_(*route.proxy), exchanger_(std::move(exchanger)) {
+    ByProxy(Surroundings around, const ipc::Route& route, Exchanger exchanger, Duration limit)
+        : around_(around), route_(route), proxy_(*route.proxy), exchanger_(std::move(exchanger)),
+          limit_(limit) {
         passage_.since = now();
     }
     Task<void> run();
@@ -81,10 +77,11 @@ class ByProxy {
   private:
     Task<bool> find_credentials();
     Task<ExchangerList> find_proxy();
+    Way way_to_proxy(const Endpoint& proxy) const;
     bool may_connect(const Endpoint& proxy) const;
     Task<void> pass(Exchanger proxy);
-    Task<void> ask_socks(std::unique_ptr<Stream> stream);
-    Task<void> tell_by_header(std::unique_ptr<Stream> stream);
+    Task<void> ask_socks(std::unique_ptr<Stream> stream, Unanswered& unanswered);
+    Task<void> tell_by_header(std::unique_ptr<Stream> stream, Unanswered& unanswered);
     void fail_proxy(Diagnosis diagnosis);
 
     TimePoint now() const { return around_.network.executor().now(); }
@@ -95,6 +92,7 @@ class ByProxy {
     const ipc::Route& route_;
     const EgressProxy& proxy_;
     const Exchanger exchanger_;
+    const Duration limit_; // for what the proxy connects to
     std::optional<SaslCredentials> credentials_;
     Passage passage_;
 };
@@ -127,10 +125,15 @@ Task<ExchangerList> ByProxy::find_proxy() {
     co_return co_await find_exchangers(around_.network, to_proxy, nobody, around_.random);
 }
 
+Way ByProxy::way_to_proxy(const Endpoint& proxy) const {
+    const auto source = binds_source() ? source_of(route_, proxy) : std::nullopt;
+    return {proxy, source ? source->to_string() : ""};
+}
+
 // One that has kept somebody waiting is left alone for a while.
 bool ByProxy::may_connect(const Endpoint& proxy) const {
     return (!binds_source() || has_source_for(route_, proxy.address.version)) &&
-           !around_.slow.is_slow(proxy, now());
+           !around_.slow.is_slow(way_to_proxy(proxy), now());
 }
 
 // By the first of the proxy's addresses that can be connected to.
@@ -154,7 +157,7 @@ Task<void> ByProxy::run() {
         if (!passage_.proxy_failed)
             co_return;
         if (now() - started >= SlowAddresses::too_long)
-            around_.slow.note(proxy.endpoint, now());
+            around_.slow.note(way_to_proxy(proxy.endpoint), Stage::connection, now(), started);
     }
 }
 
@@ -162,44 +165,54 @@ Task<void> ByProxy::pass(Exchanger proxy) {
     passage_.proxy = "proxy " + to_string(proxy);
     const std::optional<IpAddress> source =
         binds_source() ? source_of(route_, proxy.endpoint) : std::nullopt;
+    Unanswered unanswered(around_, way_to_proxy(proxy.endpoint));
     Network::Connected stream =
-        co_await connect(around_, proxy.endpoint, source, Network::connect_limit);
+        co_await around_.network.connect(proxy.endpoint, source, Network::connect_limit);
     passage_.since = now();
     if (!stream)
         co_return fail_proxy(
             Diagnosis(status::bad_connection,
                       sanitize(passage_.proxy + ": " + stream.error().message, diagnosis_limit)));
     if (proxy_.protocol == EgressProtocol::proxy_v2)
-        co_await tell_by_header(std::move(*stream));
+        co_await tell_by_header(std::move(*stream), unanswered);
     else
-        co_await ask_socks(std::move(*stream));
+        co_await ask_socks(std::move(*stream), unanswered);
 }
 
-Task<void> ByProxy::ask_socks(std::unique_ptr<Stream> stream) {
-    Result<void> passed =
-        co_await connect_through(*stream, exchanger_.endpoint, credentials_, proxy_limit);
+Task<void> ByProxy::ask_socks(std::unique_ptr<Stream> stream, Unanswered& unanswered) {
+    const Result<void> opened = co_await open_socks(*stream, credentials_, proxy_limit);
+    if (!opened)
+        co_return fail_proxy(
+            Diagnosis(status::bad_connection, passage_.proxy + ": " + opened.error().message));
+    unanswered.answered();
+    passage_.since = now();
+    Unanswered server_unanswered(around_, way_to(route_, exchanger_.endpoint));
+    const Result<void> passed = co_await connect_by_socks(*stream, exchanger_.endpoint, limit_);
     passage_.ours = passage_.proxy_failed = false;
     if (passed) {
+        server_unanswered.answered();
         passage_.stream = std::move(stream);
         co_return;
     }
     const Error& error = passed.error();
     const std::string text = passage_.proxy + ": " + error.message;
     if (error.code == 0)
-        fail_proxy(Diagnosis(status::bad_connection, text));
-    else
-        fail(passage_, to_string(exchanger_), Error{text, error.code});
+        co_return fail_proxy(Diagnosis(status::bad_connection, text));
+    fail(passage_, to_string(exchanger_), Error{text, error.code});
+    passage_.timed_out = now() - passage_.since >= limit_;
 }
 
 // It says nothing to this: whatever comes next is the server's. The header has left then: what
 // follows may be a handshake, which does not go through the stream.
-Task<void> ByProxy::tell_by_header(std::unique_ptr<Stream> stream) {
+Task<void> ByProxy::tell_by_header(std::unique_ptr<Stream> stream, Unanswered& unanswered) {
     stream->write(proxy_header_v2(*source_of(route_, exchanger_.endpoint), exchanger_.endpoint));
     const StreamStatus sent = co_await stream->drain(proxy_limit);
     if (sent != StreamStatus::ok)
         co_return fail_proxy(
             Diagnosis(status::bad_connection, passage_.proxy + ": " + to_string(sent) +
                                                   " while it was told where to connect to"));
+    unanswered.answered();
+    around_.slow.try_again(way_to(route_, exchanger_.endpoint), now());
     passage_.ours = passage_.proxy_failed = false;
     passage_.stream = std::move(stream);
 }
@@ -208,9 +221,11 @@ Task<Passage> find_straight(Surroundings around, const ipc::Route& route, Exchan
                             Duration limit) {
     Passage passage;
     passage.since = around.network.executor().now();
-    Network::Connected stream =
-        co_await connect(around, exchanger.endpoint, source_of(route, exchanger.endpoint), limit);
+    Unanswered unanswered(around, way_to(route, exchanger.endpoint));
+    Network::Connected stream = co_await around.network.connect(
+        exchanger.endpoint, source_of(route, exchanger.endpoint), limit);
     if (stream) {
+        unanswered.answered();
         passage.stream = std::move(*stream);
         co_return passage;
     }
@@ -228,6 +243,14 @@ const ipc::SourceAddress* source_for(const ipc::Route& route, uint8_t version) {
     return found == route.sources.end() ? nullptr : &*found;
 }
 
+Way way_to(const ipc::Route& route, const Endpoint& server) {
+    const auto source = source_of(route, server);
+    std::string from = source ? source->to_string() : "";
+    if (route.proxy)
+        from += " " + route.proxy->host + ":" + std::to_string(route.proxy->port);
+    return {server, std::move(from)};
+}
+
 // What a SOCKS proxy connects from is its own affair.
 bool leads_to(const ipc::Route& route, uint8_t version) {
     const bool by_socks = route.proxy && route.proxy->protocol == EgressProtocol::socks5;
@@ -238,7 +261,7 @@ Task<Passage> find_passage(Surroundings around, const ipc::Route& route, Exchang
                            Duration limit) {
     if (!route.proxy)
         co_return co_await find_straight(around, route, std::move(exchanger), limit);
-    ByProxy way(around, route, std::move(exchanger));
+    ByProxy way(around, route, std::move(exchanger), limit);
     co_await way.run();
     co_return way.take();
 }

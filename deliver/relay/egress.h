@@ -16,6 +16,9 @@ namespace postern::relay {
 // The route's own address for connections to those of this IP version; null: it has none.
 const ipc::SourceAddress* source_for(const ipc::Route& route, uint8_t version);
 
+// How the route leads to a server, for what is remembered of it.
+Way way_to(const ipc::Route& route, const Endpoint& server);
+
 // Whether there can be connections to servers of this IP version.
 bool leads_to(const ipc::Route& route, uint8_t version);
 
@@ -31,7 +34,8 @@ struct Passage {
 
 // What the proxy does not do is no fault of the server's. A proxy of the PROXY protocol does not
 // say whether it has connected: where it has not, it closes the connection before the server's
-// first word. `limit` is for connections without a proxy. The references must outlive the task.
+// first word. `limit` is for connecting to the server: straight, or
+// by SOCKS. The references must outlive the task.
 Task<Passage> find_passage(Surroundings around, const ipc::Route& route, Exchanger exchanger,
                            Duration limit);
 Task<Passage> find_unix_passage(Surroundings around, std::string path);

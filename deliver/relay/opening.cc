@@ -45,6 +45,7 @@ class Opener {
     void settle(std::unique_ptr<Connection> connection);
 
     std::string memory_of(const Exchanger& exchanger) const;
+    void remember(const Way& way);
     void count_tls(const ClientSession& session);
     void fail(Diagnosis diagnosis) { result_.failure = std::move(diagnosis); }
     void fail_ours(Diagnosis diagnosis) {
@@ -67,6 +68,9 @@ class Opener {
     Destinations::Lease& lease_;
     Opening result_;
     Duration waited_{};                          // for the server
+    bool tried_ = false;                         // to connect
+    TimePoint since_{};                          // for the first time
+    SlowAddresses::Stage stage_{};               // that was come to last
     bool handshake_failed_ = false;              // of the last connection, where it may go in plain
     bool unmet_ = false;                         // TLS has failed, or was not what it had to be
     bool reports_ = true;                        // the domain has not been told of this exchanger
@@ -74,9 +78,11 @@ class Opener {
 };
 
 // All that is wanted of a handshake, the name by which the server is asked for too: what fails with
-// one name, which anybody can have point there, says nothing of another.
+// one name, which anybody can have point there, says nothing of another. Nor does what fails on one
+// way there.
 std::string Opener::memory_of(const Exchanger& exchanger) const {
-    return exchanger.host + '\n' + ipc::encode_bytes(terms_.route.tls);
+    return exchanger.host + '\n' + way_to(terms_.route, exchanger.endpoint).from + '\n' +
+           ipc::encode_bytes(terms_.route.tls);
 }
 
 void Opener::count_tls(const ClientSession& session) {
@@ -228,7 +234,6 @@ void Opener::report(const Exchanger& exchanger, const TlsPolicy& policy,
 
 Task<void> Opener::to_exchanger(Exchanger exchanger) {
     Executor& executor = around_.network.executor();
-    around_.slow.try_again(exchanger.endpoint, executor.now());
     std::optional<TlsPolicy> policy = co_await policy_for(exchanger);
     if (!policy)
         co_return;
@@ -246,10 +251,18 @@ Task<void> Opener::to_exchanger(Exchanger exchanger) {
         ++around_.tls.fallbacks;
         co_await attempt(exchanger, *policy, true);
     }
+    remember(way_to(terms_.route, exchanger.endpoint));
+}
+
+// Whether others had better try this address last.
+void Opener::remember(const Way& way) {
+    const TimePoint now = around_.network.executor().now();
     if (result_.connection)
-        around_.slow.forget(exchanger.endpoint);
+        around_.slow.reach(way, SlowAddresses::Stage::session, now);
     else if (!result_.ours && waited_ >= SlowAddresses::too_long)
-        around_.slow.note(exchanger.endpoint, executor.now());
+        around_.slow.note(way, stage_, now, since_);
+    else if (!result_.ours && tried_)
+        around_.slow.forget(way); // what is said at once costs nothing
 }
 
 // One connection. `for_now`: it goes in plain because TLS has failed.
@@ -276,6 +289,9 @@ Task<void> Opener::attempt(Exchanger exchanger, TlsPolicy policy, bool for_now) 
         co_return;
     Passage passage = co_await find_passage(around_, terms_.route, exchanger, terms_.connect_limit);
     const TimePoint since = passage.since;
+    if (!std::exchange(tried_, true))
+        since_ = since;
+    stage_ = passage.stream ? SlowAddresses::Stage::session : SlowAddresses::Stage::connection;
     if (passage.stream)
         co_await talk(exchanger, policy, std::move(options), std::move(passage));
     else

@@ -5,11 +5,14 @@
 // it. Proxies that cost as much are not: there is nothing else that could be tried in the meantime.
 //
 // Those that begin while the first delivery still waits for a connection know of it already
-// (egress.cc), and when the time is over one of them alone finds out whether it is still so.
+// (egress.cc), and when the time is over one of them alone finds out whether it is still so. What
+// is lost on the way can be a single packet: nobody is noted who has answered another in the
+// meantime, and whoever answers anybody is noted no longer.
 #pragma once
 
 #include <algorithm>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "common/loop/executor.h"
@@ -17,37 +20,64 @@
 
 namespace postern::relay {
 
+// An address as it is reached in one way: what does not answer to one source address, or through
+// one proxy, may answer to others.
+struct Way {
+    Endpoint to;
+    std::string from{}; // the source address and the proxy, if any
+    auto operator<=>(const Way&) const = default;
+};
+
 class SlowAddresses {
   public:
     static constexpr std::chrono::seconds too_long{5}; // waited for in vain
     static constexpr std::chrono::seconds remembered{120};
     static constexpr std::chrono::seconds tried{60}; // by one, and avoided by the others
-    static constexpr size_t limit = 10000; // addresses; then all are forgotten
+    static constexpr size_t limit = 10000;           // addresses; then all are forgotten
 
-    void note(const Endpoint& endpoint, TimePoint now) {
-        if (until_.size() >= limit)
-            until_.clear();
-        until_[endpoint] = now + remembered;
+    // What was waited for. Whoever accepts connections may still never say a word.
+    enum class Stage { connection, session };
+
+    // It was waited for in vain `since`; max(): whatever others have come to.
+    void note(const Way& way, Stage stage, TimePoint now, TimePoint since = TimePoint::max()) {
+        for (Stage reached : {Stage::connection, Stage::session})
+            if (const auto found = reached_.find({way, reached});
+                reached >= stage && found != reached_.end() && found->second > since)
+                return;
+        if (noted_.size() >= limit)
+            noted_.clear();
+        noted_[way] = {now + remembered, stage};
+    }
+    // Somebody has come so far.
+    void reach(const Way& way, Stage stage, TimePoint now) {
+        if (reached_.size() >= limit)
+            reached_.clear();
+        reached_[{way, stage}] = now;
+        const auto found = noted_.find(way);
+        if (found != noted_.end() && found->second.stage <= stage)
+            noted_.erase(found);
     }
     // It is tried once more, now.
-    void try_again(const Endpoint& endpoint, TimePoint now) {
-        const auto found = until_.find(endpoint);
-        if (found != until_.end() && found->second <= now)
-            found->second = now + tried;
+    void try_again(const Way& way, TimePoint now) {
+        const auto found = noted_.find(way);
+        if (found != noted_.end() && found->second.until <= now)
+            found->second.until = now + tried;
     }
-    void forget(const Endpoint& endpoint) { until_.erase(endpoint); }
+    void forget(const Way& way) { noted_.erase(way); }
 
-    bool is_slow(const Endpoint& endpoint, TimePoint now) const {
-        const auto found = until_.find(endpoint);
-        return found != until_.end() && found->second > now;
+    bool is_slow(const Way& way, TimePoint now) const {
+        const auto found = noted_.find(way);
+        return found != noted_.end() && found->second.until > now;
     }
 
     // Puts those that were noted behind the others, the one noted last at the end; otherwise the
-    // order stays.
-    void move_to_end(std::vector<Exchanger>& exchangers, TimePoint now) {
-        auto rank = [this, now](const Exchanger& exchanger) {
-            auto found = until_.find(exchanger.endpoint);
-            return found == until_.end() || found->second <= now ? TimePoint::min() : found->second;
+    // order stays. `way_to`: from an Endpoint to its Way.
+    template <class WayTo>
+    void move_to_end(std::vector<Exchanger>& exchangers, TimePoint now, WayTo way_to) const {
+        auto rank = [&](const Exchanger& exchanger) {
+            const auto found = noted_.find(way_to(exchanger.endpoint));
+            const bool fine = found == noted_.end() || found->second.until <= now;
+            return fine ? TimePoint::min() : found->second.until;
         };
         std::stable_sort(
             exchangers.begin(), exchangers.end(),
@@ -55,7 +85,12 @@ class SlowAddresses {
     }
 
   private:
-    std::map<Endpoint, TimePoint> until_;
+    struct Noted {
+        TimePoint until;
+        Stage stage;
+    };
+    std::map<Way, Noted> noted_;
+    std::map<std::pair<Way, Stage>, TimePoint> reached_; // when last
 };
 
 } // namespace postern::relay

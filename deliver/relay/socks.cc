@@ -32,92 +32,37 @@ Error refusal(unsigned char code) {
                                     : Error{"the proxy refuses with " + std::to_string(code), 0};
 }
 
-class Negotiation {
-  public:
-    Negotiation(Stream& proxy, TimePoint end) : proxy_(proxy), end_(end) {}
-    Task<Result<void>> run(Endpoint target, const std::optional<SaslCredentials>& credentials);
-
-  private:
-    Task<Result<std::string>> read(size_t octets);
-    Task<Result<void>> log_in(const SaslCredentials& credentials);
-
-    Stream& proxy_;
-    TimePoint end_;
-    bool connecting_ = false; // the proxy has been told to: from now on we may wait for the target
-};
-
-// Exactly so many.
-Task<Result<std::string>> Negotiation::read(size_t octets) {
-    while (proxy_.input().size() < octets) {
-        const Duration left = end_ - proxy_.executor().now();
+// Exactly so many. One that goes without its answer has failed itself: of what it connects to it
+// would have said so (RFC 1928 6).
+Task<Result<std::string>> read(Stream& proxy, size_t octets, TimePoint end) {
+    while (proxy.input().size() < octets) {
+        const Duration left = end - proxy.executor().now();
         StreamStatus status = StreamStatus::timed_out;
         if (left > Duration(0))
-            status = co_await proxy_.read_more(left);
+            status = co_await proxy.read_more(left);
         if (status != StreamStatus::ok)
             co_return Error{std::string(to_string(status)) + " while waiting for the proxy",
-                            !connecting_                        ? 0
-                            : status == StreamStatus::timed_out ? ETIMEDOUT
-                                                                : ECONNRESET};
+                            status == StreamStatus::timed_out ? ETIMEDOUT : 0};
     }
-    std::string result(proxy_.input().substr(0, octets));
-    proxy_.consume(octets);
+    std::string result(proxy.input().substr(0, octets));
+    proxy.consume(octets);
     co_return result;
 }
 
-Task<Result<void>> Negotiation::log_in(const SaslCredentials& credentials) {
+Task<Result<void>> log_in(Stream& proxy, const SaslCredentials& credentials, TimePoint end) {
     const std::string& user = credentials.user;
     const std::string_view password = credentials.password.view();
     if (user.empty() || user.size() > longest_field || password.size() > longest_field)
         co_return Error{"the password is too long for a proxy", 0};
-    proxy_.write(std::string{password_version, static_cast<char>(user.size())} + user +
-                 static_cast<char>(password.size()));
-    proxy_.write_secret(password);
-    Result<std::string> answer = co_await read(2);
+    proxy.write(std::string{password_version, static_cast<char>(user.size())} + user +
+                static_cast<char>(password.size()));
+    proxy.write_secret(password);
+    Result<std::string> answer = co_await read(proxy, 2, end);
     if (!answer)
         co_return answer.error();
     if ((*answer)[1] != 0)
         co_return Error{"the proxy refuses the password", 0};
     co_return Result<void>();
-}
-
-Task<Result<void>> Negotiation::run(Endpoint target,
-                                    const std::optional<SaslCredentials>& credentials) {
-    const char method = credentials ? password_method : no_method;
-    proxy_.write(std::string{version, 1, method});
-    Result<std::string> chosen = co_await read(2);
-    if (!chosen)
-        co_return chosen.error();
-    if ((*chosen)[0] != version || (*chosen)[1] != method)
-        co_return Error{(*chosen)[0] != version ? "the proxy does not speak SOCKS5"
-                        : credentials           ? "the proxy takes no password"
-                                                : "the proxy wants a password",
-                        0};
-    if (credentials) {
-        Result<void> done = co_await log_in(*credentials);
-        if (!done)
-            co_return done;
-    }
-    proxy_.write(socks_request(target));
-    connecting_ = true;
-    Result<std::string> head = co_await read(4);
-    if (!head)
-        co_return head.error();
-    if ((*head)[0] != version)
-        co_return Error{"the proxy's answer makes no sense", 0};
-    if ((*head)[1] != 0)
-        co_return refusal(static_cast<unsigned char>((*head)[1]));
-    // From where it has connected: an address or a name, and a port. Nobody needs it.
-    size_t rest = (*head)[3] == 1 ? 4 + 2 : 16 + 2;
-    if ((*head)[3] == 3) {
-        Result<std::string> length = co_await read(1);
-        if (!length)
-            co_return length.error();
-        rest = static_cast<unsigned char>(length->front()) + size_t{2};
-    } else if ((*head)[3] != 1 && (*head)[3] != 4) {
-        co_return Error{"the proxy's answer makes no sense", 0};
-    }
-    Result<std::string> place = co_await read(rest);
-    co_return place ? Result<void>() : Result<void>(place.error());
 }
 
 } // namespace
@@ -131,11 +76,46 @@ std::string socks_request(const Endpoint& target) {
     return request;
 }
 
-Task<Result<void>> connect_through(Stream& proxy, Endpoint target,
-                                   const std::optional<SaslCredentials>& credentials,
-                                   Duration limit) {
-    Negotiation negotiation(proxy, proxy.executor().now() + limit);
-    co_return co_await negotiation.run(target, credentials);
+Task<Result<void>> open_socks(Stream& proxy, const std::optional<SaslCredentials>& credentials,
+                              Duration limit) {
+    const TimePoint end = proxy.executor().now() + limit;
+    const char method = credentials ? password_method : no_method;
+    proxy.write(std::string{version, 1, method});
+    Result<std::string> chosen = co_await read(proxy, 2, end);
+    if (!chosen)
+        co_return chosen.error();
+    if ((*chosen)[0] != version || (*chosen)[1] != method)
+        co_return Error{(*chosen)[0] != version ? "the proxy does not speak SOCKS5"
+                        : credentials           ? "the proxy takes no password"
+                                                : "the proxy wants a password",
+                        0};
+    if (!credentials)
+        co_return Result<void>();
+    co_return co_await log_in(proxy, *credentials, end);
+}
+
+Task<Result<void>> connect_by_socks(Stream& proxy, Endpoint target, Duration limit) {
+    const TimePoint end = proxy.executor().now() + limit;
+    proxy.write(socks_request(target));
+    Result<std::string> head = co_await read(proxy, 4, end);
+    if (!head)
+        co_return head.error();
+    if ((*head)[0] != version)
+        co_return Error{"the proxy's answer makes no sense", 0};
+    if ((*head)[1] != 0)
+        co_return refusal(static_cast<unsigned char>((*head)[1]));
+    // From where it has connected: an address or a name, and a port. Nobody needs it.
+    size_t rest = (*head)[3] == 1 ? 4 + 2 : 16 + 2;
+    if ((*head)[3] == 3) {
+        Result<std::string> length = co_await read(proxy, 1, end);
+        if (!length)
+            co_return length.error();
+        rest = static_cast<unsigned char>(length->front()) + size_t{2};
+    } else if ((*head)[3] != 1 && (*head)[3] != 4) {
+        co_return Error{"the proxy's answer makes no sense", 0};
+    }
+    Result<std::string> place = co_await read(proxy, rest, end);
+    co_return place ? Result<void>() : Result<void>(place.error());
 }
 
 } // namespace postern::relay

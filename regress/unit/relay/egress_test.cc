@@ -32,9 +32,26 @@ struct EgressTest : DeliveryTest {
         deliver.route.credentials = "secrets";
         return deliver;
     }
-    bool is_slow(const std::string& address, uint16_t port) const {
-        return slow.is_slow(Endpoint{*IpAddress::parse(address), port}, time.now());
+    // The proxy, or a server by way of it.
+    bool is_slow(const std::string& address, uint16_t port, const std::string& from) const {
+        return slow.is_slow({Endpoint{*IpAddress::parse(address), port}, from}, time.now());
     }
+    bool proxy_is_slow(EgressProtocol protocol = EgressProtocol::proxy_v2) const {
+        return is_slow("192.0.2.99", 1080,
+                       protocol == EgressProtocol::socks5 ? "192.0.2.77" : "");
+    }
+    bool server_is_slow() const { return is_slow("192.0.2.11", 25, by_proxy); }
+    // Begins one, and lets it go on while others come and go.
+    void begin(ipc::Deliver order) {
+        under_way.spawn([](EgressTest& test, ipc::Deliver order) -> Task<void> {
+            Surroundings around{test.network, test.destinations, test.slow, test.tls, test.random};
+            ipc::Outcome outcome = co_await deliver(around, test.identity, std::move(order));
+            test.delivered += outcome.recipients[0].status == RecipientStatus::delivered;
+        }(*this, std::move(order)));
+    }
+    static inline const std::string by_proxy = "192.0.2.77 192.0.2.99:1080";
+    int delivered = 0;
+    TaskGroup under_way;
 };
 
 // The next octets of a next hop: the header for a connection from 192.0.2.77 to an address with
@@ -90,8 +107,8 @@ TEST_F(EgressTest, AProxyThatClosesCouldNotConnect) {
     EXPECT_TRUE(outcome.destination_down);
     EXPECT_EQ(outcome.recipients[0].diagnostic, "connection closed while waiting for the greeting "
                                                 "(through proxy [192.0.2.99]:1080)");
-    EXPECT_TRUE(is_slow("192.0.2.11", 25));
-    EXPECT_FALSE(is_slow("192.0.2.99", 1080));
+    EXPECT_TRUE(server_is_slow());
+    EXPECT_FALSE(proxy_is_slow());
 }
 
 TEST_F(EgressTest, ASocksProxyIsConnectedToFromTheSourceAndAsked) {
@@ -115,7 +132,7 @@ TEST_F(EgressTest, AProxyThatIsAwayEndsTheWalkAndIsLeftAloneForAWhile) {
         network.fail("192.0.2.99:1080", ETIMEDOUT, 30s);
         EXPECT_EQ(run(through(protocol, hosts)), "temporary 4.4.2 ");
         EXPECT_FALSE(outcome.destination_down);
-        EXPECT_FALSE(is_slow("192.0.2.11", 25));
+        EXPECT_FALSE(server_is_slow());
         const TimePoint before = time.now();
         EXPECT_EQ(run(through(protocol, hosts)), "temporary 4.4.2 ");
         EXPECT_EQ(time.now(), before);
@@ -129,20 +146,107 @@ TEST_F(EgressTest, AProxyThatIsAwayEndsTheWalkAndIsLeftAloneForAWhile) {
 
 TEST_F(EgressTest, WhoBeginsWhileAProxyDoesNotAnswerDoesNotWaitForIt) {
     network.serve("192.0.2.99:1080", told("0b") + hello + takes + leave, 9s);
-    bool ended = false;
-    TaskGroup first;
-    first.spawn([](EgressTest& test, ipc::Deliver order, bool& ended) -> Task<void> {
-        co_await test.deliver_it(std::move(order));
-        ended = true;
-    }(*this, through(EgressProtocol::proxy_v2, {"one.example"}), ended));
+    begin(through(EgressProtocol::proxy_v2, {"one.example"}));
     time.advance(6s);
     EXPECT_EQ(run(through(EgressProtocol::proxy_v2, {"one.example"})), "temporary 4.4.2 ");
     EXPECT_EQ(network.tried(), "192.0.2.99:1080");
-    EXPECT_FALSE(ended);
+    EXPECT_EQ(delivered, 0);
     time.advance(4s);
-    EXPECT_TRUE(ended);
-    EXPECT_EQ(outcome.recipients[0].status, RecipientStatus::delivered);
-    EXPECT_FALSE(is_slow("192.0.2.99", 1080)) << "it has answered after all";
+    EXPECT_EQ(delivered, 1);
+    EXPECT_FALSE(proxy_is_slow()) << "it has answered after all";
+}
+
+// A packet is lost, while others pass: that is no reason to turn anybody away.
+TEST_F(EgressTest, AProxyThatOthersGetThroughIsNotTakenForAway) {
+    const auto to_one = [this] { return through(EgressProtocol::proxy_v2, {"one.example"}); };
+    const std::string passes = told("0b") + hello + takes + leave;
+    network.serve("192.0.2.99:1080", passes, 8s);
+    begin(to_one());
+    time.advance(2s);
+    network.serve("192.0.2.99:1080", passes);
+    EXPECT_EQ(run(to_one()), "delivered 2.6.0 one.example[192.0.2.11]:25");
+    time.advance(4s); // the connection that was kept is closed, and the first one still waits
+    EXPECT_FALSE(proxy_is_slow());
+    network.serve("192.0.2.99:1080", passes);
+    EXPECT_EQ(run(to_one()), "delivered 2.6.0 one.example[192.0.2.11]:25");
+    time.advance(4s);
+    EXPECT_EQ(delivered, 1);
+
+    // Whoever was on the way already, and gets an answer, lifts it for all.
+    network.serve("192.0.2.99:1080", passes, 29s);
+    begin(to_one());
+    time.advance(4s);
+    network.serve("192.0.2.99:1080", passes, 3s);
+    begin(to_one());
+    time.advance(2s);
+    EXPECT_TRUE(proxy_is_slow());
+    time.advance(2s);
+    EXPECT_EQ(delivered, 2);
+    EXPECT_FALSE(proxy_is_slow());
+    time.advance(30s);
+    EXPECT_EQ(delivered, 3);
+}
+
+TEST_F(EgressTest, OneFindsOutWhetherAProxyIsBack) {
+    const auto to_one = [this] { return through(EgressProtocol::proxy_v2, {"one.example"}); };
+    network.fail("192.0.2.99:1080", ETIMEDOUT, 30s);
+    run(to_one());
+    time.advance(SlowAddresses::remembered);
+    const std::string before = network.tried();
+    begin(to_one());
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(run(to_one()), "temporary 4.4.2 ");
+    EXPECT_EQ(network.tried(), before + " 192.0.2.99:1080") << "the others did not wait";
+    time.advance(30s);
+}
+
+// What is between two addresses, or behind a proxy, is on this way alone.
+TEST_F(EgressTest, WhatOneWayIsLikeSaysNothingOfAnother) {
+    network.serve("192.0.2.99:1080", told("0b") + "wait 6\n close");
+    run(through(EgressProtocol::proxy_v2, {"one.example"}));
+    EXPECT_TRUE(server_is_slow());
+    EXPECT_FALSE(is_slow("192.0.2.11", 25, ""));
+    EXPECT_FALSE(is_slow("192.0.2.11", 25, "192.0.2.77"));
+    EXPECT_FALSE(is_slow("192.0.2.11", 25, "192.0.2.78 192.0.2.99:1080"));
+
+    network.handshake("192.0.2.11:25", "TLS: no");
+    network.serve("192.0.2.99:1080", told("0b") + goes + "silence");
+    network.serve("192.0.2.99:1080", told("0b") + hello + takes + leave);
+    EXPECT_EQ(run(through(EgressProtocol::proxy_v2, {"one.example"})),
+              "delivered 2.6.0 one.example[192.0.2.11]:25");
+    network.serve("192.0.2.11:25", goes + hello_again + takes + leave);
+    ipc::Deliver straight = through(EgressProtocol::proxy_v2, {"one.example"});
+    straight.route.proxy.reset();
+    EXPECT_EQ(run(std::move(straight)), "delivered 2.6.0 one.example[192.0.2.11]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "TLSv1.3,TLS_X,unverified");
+}
+
+// The proxy accepts connections, and is stuck.
+TEST_F(EgressTest, ASocksProxyThatSaysNothingIsLeftAlone) {
+    const auto to_one = [this] { return through(EgressProtocol::socks5, {"one.example"}); };
+    network.serve("192.0.2.99:1080", "stall");
+    begin(to_one());
+    time.advance(6s);
+    EXPECT_TRUE(proxy_is_slow(EgressProtocol::socks5));
+    time.advance(60s);
+    EXPECT_EQ(under_way.size(), 0u);
+}
+
+// Connecting has the same limits by SOCKS: an address that does not answer has the rest of its time
+// when the others have been tried.
+TEST_F(EgressTest, BySocksTheOtherAddressesAreTriedBeforeAllIsWaitedFor) {
+    const std::string agrees =
+        "C= \\x05\\x01\\0\n raw \x05" + std::string(1, '\0') + "\n";
+    network.serve("192.0.2.99:1080", agrees + "stall");
+    network.serve("192.0.2.99:1080", agrees + "C= \\x05\\x01\\0\\x01\\xc0\\0\\x02\\x15\\0\\x19\n"
+                                              " raw \x05" +
+                                         std::string("\0\0\1\0\0\0\0\0\0", 9) + "\n" + hello +
+                                         takes + leave);
+    const TimePoint before = time.now();
+    EXPECT_EQ(run(through(EgressProtocol::socks5, {"dual.example"})),
+              "delivered 2.6.0 dual.example[192.0.2.21]:25");
+    EXPECT_EQ(time.now() - before, first_connect_limit);
+    EXPECT_TRUE(is_slow("2001:db8::21", 25, " 192.0.2.99:1080"));
 }
 
 // The time that the password takes is nobody's but ours.
@@ -153,13 +257,13 @@ TEST_F(EgressTest, APasswordIsLookedUpBeforeTheClockStarts) {
     deliver.route.proxy->label = "me";
     network.serve("192.0.2.99:1080", "close");
     EXPECT_EQ(run(std::move(deliver)), "temporary 4.4.2 ");
-    EXPECT_FALSE(is_slow("192.0.2.99", 1080));
+    EXPECT_FALSE(proxy_is_slow(EgressProtocol::socks5));
 
     deliver = through(EgressProtocol::socks5, {"one.example"});
     deliver.route.proxy.reset();
     deliver.route.label = "me";
     EXPECT_EQ(run(std::move(deliver)), "temporary 4.4.1 ");
-    EXPECT_FALSE(is_slow("192.0.2.11", 25));
+    EXPECT_FALSE(is_slow("192.0.2.11", 25, "192.0.2.77"));
 
     const std::string tried = network.tried();
     deliver = through(EgressProtocol::socks5, {"one.example"});

@@ -25,6 +25,9 @@ struct SlowAddressesTest : DeliveryTest {
         deliver.route.host->port = 25;
         return deliver;
     }
+    bool is_slow() const {
+        return slow.is_slow({Endpoint{*IpAddress::parse("2001:db8::1"), 25}}, time.now());
+    }
     int delivered = 0;
     TaskGroup group;
 };
@@ -107,10 +110,48 @@ TEST_F(SlowAddressesTest, ALateAnswerIsAnAnswer) {
     network.serve("[2001:db8::1]:25", hello + takes + leave, 9s);
     group.spawn(deliver_one(order()));
     time.advance(6s);
-    EXPECT_TRUE(slow.is_slow(Endpoint{*IpAddress::parse("2001:db8::1"), 25}, time.now()));
+    EXPECT_TRUE(is_slow());
     time.advance(5s);
     EXPECT_EQ(delivered, 1);
-    EXPECT_FALSE(slow.is_slow(Endpoint{*IpAddress::parse("2001:db8::1"), 25}, time.now()));
+    EXPECT_FALSE(is_slow());
+}
+
+// One packet is lost, and others get through.
+TEST_F(SlowAddressesTest, WhoAnswersOthersIsNotNoted) {
+    network.serve(dead, hello + takes + leave, 9s);
+    group.spawn(deliver_one(order()));
+    time.advance(2s);
+    network.serve(dead, hello + takes + leave);
+    group.spawn(deliver_one(order()));
+    time.advance(4s);
+    EXPECT_EQ(delivered, 1);
+    EXPECT_FALSE(is_slow());
+    time.advance(4s);
+    EXPECT_EQ(delivered, 2);
+}
+
+// The one that finds out gets an answer at once: nobody has to keep away any longer.
+TEST_F(SlowAddressesTest, ARefusalIsAnAnswerToo) {
+    begin();
+    time.advance(31s);
+    EXPECT_TRUE(is_slow());
+    time.advance(SlowAddresses::remembered);
+    network.fail(dead, ECONNREFUSED);
+    begin();
+    time.advance(1s);
+    EXPECT_FALSE(is_slow());
+
+    // Nor is anybody kept away by one that has not come to connect.
+    network.fail(dead, ETIMEDOUT, 30s);
+    time.advance(5s);
+    begin();
+    time.advance(31s);
+    EXPECT_TRUE(is_slow());
+    time.advance(SlowAddresses::remembered);
+    network.impossible("there is no ca lab");
+    group.spawn(deliver_one(order()));
+    time.advance(1s);
+    EXPECT_FALSE(is_slow());
 }
 
 } // namespace

@@ -20,12 +20,16 @@ struct Proxy {
     std::optional<SaslCredentials> credentials;
     std::string said;      // by us
     std::string left;      // of what came, for the session
+    bool agreed = false;   // on who we are
     std::string error;     // empty: we are through
     int code = 0;
 
     Task<void> talk(std::unique_ptr<MemoryStream> client) {
-        Result<void> done = co_await connect_through(
-            *client, Endpoint{*IpAddress::parse("192.0.2.1"), 25}, credentials, 60s);
+        Result<void> done = co_await open_socks(*client, credentials, 60s);
+        agreed = static_cast<bool>(done);
+        if (agreed)
+            done = co_await connect_by_socks(
+                *client, Endpoint{*IpAddress::parse("192.0.2.1"), 25}, 60s);
         if (!done) {
             error = done.error().message;
             code = done.error().code;
@@ -42,7 +46,10 @@ struct Proxy {
     }
     void run(const std::string& answers) {
         auto [client, server] = MemoryStream::make_pair(time);
-        server->write(answers);
+        const bool closes = answers.ends_with('!');
+        server->write(answers.substr(0, answers.size() - closes));
+        if (closes)
+            server->end_output();
         said.clear();
         TaskGroup group;
         group.spawn(listen(*server));
@@ -104,14 +111,19 @@ TEST(Socks, Failures) {
         {"\5\0\5\0\0\2"s, "the proxy's answer makes no sense", 0},
         {"\5\0\5\0\0\1\0\0"s, "timed out while waiting for the proxy", ETIMEDOUT},
         {"\5\0"s, "timed out while waiting for the proxy", ETIMEDOUT}, // it waits for the target
-        {"\5"s, "timed out while waiting for the proxy", 0},
-        {""s, "timed out while waiting for the proxy", 0},
+        {"\5"s, "timed out while waiting for the proxy", ETIMEDOUT},
+        {""s, "timed out while waiting for the proxy", ETIMEDOUT},
+        // It breaks off, at any point: RFC 1928 6 has it say so if the target is to blame.
+        {"\5!"s, "connection closed while waiting for the proxy", 0},
+        {"\5\0!"s, "connection closed while waiting for the proxy", 0},
+        {"\5\0\5\0\0\1\0!"s, "connection closed while waiting for the proxy", 0},
     };
     for (const Row& row : rows) {
         Proxy proxy;
         proxy.run(row.answers);
         EXPECT_EQ(proxy.error, row.error);
         EXPECT_EQ(proxy.code, row.code) << row.error;
+        EXPECT_EQ(proxy.agreed, row.answers.starts_with("\5\0"s)) << row.error;
     }
     Proxy refuses;
     refuses.credentials.emplace();
