@@ -69,15 +69,16 @@ TlsStep TlsHandshake::step() {
     case SSL_ERROR_WANT_ASYNC_JOB:
         return TlsStep::needs_turn;
     case SSL_ERROR_ZERO_RETURN:
-        error_ = Error{"the peer closed the connection"};
+        error_ = Error{"the peer closed the connection", ECONNRESET};
         break;
     case SSL_ERROR_SYSCALL:
-        error_ = code ? system_error("connection", code) : Error{"the peer closed the connection"};
+        error_ = code ? system_error("connection", code)
+                      : Error{"the peer closed the connection", ECONNRESET};
         break;
     default:
         if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
             ERR_clear_error();
-            error_ = Error{"the peer closed the connection"};
+            error_ = Error{"the peer closed the connection", ECONNRESET};
             break;
         }
         error_ = openssl_error("TLS");

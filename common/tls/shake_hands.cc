@@ -42,7 +42,7 @@ Task<Result<TlsFacts>> shake_hands(SocketStream& stream, SslSession ssl, Signer*
         if (step == TlsStep::failed)
             co_return handshake.error();
         if (executor.now() >= end)
-            co_return Error{"the handshake took too long"};
+            co_return Error{"the handshake took too long", ETIMEDOUT};
         if (step == TlsStep::needs_signature) {
             ipc::SignQuery query = handshake.signature_query();
             std::string signature;
@@ -56,7 +56,8 @@ Task<Result<TlsFacts>> shake_hands(SocketStream& stream, SslSession ssl, Signer*
             const bool ready = co_await socket_ready(stream, step, end - executor.now());
             if (!ready)
                 co_return Error{std::string(is_server ? "the client" : "the server") +
-                                " kept the handshake waiting"};
+                                    " kept the handshake waiting",
+                                ETIMEDOUT};
         }
     }
     TlsFacts facts = handshake.facts();

@@ -109,12 +109,17 @@ Task<bool> ClientSession::encrypt() {
     const Duration limit = std::min<Duration>(handshake_limit, left);
     Result<TlsFacts> done = co_await options_.encryption->begin(stream_, limit);
     if (done) {
+        heard_ = true;
         tls_ = std::move(*done);
         co_return true;
     }
-    failed_by_us_ = done.error().code == ENOKEY;
+    const int code = done.error().code;
+    broken_ = code == ETIMEDOUT    ? StreamStatus::timed_out
+              : code == ECONNRESET ? StreamStatus::closed
+                                   : StreamStatus::ok;
+    failed_by_us_ = code == ENOKEY;
     tls_failed_ = !failed_by_us_;
-    certificate_error_ = std::max(-done.error().code, 0);
+    certificate_error_ = std::max(-code, 0);
     policy_unmet_ = tls_failed_ && options_.tls.demands_tls();
     cannot_meet_policy_ = policy_unmet_ && certificate_error_ != 0;
     fail(Diagnosis(status::cryptographic_failure.as(4),
@@ -170,6 +175,7 @@ Task<std::optional<Reply>> ClientSession::reply(const char* awaited, Duration li
     while (!failed()) {
         std::string_view input = stream_.input();
         const size_t before = input.size();
+        heard_ = heard_ || before > 0;
         const ReplyParser::State state = parser_.feed(input);
         stream_.consume(before - input.size());
         if (state == ReplyParser::State::complete) {
@@ -189,10 +195,12 @@ Task<std::optional<Reply>> ClientSession::reply(const char* awaited, Duration li
         StreamStatus waited = StreamStatus::timed_out;
         if (left > Duration(0))
             waited = co_await stream_.read_more(left);
-        if (waited != StreamStatus::ok)
+        if (waited != StreamStatus::ok) {
+            broken_ = waited;
             fail(Diagnosis(status::bad_connection,
                            std::string(to_string(waited)) + " while waiting for " + awaited,
                            remote()));
+        }
     }
     co_return std::nullopt;
 }

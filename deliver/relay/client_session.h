@@ -77,6 +77,11 @@ class ClientSession {
     // else 0.
     int certificate_error() const { return certificate_error_; }
 
+    // Whether a single octet has come of the server, or of what is in its place.
+    bool heard() const { return heard_; }
+    // How the connection failed it: `closed` or `timed_out`; `ok`: it was not the connection.
+    StreamStatus broken() const { return broken_; }
+
     // It goes without TLS, and with what the server offers then, for this hour only.
     bool for_now() const { return options_.for_now; }
 
@@ -137,6 +142,8 @@ class ClientSession {
     bool cannot_meet_policy_ = false;
     bool failed_by_us_ = false;
     int certificate_error_ = 0;
+    bool heard_ = false;
+    StreamStatus broken_ = StreamStatus::ok;
     bool open_ = false;
     bool refused_ = false; // by a reply to the greeting, EHLO or HELO: it waits for our QUIT
     bool needs_reset_ = false;

@@ -81,7 +81,7 @@ class ByProxy {
     bool may_connect(const Endpoint& proxy) const;
     Task<void> pass(Exchanger proxy);
     Task<void> ask_socks(std::unique_ptr<Stream> stream, Unanswered& unanswered);
-    Task<void> tell_by_header(std::unique_ptr<Stream> stream, Unanswered& unanswered);
+    Task<void> tell_by_header(std::unique_ptr<Stream> stream, Way proxy, Unanswered& unanswered);
     void fail_proxy(Diagnosis diagnosis);
 
     TimePoint now() const { return around_.network.executor().now(); }
@@ -174,7 +174,7 @@ Task<void> ByProxy::pass(Exchanger proxy) {
             Diagnosis(status::bad_connection,
                       sanitize(passage_.proxy + ": " + stream.error().message, diagnosis_limit)));
     if (proxy_.protocol == EgressProtocol::proxy_v2)
-        co_await tell_by_header(std::move(*stream), unanswered);
+        co_await tell_by_header(std::move(*stream), way_to_proxy(proxy.endpoint), unanswered);
     else
         co_await ask_socks(std::move(*stream), unanswered);
 }
@@ -204,7 +204,8 @@ Task<void> ByProxy::ask_socks(std::unique_ptr<Stream> stream, Unanswered& unansw
 
 // It says nothing to this: whatever comes next is the server's. The header has left then: what
 // follows may be a handshake, which does not go through the stream.
-Task<void> ByProxy::tell_by_header(std::unique_ptr<Stream> stream, Unanswered& unanswered) {
+Task<void> ByProxy::tell_by_header(std::unique_ptr<Stream> stream, Way proxy,
+                                   Unanswered& unanswered) {
     stream->write(proxy_header_v2(*source_of(route_, exchanger_.endpoint), exchanger_.endpoint));
     const StreamStatus sent = co_await stream->drain(proxy_limit);
     if (sent != StreamStatus::ok)
@@ -214,6 +215,7 @@ Task<void> ByProxy::tell_by_header(std::unique_ptr<Stream> stream, Unanswered& u
     unanswered.answered();
     around_.slow.try_again(way_to(route_, exchanger_.endpoint), now());
     passage_.ours = passage_.proxy_failed = false;
+    passage_.mute_proxy = std::move(proxy);
     passage_.stream = std::move(stream);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/ipc/routing.h"
@@ -29,7 +30,10 @@ struct Passage {
     bool proxy_failed = false; // nor is any other server to be reached
     bool timed_out = false;    // it is that there was no answer within the limit
     std::string proxy{};       // "proxy p.example[192.0.2.3]:1080"; empty: straight
-    TimePoint since{};         // from when on the server was waited for, and no proxy
+    // Of one that does not say whether it has connected: how it is reached itself. Where nothing
+    // comes nobody knows whether it is the server's silence.
+    std::optional<Way> mute_proxy{};
+    TimePoint since{}; // from when on the server was waited for, and no proxy
 };
 
 // What the proxy does not do is no fault of the server's. A proxy of the PROXY protocol does not

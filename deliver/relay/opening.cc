@@ -35,6 +35,8 @@ class Opener {
     Task<void> attempt(Exchanger exchanger, TlsPolicy policy, bool for_now);
     Task<void> talk(const Exchanger& exchanger, const TlsPolicy& policy, SessionOptions options,
                     Passage passage);
+    bool is_proxys_silence(const Passage& passage, const Connection& connection);
+    IpAddress sending_address(const Passage& passage, const Connection& connection) const;
     void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session,
                 IpAddress sending);
     void report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason);
@@ -73,6 +75,7 @@ class Opener {
     SlowAddresses::Stage stage_{};               // that was come to last
     bool handshake_failed_ = false;              // of the last connection, where it may go in plain
     bool unmet_ = false;                         // TLS has failed, or was not what it had to be
+    bool silence_ = false;                       // and nobody knows whose
     bool reports_ = true;                        // the domain has not been told of this exchanger
     std::optional<SaslCredentials> credentials_; // of the route's label
 };
@@ -185,7 +188,7 @@ Task<bool> Opener::test_sts(Exchanger exchanger, const TlsPolicy& policy) {
     unmet_ = false;
     co_await attempt(exchanger, strict, false);
     // Ours: such as that we have nothing to verify certificates by.
-    const bool failed_by_it = unmet_ || (result_.ours && !result_.proxy_failed);
+    const bool failed_by_it = unmet_ || (result_.ours && !result_.proxy_failed && !silence_);
     const bool settled = result_.connection || !failed_by_it;
     result_.ours = result_.ours && settled;
     reports_ = false;
@@ -308,17 +311,19 @@ Task<void> Opener::talk(const Exchanger& exchanger, const TlsPolicy& policy, Ses
     const bool opened = co_await open_session(*connection);
     count_tls(connection->session);
     unmet_ = connection->session.policy_unmet() || connection->session.tls_failed();
-    const bool direct = passage.proxy.empty(); // the address of a proxy is not known here
-    report(exchanger, policy, connection->session,
-           direct ? around_.network.own_address(*connection->stream) : IpAddress());
     const ClientSession& session = connection->session;
+    const bool by_proxy = !passage.proxy.empty();
+    if (by_proxy && !opened && !result_.failure.from_remote)
+        result_.failure.text += " (through " + passage.proxy + ")";
+    if (is_proxys_silence(passage, *connection))
+        co_return lease_.discard(std::move(connection));
+    report(exchanger, policy, session, sending_address(passage, *connection));
     if (opened)
         co_return settle(std::move(connection));
-    if (!passage.proxy.empty() && !result_.failure.from_remote)
-        result_.failure.text += " (through " + passage.proxy + ")";
     // What fails where more is demanded, such as a name, says nothing of what will do here.
     handshake_failed_ = session.tls_failed() && policy.level == TlsLevel::opportunistic;
-    if (handshake_failed_)
+    const bool is_tls = !by_proxy || session.broken() == StreamStatus::ok; // and no broken way
+    if (handshake_failed_ && is_tls)
         around_.tls.note_failure(exchanger.endpoint, memory_of(exchanger),
                                  around_.network.executor().now());
     result_.ours = result_.ours || session.failed_by_us();
@@ -327,6 +332,32 @@ Task<void> Opener::talk(const Exchanger& exchanger, const TlsPolicy& policy, Ses
         result_.unmet = true;
     }
     lease_.discard(std::move(connection));
+}
+
+// Nothing has come through a proxy that does not say whether it has connected: nobody knows whether
+// the server is to blame, unless others were heard in the meantime.
+bool Opener::is_proxys_silence(const Passage& passage, const Connection& connection) {
+    if (!passage.mute_proxy)
+        return false;
+    const Way& proxy = *passage.mute_proxy;
+    const ClientSession& session = connection.session;
+    const TimePoint now = around_.network.executor().now();
+    if (session.heard())
+        around_.slow.reach(proxy, SlowAddresses::Stage::session, now);
+    if (session.heard() || session.broken() != StreamStatus::timed_out ||
+        around_.slow.is_reached(proxy, SlowAddresses::Stage::session, passage.since))
+        return false;
+    result_.ours = silence_ = true;
+    result_.proxy_failed = around_.slow.note_silence(proxy, *connection.endpoint, now);
+    return true;
+}
+
+// Where the server saw us come from, as far as that is known here.
+IpAddress Opener::sending_address(const Passage& passage, const Connection& connection) const {
+    if (passage.proxy.empty())
+        return reported_address(around_.network.own_address(*connection.stream));
+    const ipc::SourceAddress* told = source_for(terms_.route, connection.endpoint->address.version);
+    return passage.mute_proxy && told ? reported_address(told->address) : IpAddress();
 }
 
 // An open session is what was wanted, or is given up.

@@ -40,10 +40,9 @@ class SlowAddresses {
 
     // It was waited for in vain `since`; max(): whatever others have come to.
     void note(const Way& way, Stage stage, TimePoint now, TimePoint since = TimePoint::max()) {
-        for (Stage reached : {Stage::connection, Stage::session})
-            if (const auto found = reached_.find({way, reached});
-                reached >= stage && found != reached_.end() && found->second > since)
-                return;
+        if (is_reached(way, Stage::session, since) ||
+            (stage == Stage::connection && is_reached(way, stage, since)))
+            return;
         if (noted_.size() >= limit)
             noted_.clear();
         noted_[way] = {now + remembered, stage};
@@ -56,6 +55,23 @@ class SlowAddresses {
         const auto found = noted_.find(way);
         if (found != noted_.end() && found->second.stage <= stage)
             noted_.erase(found);
+        if (stage == Stage::session)
+            silent_.erase(way);
+    }
+    bool is_reached(const Way& way, Stage stage, TimePoint since) const {
+        const auto found = reached_.find({way, stage});
+        return found != reached_.end() && found->second > since;
+    }
+    // Nothing came of the server through a proxy that does not say whether it has connected. True:
+    // nor of another one since somebody was heard by it, so that it is the proxy; that is noted.
+    bool note_silence(const Way& proxy, const Endpoint& server, TimePoint now) {
+        if (silent_.size() >= limit)
+            silent_.clear();
+        const auto [first, is_first] = silent_.try_emplace(proxy, server);
+        if (is_first || first->second == server)
+            return false;
+        note(proxy, Stage::session, now);
+        return true;
     }
     // It is tried once more, now.
     void try_again(const Way& way, TimePoint now) {
@@ -91,6 +107,7 @@ class SlowAddresses {
     };
     std::map<Way, Noted> noted_;
     std::map<std::pair<Way, Stage>, TimePoint> reached_; // when last
+    std::map<Way, Endpoint> silent_;                     // proxies, and by whom first
 };
 
 } // namespace postern::relay

@@ -18,6 +18,8 @@ bool names_exchanger(const ipc::StsPolicy& policy, const std::string& host);
 // What a connection of this policy came to, for the exchanger's domain to be told (RFC 8460 4).
 ipc::SessionResult session_result(const std::string& domain, const Exchanger& exchanger,
                                   const TlsPolicy& policy, const ipc::StsPolicy& sts);
+// Our address, for the same; version 0: others could not tell by it who that was.
+IpAddress reported_address(const IpAddress& address);
 // What is wrong with a certificate, by OpenSSL's number.
 ipc::TlsResult result_of_certificate(int error);
 

@@ -111,6 +111,37 @@ TEST_F(DeliveryReports, SayWhoSpokeWithWhom) {
     EXPECT_EQ(network.told()[0].receiving.to_string(), "192.0.2.1");
 }
 
+// By what the server has seen, as far as that says anything to others.
+TEST_F(DeliveryReports, SayWhoSpokeForUs) {
+    struct Row {
+        const char* address;
+        const char* reported;
+    };
+    const Row rows[] = {
+        {"192.0.2.77", "192.0.2.77"},   {"2001:db8::77", "2001:db8::77"}, {"10.0.0.1", ""},
+        {"172.16.0.1", ""},             {"172.32.0.1", "172.32.0.1"},     {"192.168.7.7", ""},
+        {"100.64.0.1", ""},             {"169.254.0.1", ""},              {"127.0.0.2", ""},
+        {"fd00::1", ""},                {"fe80::1", ""},                  {"::1", ""},
+    };
+    const auto text = [](const IpAddress& address) {
+        return address.version == 0 ? "" : address.to_string();
+    };
+    for (const Row& row : rows)
+        EXPECT_EQ(text(reported_address(*IpAddress::parse(row.address))), row.reported);
+
+    ipc::Deliver deliver = order();
+    EgressProxy& proxy = deliver.route.proxy.emplace();
+    proxy.protocol = EgressProtocol::proxy_v2;
+    proxy.host = "192.0.2.99";
+    deliver.route.sources = {{*IpAddress::parse("192.0.2.77"), ""}};
+    network.serve("192.0.2.99:1080", "C= \\r\\n\\r\\n\\0\\r\\nQUIT\\n\\x21\\x11\\0\\x0c"
+                                     "\\xc0\\0\\x02\\x4d\\xc0\\0\\x02\\x01\\0\\0\\0\\x19\n" +
+                                         encrypted);
+    run(std::move(deliver));
+    ASSERT_EQ(network.told().size(), 1u);
+    EXPECT_EQ(text(network.told()[0].sending), "192.0.2.77");
+}
+
 // Of connections for reports there are none: two that tell each other would never end (3).
 TEST_F(DeliveryReports, OfReportsThereAreNone) {
     const auto from_nobody = [this](const std::string& field) {

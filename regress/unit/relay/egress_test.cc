@@ -200,6 +200,72 @@ TEST_F(EgressTest, OneFindsOutWhetherAProxyIsBack) {
     time.advance(30s);
 }
 
+// It takes connections, or the kernel does for it, and nothing comes. One silent server says nothing
+// of the proxy, nor does the silence of the server anything where the proxy may be to blame.
+TEST_F(EgressTest, AProxyThatIsSilentForAllIsToBlame) {
+    const auto to = [this](const std::vector<std::string>& hosts) {
+        return through(EgressProtocol::proxy_v2, hosts);
+    };
+    network.serve("192.0.2.99:1080", told("0b") + "silence");
+    EXPECT_EQ(run(to({"one.example"})), "temporary 4.4.2 one.example[192.0.2.11]:25");
+    EXPECT_EQ(outcome.recipients[0].diagnostic, "timed out while waiting for the greeting (through "
+                                                "proxy [192.0.2.99]:1080)");
+    EXPECT_FALSE(outcome.destination_down);
+    EXPECT_FALSE(server_is_slow());
+    EXPECT_FALSE(proxy_is_slow());
+
+    // The same server once more, and the next one is asked, as it may be the server after all.
+    network.serve("192.0.2.99:1080", told("0b") + "silence");
+    network.serve("192.0.2.99:1080", told("15") + hello + takes + leave);
+    EXPECT_EQ(run(to({"one.example", "dual.example"})),
+              "delivered 2.6.0 dual.example[192.0.2.21]:25");
+    time.advance(10s);
+
+    network.address("two.example", "192.0.2.12");
+    network.serve("192.0.2.99:1080", told("0b") + "silence");
+    network.serve("192.0.2.99:1080", told("15") + "silence");
+    const std::string tried = network.tried();
+    EXPECT_EQ(run(to({"one.example", "dual.example", "two.example"})),
+              "temporary 4.4.2 dual.example[192.0.2.21]:25");
+    EXPECT_EQ(network.tried(), tried + " 192.0.2.99:1080 192.0.2.99:1080") << "the walk has ended";
+    EXPECT_FALSE(outcome.destination_down);
+    EXPECT_TRUE(proxy_is_slow());
+    const TimePoint before = time.now();
+    EXPECT_EQ(run(to({"two.example"})), "temporary 4.4.2 ");
+    EXPECT_EQ(time.now(), before);
+    time.advance(SlowAddresses::remembered);
+    network.serve("192.0.2.99:1080", told("0c") + hello + takes + leave);
+    EXPECT_EQ(run(to({"two.example"})), "delivered 2.6.0 two.example[192.0.2.12]:25");
+}
+
+TEST_F(EgressTest, AServerThatIsSilentWhileOthersAreHeardIsToBlame) {
+    network.serve("192.0.2.99:1080", told("0b") + "silence");
+    begin(through(EgressProtocol::proxy_v2, {"one.example"}));
+    time.advance(10s);
+    network.serve("192.0.2.99:1080", told("15") + hello + takes + leave);
+    EXPECT_EQ(run(through(EgressProtocol::proxy_v2, {"dual.example"})),
+              "delivered 2.6.0 dual.example[192.0.2.21]:25");
+    time.advance(300s);
+    EXPECT_EQ(under_way.size(), 0u);
+    EXPECT_TRUE(server_is_slow());
+    EXPECT_FALSE(proxy_is_slow());
+}
+
+// From the first octet on it would be TLS.
+TEST_F(EgressTest, SilenceInAHandshakeIsSilenceToo) {
+    for (const int error : {ETIMEDOUT, 0}) {
+        network.handshake("192.0.2.11:465", "TLS: no", error);
+        std::string told_465 = told("0b");
+        told_465.replace(told_465.rfind("\\0\\x19"), 6, "\\x01\\xd1");
+        network.serve("192.0.2.99:1080", told_465 + "silence");
+        ipc::Deliver deliver = through(EgressProtocol::proxy_v2, {"one.example"});
+        deliver.route.host->scheme = RelayScheme::smtps;
+        deliver.route.host->port = 465;
+        EXPECT_EQ(run(std::move(deliver)), "temporary 4.7.5 one.example[192.0.2.11]:465");
+        EXPECT_EQ(outcome.destination_down, error == 0) << "it has spoken";
+    }
+}
+
 // What is between two addresses, or behind a proxy, is on this way alone.
 TEST_F(EgressTest, WhatOneWayIsLikeSaysNothingOfAnother) {
     network.serve("192.0.2.99:1080", told("0b") + "wait 6\n close");
@@ -209,11 +275,19 @@ TEST_F(EgressTest, WhatOneWayIsLikeSaysNothingOfAnother) {
     EXPECT_FALSE(is_slow("192.0.2.11", 25, "192.0.2.77"));
     EXPECT_FALSE(is_slow("192.0.2.11", 25, "192.0.2.78 192.0.2.99:1080"));
 
-    network.handshake("192.0.2.11:25", "TLS: no");
-    network.serve("192.0.2.99:1080", told("0b") + goes + "silence");
-    network.serve("192.0.2.99:1080", told("0b") + hello + takes + leave);
+    // A connection that breaks is no handshake that fails, where a proxy may have broken it.
+    for (const int error : {ECONNRESET, 0}) {
+        network.handshake("192.0.2.11:25", "TLS: no", error);
+        network.serve("192.0.2.99:1080", told("0b") + goes + "silence");
+        network.serve("192.0.2.99:1080", told("0b") + hello + takes + leave);
+        EXPECT_EQ(run(through(EgressProtocol::proxy_v2, {"one.example"})),
+                  "delivered 2.6.0 one.example[192.0.2.11]:25");
+        time.advance(10s);
+    }
+    network.serve("192.0.2.99:1080", told("0b") + offers + takes + leave);
     EXPECT_EQ(run(through(EgressProtocol::proxy_v2, {"one.example"})),
               "delivered 2.6.0 one.example[192.0.2.11]:25");
+    EXPECT_EQ(outcome.recipients[0].tls, "none");
     network.serve("192.0.2.11:25", goes + hello_again + takes + leave);
     ipc::Deliver straight = through(EgressProtocol::proxy_v2, {"one.example"});
     straight.route.proxy.reset();
