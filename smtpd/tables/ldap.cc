@@ -17,9 +17,11 @@ struct Free {
 };
 using Text = std::unique_ptr<char, Free>;
 
-Text text_option(LDAP* connection, int option) {
+// What ldap.conf(5) has, which the library keeps for all connections alike: one that was just made
+// knows of no authorities itself.
+Text configured(int option) {
     char* text = nullptr;
-    ldap_get_option(connection, option, &text);
+    ldap_get_option(nullptr, option, &text);
     return Text(text);
 }
 
@@ -29,8 +31,7 @@ Error ldap_error(const char* what, int code) {
 
 // Where ldap.conf(5), which need not be there, names no authorities, those of the system count.
 int trust_system(LDAP* connection) {
-    if (text_option(connection, LDAP_OPT_X_TLS_CACERTFILE) ||
-        text_option(connection, LDAP_OPT_X_TLS_CACERTDIR))
+    if (configured(LDAP_OPT_X_TLS_CACERTFILE) || configured(LDAP_OPT_X_TLS_CACERTDIR))
         return LDAP_SUCCESS;
     const int code =
         ldap_set_option(connection, LDAP_OPT_X_TLS_CACERTFILE, system_authorities_path);
