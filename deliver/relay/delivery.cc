@@ -321,9 +321,9 @@ Task<bool> Delivery::try_exchanger(Destinations::Lease& lease, Exchanger exchang
 }
 
 // False: nobody knows, and the reason is noted. Whoever keeps us from finding out must not gain by
-// it.
+// it. For a report it is not asked: a policy that cannot be fetched is told of in a report.
 Task<bool> Delivery::find_sts() {
-    if (!goes_by_sts(order_.route))
+    if (!goes_by_sts(order_.route) || terms_.unreported)
         co_return true;
     const std::string domain = order_.route.domain;
     ipc::PolicyAnswer answer = co_await around_.network.find_policy(domain);
@@ -349,7 +349,9 @@ Task<bool> Delivery::use(Destinations::Lease& lease, std::string host, Opening o
         explain(opening.failure);
         co_return false;
     }
-    const Sent sent = co_await send(lease, std::move(opening.connection), !opening.waived);
+    // What no policy was asked for is for no other message.
+    const bool keeps = !opening.waived && !terms_.unreported;
+    const Sent sent = co_await send(lease, std::move(opening.connection), keeps);
     other_failure_ = true;
     co_return sent == Sent::part&& in_time();
 }

@@ -157,6 +157,14 @@ TEST_F(DeliveryReports, OfReportsThereAreNone) {
     network.serve("192.0.2.1:25", hello + takes_it);
     EXPECT_EQ(run(from_nobody("TLS-Required: No")), "delivered 2.6.0 a.example[192.0.2.1]:25");
     expect_report("");
+    // Nor is a policy fetched, a failure of which would be told of; so the connection is for nobody
+    // else.
+    EXPECT_EQ(network.policy_questions(), 0u);
+    network.sts("d.example", std::nullopt);
+    network.serve("192.0.2.1:25", hello + takes_it);
+    EXPECT_EQ(run(from_nobody("TLS-Required: No")), "delivered 2.6.0 a.example[192.0.2.1]:25");
+    expect_report("");
+    network.sts("d.example", ipc::StsPolicy());
     time.advance(10s);
     network.serve("192.0.2.1:25", hello + takes_it);
     EXPECT_EQ(run(from_nobody("Subject: a bounce")), "delivered 2.6.0 a.example[192.0.2.1]:25");

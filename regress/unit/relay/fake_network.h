@@ -140,12 +140,14 @@ class FakeNetwork final : public relay::Network {
         co_return nothing;
     }
     Task<ipc::PolicyAnswer> find_policy(std::string domain) override {
+        ++policy_questions_;
         ipc::PolicyAnswer answer;
         answer.known = !policies_.contains(domain) || policies_.at(domain).has_value();
         if (answer.known && policies_.contains(domain))
             answer.policy = *policies_.at(domain);
         co_return answer;
     }
+    unsigned policy_questions() const { return policy_questions_; }
     void report(ipc::SessionResult result) override { reports_.push_back(std::move(result)); }
     const std::vector<ipc::SessionResult>& told() const { return reports_; }
     // What domains are to be told: "d.example sts a.example 0; ", the last is ipc::TlsResult.
@@ -220,6 +222,7 @@ class FakeNetwork final : public relay::Network {
     std::map<Question, ipc::ResolveAnswer> answers_;
     std::map<Question, Duration> delays_;
     std::map<std::string, std::optional<ipc::StsPolicy>> policies_;
+    unsigned policy_questions_ = 0;
     std::map<std::string, std::deque<Error>> handshakes_;
     std::string impossible_;
     std::string impossible_to_verify_;
