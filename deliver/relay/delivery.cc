@@ -47,7 +47,9 @@ class Delivery {
     void aim(const RelayTarget& target);
     std::string key() const;
     Task<void> try_target(bool is_last);
+    Task<void> try_kept();
     Task<void> walk(Destinations::Lease& lease, bool is_last);
+    void leave_out_loopback(ExchangerList& list);
     void keep_reachable(std::vector<Exchanger>& exchangers);
     Task<void> try_unix(Destinations::Lease& lease);
     Task<bool> find_sts();
@@ -74,9 +76,9 @@ class Delivery {
     std::vector<Recipient> recipients_;
     std::vector<Later> later_;
     TimePoint walk_until_;
-    std::string refused_by_;   // it said 4yz to MAIL over a connection from before
-    bool reached_ = false;     // somebody said hello
-    bool our_trouble_ = false; // what failed was not the destination
+    std::set<std::string> refused_by_; // they said 4yz to MAIL, as the target that they were
+    bool reached_ = false;             // somebody said hello
+    bool our_trouble_ = false;         // what failed was not the destination
     bool destination_down_ = false;
     std::optional<Diagnosis> unmet_;     // why a server is not what REQUIRETLS wants
     std::set<std::string> unmet_hosts_;  // that are not
@@ -145,7 +147,6 @@ std::vector<RelayTarget> Delivery::shuffled_targets() const {
 void Delivery::aim(const RelayTarget& target) {
     order_.route.host = target.host;
     order_.route.label = target.label;
-    refused_by_.clear();
 }
 
 std::string Delivery::key() const {
@@ -188,10 +189,11 @@ Task<void> Delivery::try_later() {
         if (later.target)
             aim(*later.target);
         terms_.domains = later.domains;
-        Destinations::Lease lease = around_.destinations.lease(key());
-        if (std::unique_ptr<Connection> other = lease.take())
-            lease.discard(std::move(other)); // to another address of the host
-        co_await try_exchanger(lease, later.exchanger, later.connect_limit);
+        co_await try_kept(); // that others have left in the meantime
+        if (goes_on()) {
+            Destinations::Lease lease = around_.destinations.lease_anew(key());
+            co_await try_exchanger(lease, later.exchanger, later.connect_limit);
+        }
         other_failure_ = other_failure_ || (i + 1 < later_.size() && !goes_on());
     }
 }
@@ -211,21 +213,26 @@ bool Delivery::all_unmet() const {
                          failed_hosts_.end());
 }
 
+// Over a session from before, if there is one, and it is with nobody who will not have the mail.
+Task<void> Delivery::try_kept() {
+    Destinations::Lease lease = around_.destinations.lease(key());
+    std::unique_ptr<Connection> connection = lease.take();
+    if (!connection)
+        co_return;
+    if (refused_by_.contains(key() + connection->session.remote()))
+        co_return lease.keep(std::move(connection));
+    // What goes wrong here may be the connection's age: the addresses are still walked.
+    reached_ = other_failure_ = true;
+    co_await send(lease, std::move(connection), true);
+}
+
 // The mail exchangers, or one host. Not the last one: addresses that have lately cost much time are
 // put off until the others have been tried.
 Task<void> Delivery::try_target(bool is_last) {
-    Destinations::Lease lease = around_.destinations.lease(key());
-    if (std::unique_ptr<Connection> connection = lease.take()) {
-        // What goes wrong here may be the connection's age: the addresses are still walked.
-        reached_ = true;
-        const std::string remote = connection->session.remote();
-        const Sent sent = co_await send(lease, std::move(connection), true);
-        if (sent == Sent::refused)
-            refused_by_ = remote;
-        other_failure_ = true;
-    }
+    co_await try_kept();
     if (!goes_on())
         co_return;
+    Destinations::Lease lease = around_.destinations.lease_anew(key());
     if (order_.route.host && !order_.route.host->unix_path.empty())
         co_await try_unix(lease);
     else
@@ -249,6 +256,7 @@ Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
     if (!found)
         co_return;
     failed_hosts_.insert(list.untried.begin(), list.untried.end());
+    leave_out_loopback(list);
     keep_reachable(list.exchangers);
     around_.slow.move_to_end(
         list.exchangers, around_.network.executor().now(),
@@ -259,7 +267,7 @@ Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
             other_failure_ = true;
             co_return;
         }
-        if (refused_by_ == to_string(exchanger))
+        if (refused_by_.contains(key() + to_string(exchanger)))
             continue;
         if (!is_last && around_.slow.is_slow(way_to(route, exchanger.endpoint),
                                              around_.network.executor().now()))
@@ -267,6 +275,25 @@ Task<void> Delivery::walk(Destinations::Lease& lease, bool is_last) {
         else
             co_await try_in_turn(lease, exchanger, is_last && i + 1 == list.exchangers.size());
     }
+}
+
+// What the DNS has to say of a domain is not to lead to what a proxy has on its own machine.
+void Delivery::leave_out_loopback(ExchangerList& list) {
+    const ipc::Route& route = order_.route;
+    if (!route.proxy || route.host)
+        return;
+    const size_t left_out = std::erase_if(list.exchangers, [](const Exchanger& exchanger) {
+        return exchanger.endpoint.address.is_loopback();
+    });
+    if (left_out == 0 || !list.exchangers.empty())
+        return;
+    const Diagnosis none(status::unroutable, "no mail host of " + route.domain +
+                                                 " has an address that a proxy may connect to");
+    other_failure_ = true;
+    if (list.untried.empty())
+        settle(none);
+    else
+        explain(none);
 }
 
 // Without those to which there is no address of ours to connect from.
@@ -378,6 +405,8 @@ Task<Delivery::Sent> Delivery::send(Destinations::Lease& lease,
         lease.keep(std::move(connection));
         co_return Sent::all;
     }
+    if (left == before && !failed)
+        refused_by_.insert(key() + connection->session.remote());
     lease.discard(std::move(connection));
     if (left == 0)
         co_return Sent::all;

@@ -59,6 +59,11 @@ Destinations::Lease Destinations::lease(const std::string& key) {
     return Lease(*this, key, take_idle(key));
 }
 
+Destinations::Lease Destinations::lease_anew(const std::string& key) {
+    ++leased_;
+    return Lease(*this, key, nullptr);
+}
+
 // The one used last: the others may run out, so that few are kept busy.
 std::unique_ptr<Connection> Destinations::take_idle(const std::string& key) {
     for (auto found = by_destination_.find(key); found != by_destination_.end();

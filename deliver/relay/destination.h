@@ -75,6 +75,8 @@ class Destinations {
         std::unique_ptr<Connection> connection_;
     };
     Lease lease(const std::string& key);
+    // The same without a session from before.
+    Lease lease_anew(const std::string& key);
 
     // Takes leave of all idle connections, and keeps none from now on.
     void stop_keeping();

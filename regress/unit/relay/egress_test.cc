@@ -323,6 +323,39 @@ TEST_F(EgressTest, BySocksTheOtherAddressesAreTriedBeforeAllIsWaitedFor) {
     EXPECT_TRUE(is_slow("2001:db8::21", 25, " 192.0.2.99:1080"));
 }
 
+// The proxy's own loopback is nobody's mail host. A configured host is the operator's to choose.
+TEST_F(EgressTest, TheDnsDoesNotLeadToTheProxyItself) {
+    const auto to_domain = [this](EgressProtocol protocol, const char* domain) {
+        ipc::Deliver deliver = through(protocol, {});
+        deliver.route.domain = domain;
+        return deliver;
+    };
+    network.address("six.example", "::1");
+    network.address("six.example", "127.0.0.5");
+    network.mx("some.example", 10, "six.example");
+    network.mx("some.example", 20, "one.example");
+    for (const EgressProtocol protocol : {EgressProtocol::socks5, EgressProtocol::proxy_v2})
+        for (const char* domain : {"six.example", "[127.0.0.1]", "[IPv6:::1]", "localhost"}) {
+            EXPECT_EQ(run(to_domain(protocol, domain)), "permanent 5.4.4 ") << domain;
+            EXPECT_FALSE(outcome.destination_down);
+        }
+    EXPECT_EQ(network.tried(), "");
+    network.serve("192.0.2.99:1080", told("0b") + hello + takes + leave);
+    EXPECT_EQ(run(to_domain(EgressProtocol::proxy_v2, "some.example")),
+              "delivered 2.6.0 one.example[192.0.2.11]:25");
+    network.mx("later.example", 10, "six.example");
+    network.mx("later.example", 20, "unknown.example");
+    network.answer(ipc::RecordType::a, "unknown.example", ipc::ResolveStatus::temporary);
+    EXPECT_EQ(run(to_domain(EgressProtocol::proxy_v2, "later.example")), "temporary 4.4.4 ");
+
+    ipc::Deliver configured = through(EgressProtocol::socks5, {"127.0.0.1"});
+    network.serve("192.0.2.99:1080", "C= \\x05\\x01\\0\n raw \x05" + std::string(1, '\0') +
+                                         "\n C= \\x05\\x01\\0\\x01\\x7f\\0\\0\\x01\\0\\x19\n raw \x05" +
+                                         std::string("\0\0\1\0\0\0\0\0\0", 9) + "\n" + hello +
+                                         takes + leave);
+    EXPECT_EQ(run(std::move(configured)), "delivered 2.6.0 [127.0.0.1]:25");
+}
+
 // The time that the password takes is nobody's but ours.
 TEST_F(EgressTest, APasswordIsLookedUpBeforeTheClockStarts) {
     network.password("secrets/me", "bob", "pa:ss");

@@ -116,6 +116,32 @@ TEST_F(SlowAddressesTest, ALateAnswerIsAnAnswer) {
     EXPECT_FALSE(is_slow());
 }
 
+// What others have left of the destination's comes before what may be waited for in vain.
+TEST_F(SlowAddressesTest, ASessionFromBeforeIsUsedBeforeTheRestIsWaitedFor) {
+    group.spawn(deliver_one(order()));
+    time.advance(9s);
+    network.serve("192.0.2.1:25", hello + takes + takes + leave);
+    group.spawn(deliver_one(order()));
+    time.advance(2s);
+    EXPECT_EQ(delivered, 2);
+    EXPECT_EQ(group.size(), 0u);
+    time.advance(2 * SlowAddresses::remembered);
+
+    // Not where it is with somebody who has just refused the mail.
+    group.spawn(deliver_one(order()));
+    time.advance(9s);
+    network.serve("192.0.2.1:25", hello + takes + leave);
+    group.spawn(deliver_one(order()));
+    network.serve("192.0.2.1:25", hello + "C: MAIL FROM:<a@s.example>\n S: 451 no\n" + leave);
+    time.advance(2s);
+    EXPECT_EQ(delivered, 3);
+    EXPECT_EQ(group.size(), 1u);
+    EXPECT_TRUE(network.tried().ends_with(dead)) << network.tried();
+    time.advance(30s);
+    EXPECT_EQ(group.size(), 0u);
+    EXPECT_EQ(network.errors(), "");
+}
+
 // One packet is lost, and others get through.
 TEST_F(SlowAddressesTest, WhoAnswersOthersIsNotNoted) {
     network.serve(dead, hello + takes + leave, 9s);
