@@ -25,11 +25,11 @@ DaneFinding judge_tlsa(const std::string& base, const ResolveAnswer& answer) {
     case ResolveStatus::temporary:
     case ResolveStatus::bogus:
         finding.verdict = DaneVerdict::failed;
+        finding.bogus = answer.status == ResolveStatus::bogus;
         finding.failure =
             Diagnosis(status::directory_failure,
-                      answer.status == ResolveStatus::bogus
-                          ? "the TLSA records of " + base + " fail DNSSEC validation"
-                          : "the TLSA records of " + base + " cannot be looked up now");
+                      finding.bogus ? "the TLSA records of " + base + " fail DNSSEC validation"
+                                    : "the TLSA records of " + base + " cannot be looked up now");
         return finding;
     case ResolveStatus::ok:
         break;
@@ -81,6 +81,7 @@ Task<DaneFinding> find_dane(Network& network, const Exchanger& exchanger) {
     if (ask_alias &&
         (alias.status == ResolveStatus::temporary || alias.status == ResolveStatus::bogus)) {
         finding.verdict = DaneVerdict::failed; // whoever keeps the answer from us is not to gain
+        finding.bogus = alias.status == ResolveStatus::bogus;
         finding.failure =
             Diagnosis(status::directory_failure,
                       "what " + exchanger.host + " is an alias of cannot be found out");

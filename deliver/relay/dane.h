@@ -26,6 +26,7 @@ struct DaneFinding {
     std::string base;                 // the domain that the records are those of
     std::vector<std::string> records; // the usable ones, at most as many as an answer has
     Diagnosis failure;
+    bool bogus = false; // it is that records fail validation, and not that nobody answers
 };
 
 // Of the answer for `base` and its port.

@@ -84,6 +84,7 @@ class Delivery {
     std::set<std::string> unmet_hosts_;  // that are not
     std::set<std::string> failed_hosts_; // one that is not among these may be, at another time
     bool other_failure_ = false;         // the same, of who knows whom
+    std::set<std::string> told_;         // OpeningTerms::told
     bool proxy_failed_ = false;          // nobody can be reached
 };
 
@@ -95,6 +96,7 @@ Delivery::Delivery(Surroundings surroundings, std::shared_ptr<const Identity> id
       recipients_(read_recipients(order_)),
       walk_until_(around_.network.executor().now() + walk_limit) {
     terms_.helo = order_.route.helo.empty() ? identity_->hostname : order_.route.helo;
+    terms_.told = &told_;
     terms_.require_tls = !may_do_without_tls(order_);
     if (!order_.parameters.require_tls) // which overrules the field (RFC 8689 3)
         terms_.waives_tls = [this] { return waives_tls(*content_, order_.traits.header_length); };

@@ -40,6 +40,7 @@ class Opener {
     void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session,
                 IpAddress sending);
     void report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason);
+    bool is_news_of(const Exchanger& exchanger) const;
     void report_dane(const Exchanger& exchanger, ipc::TlsResult how, const std::string& reason);
     Task<bool> open_session(Connection& connection);
     Task<bool> find_credentials();
@@ -146,7 +147,8 @@ Task<std::optional<TlsPolicy>> Opener::policy_for(Exchanger exchanger) {
         co_return policy;
     }
     if (finding.verdict == DaneVerdict::failed) {
-        report_dane(exchanger, ipc::TlsResult::dnssec_invalid, finding.failure.text);
+        if (finding.bogus)
+            report_dane(exchanger, ipc::TlsResult::dnssec_invalid, finding.failure.text);
         finding.failure.remote = to_string(exchanger);
         fail(std::move(finding.failure));
         co_return std::nullopt;
@@ -168,8 +170,9 @@ bool Opener::sts_forbids(const Exchanger& exchanger) {
         return false;
     const std::string reason =
         exchanger.host + " is not named by the MTA-STS policy of " + terms_.route.domain;
-    report(session_result(terms_.route.domain, exchanger, TlsPolicy(), terms_.sts),
-           ipc::TlsResult::validation_failure, reason);
+    if (!enforces_sts() || is_news_of(exchanger))
+        report(session_result(terms_.route.domain, exchanger, TlsPolicy(), terms_.sts),
+               ipc::TlsResult::validation_failure, reason);
     reports_ = false;
     if (!enforces_sts())
         return false;
@@ -195,6 +198,11 @@ Task<bool> Opener::test_sts(Exchanger exchanger, const TlsPolicy& policy) {
     co_return settled;
 }
 
+// Whether its domain has not been told of what keeps us from connecting.
+bool Opener::is_news_of(const Exchanger& exchanger) const {
+    return !terms_.told || terms_.told->insert(exchanger.host).second;
+}
+
 void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason) {
     if (terms_.unreported)
         return;
@@ -206,7 +214,7 @@ void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::st
 // There are no valid records of the exchanger's (RFC 8460 4.3.2.1), and no connection under them.
 void Opener::report_dane(const Exchanger& exchanger, ipc::TlsResult how,
                          const std::string& reason) {
-    if (!goes_by_sts(terms_.route))
+    if (!goes_by_sts(terms_.route) || !is_news_of(exchanger))
         return;
     ipc::SessionResult result =
         session_result(terms_.route.domain, exchanger, TlsPolicy(), ipc::StsPolicy());

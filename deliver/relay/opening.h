@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ struct OpeningTerms {
     // It may be a report on TLS, whose own connections are for no report (RFC 8460 3): two who tell
     // each other would never end.
     bool unreported = false;
+    // Exchangers whom there is no connection with for what their domain has been told of: a host
+    // has many addresses, and this is said of it once. Null: always.
+    std::set<std::string>* told = nullptr;
 
     bool lmtp() const { return route.host && route.host->scheme == RelayScheme::lmtp; }
 };

@@ -93,6 +93,32 @@ TEST_F(DeliveryReports, OfRecordsThatFailValidation) {
     expect_report("d.example tlsa a.example 7; d.example none b.example 0; ");
 }
 
+// There was no connection, to however many addresses of a host. Nor is the domain to blame for a
+// resolver that does not answer.
+TEST_F(DeliveryReports, OfAHostThatIsNotUsedThereIsOne) {
+    network.secure(ipc::RecordType::mx, "d.example");
+    network.secure(ipc::RecordType::a, "a.example");
+    network.address("a.example", "192.0.2.3");
+    network.answer(ipc::RecordType::tlsa, "_25._tcp.a.example", ipc::ResolveStatus::bogus);
+    network.serve("192.0.2.2:25", encrypted);
+    run(order());
+    std::string told = "d.example tlsa a.example 7; d.example none b.example 0; ";
+    expect_report(told);
+    time.advance(10s);
+
+    network.answer(ipc::RecordType::tlsa, "_25._tcp.a.example", ipc::ResolveStatus::temporary);
+    network.serve("192.0.2.2:25", encrypted);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    expect_report(told += "d.example none b.example 0; ");
+    time.advance(10s);
+
+    network.answer(ipc::RecordType::tlsa, "_25._tcp.a.example", ipc::ResolveStatus::no_data);
+    policy(ipc::StsMode::enforce, {"b.example"});
+    network.serve("192.0.2.2:25", encrypted);
+    EXPECT_EQ(run(order()), "delivered 2.6.0 b.example[192.0.2.2]:25");
+    expect_report(told += "d.example sts a.example 5; d.example sts b.example 0; ");
+}
+
 // Encrypted all the same (RFC 7672 2.2), but under no policy.
 TEST_F(DeliveryReports, OfRecordsThatAreOfNoUse) {
     network.secure(ipc::RecordType::mx, "d.example");
