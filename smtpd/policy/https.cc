@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/loop/completion.h"
+#include "common/tls/certificate.h"
 
 namespace postern::policy {
 
@@ -12,6 +13,20 @@ namespace {
 void initialize_once() {
     static const CURLcode done = curl_global_init(CURL_GLOBAL_DEFAULT);
     (void)done;
+}
+
+// Null: libcurl has another TLS library, or makes more of the text than we do.
+TrustStore read_authorities(const std::string& pem) {
+    const char* library = curl_version_info(CURLVERSION_NOW)->ssl_version;
+    const Result<std::vector<X509Certificate>> certificates = parse_certificates(pem);
+    if (!certificates || !library || !std::string_view(library).starts_with("OpenSSL/3"))
+        return nullptr;
+    TrustStore store(X509_STORE_new());
+    for (const X509Certificate& certificate : *certificates)
+        if (X509_STORE_add_cert(store.get(), certificate.get()) != 1)
+            return nullptr;
+    X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN); // as libcurl does
+    return store;
 }
 
 // "host:443:192.0.2.1,[2001:db8::1]": libcurl asks no DNS then. With "+" it
@@ -31,9 +46,12 @@ std::string pinned_addresses(const HttpsRequest& request) {
 // One request, and what has come of its reply.
 class HttpsClient::Transfer {
   public:
-    Transfer(Executor& executor, const HttpsRequest& request, std::string& authorities)
+    Transfer(Executor& executor, const HttpsRequest& request, std::string& authorities,
+             X509_STORE* store)
         : done(executor), body_limit_(request.body_limit), easy_(curl_easy_init()),
           addresses_(curl_slist_append(nullptr, pinned_addresses(request).c_str())) {
+        if (store && X509_STORE_up_ref(store) == 1) // others may be trusted before it is used
+            store_.reset(store);
         if (easy_)
             prepare(request, authorities);
     }
@@ -46,7 +64,7 @@ class HttpsClient::Transfer {
 
     CURL* easy() const { return easy_; }
     Result<HttpsReply> result(CURLcode code) {
-        if (code != CURLE_OK)
+        if (code != CURLE_OK && !settled_)
             return Error{error_[0] ? error_ : curl_easy_strerror(code),
                          code == CURLE_PEER_FAILED_VERIFICATION ? not_verified : 0};
         HttpsReply reply;
@@ -68,14 +86,12 @@ class HttpsClient::Transfer {
     void prepare(const HttpsRequest& request, std::string& authorities) {
         const std::string url =
             "https://" + request.host + ":" + std::to_string(request.port) + request.path;
-        curl_blob trusted{authorities.data(), authorities.size(), CURL_BLOB_COPY};
         set(CURLOPT_URL, url.c_str());
         set(CURLOPT_PROTOCOLS_STR, "https");
         set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
         set(CURLOPT_SSL_VERIFYPEER, 1L);
         set(CURLOPT_SSL_VERIFYHOST, 2L);
-        set(CURLOPT_CAINFO_BLOB, &trusted);
-        set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
+        trust(authorities);
         set(CURLOPT_RESOLVE, addresses_);
         set(CURLOPT_PROXY, "");
         set(CURLOPT_FOLLOWLOCATION, 0L);
@@ -93,6 +109,8 @@ class HttpsClient::Transfer {
                 curl_slist_append(headers_, ("Content-Type: " + request.content_type).c_str());
             headers_ = curl_slist_append(headers_, "Expect:"); // no waiting for a 100
             set(CURLOPT_HTTPHEADER, headers_);
+            set(CURLOPT_HEADERFUNCTION, &Transfer::take_header);
+            set(CURLOPT_HEADERDATA, this);
             set(CURLOPT_POST, 1L);
             set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
             set(CURLOPT_POSTFIELDS, request.body.data()); // which outlives us
@@ -101,6 +119,33 @@ class HttpsClient::Transfer {
             curl_easy_cleanup(easy_);
             easy_ = nullptr;
         }
+    }
+
+    void trust(std::string& authorities) {
+        set(CURLOPT_CAINFO, static_cast<const char*>(nullptr)); // none but these
+        set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
+        if (store_) { // reading them takes long, and others wait meanwhile
+            set(CURLOPT_SSL_CTX_FUNCTION, &Transfer::use_store);
+            set(CURLOPT_SSL_CTX_DATA, store_.get());
+            return;
+        }
+        curl_blob trusted{authorities.data(), authorities.size(), CURL_BLOB_COPY};
+        set(CURLOPT_CAINFO_BLOB, &trusted);
+    }
+
+    static CURLcode use_store(CURL*, void* context, void* store) {
+        SSL_CTX_set1_cert_store(static_cast<SSL_CTX*>(context), static_cast<X509_STORE*>(store));
+        return CURLE_OK;
+    }
+
+    // A line. The empty one behind a status that is not provisional ends the transfer.
+    static size_t take_header(char* line, size_t, size_t size, void* self) {
+        auto& transfer = *static_cast<Transfer*>(self);
+        long status = 0;
+        curl_easy_getinfo(transfer.easy_, CURLINFO_RESPONSE_CODE, &status);
+        const std::string_view text(line, size);
+        transfer.settled_ = status >= 200 && (text == "\r\n" || text == "\n");
+        return transfer.settled_ ? CURL_WRITEFUNC_ERROR : size;
     }
 
     static size_t take(char* bytes, size_t, size_t size, void* self) {
@@ -115,7 +160,9 @@ class HttpsClient::Transfer {
     CURL* easy_;
     curl_slist* addresses_;
     curl_slist* headers_ = nullptr;
+    TrustStore store_;
     bool failed_ = false;
+    bool settled_ = false; // the status is there, and is all that is wanted
     char error_[CURL_ERROR_SIZE] = "";
     std::string body_;
 };
@@ -195,16 +242,21 @@ class HttpsClient::Multi : Timer {
     std::map<curl_socket_t, std::unique_ptr<Watch>> watches_;
 };
 
-HttpsClient::HttpsClient(EventLoop& loop, std::string authorities)
-    : authorities_(std::move(authorities)) {
+HttpsClient::HttpsClient(EventLoop& loop, std::string authorities) {
     initialize_once();
+    trust(std::move(authorities));
     multi_ = std::make_unique<Multi>(loop);
 }
 
 HttpsClient::~HttpsClient() = default;
 
+void HttpsClient::trust(std::string authorities) {
+    authorities_ = std::move(authorities);
+    store_ = read_authorities(authorities_);
+}
+
 Task<Result<HttpsReply>> HttpsClient::send(HttpsRequest request) {
-    Transfer transfer(multi_->loop(), request, authorities_);
+    Transfer transfer(multi_->loop(), request, authorities_, store_.get());
     if (!transfer.easy())
         co_return Error{"libcurl cannot make such a request"};
     Multi::Membership membership(*multi_, transfer);

@@ -10,16 +10,19 @@
 #include "common/base/result.h"
 #include "common/loop/event_loop.h"
 #include "common/loop/task.h"
+#include "common/tls/openssl.h"
 
 namespace postern::policy {
 
 struct HttpsRequest {
     std::string host; // whom the certificate has to be for
     uint16_t port = 443;
-    std::string path;                          // "/…"
-    std::vector<IpAddress> addresses;          // of the host: nobody else is connected to
-    std::string content_type;                  // of `body`
-    std::string body;                          // to be posted; empty: it is a GET
+    std::string path;                 // "/…"
+    std::vector<IpAddress> addresses; // of the host: nobody else is connected to
+    std::string content_type;         // of `body`
+    // To be posted: then the status is all that is wanted of the reply, and the connection is
+    // closed behind its header. Empty: it is a GET.
+    std::string body;
     size_t body_limit = 64 * 1024;             // octets of the reply; with more it is an error
     Duration limit = std::chrono::seconds(30); // for all of it
 };
@@ -43,13 +46,14 @@ class HttpsClient {
     Task<Result<HttpsReply>> send(HttpsRequest request);
 
     // Of requests that are begun from now on.
-    void trust(std::string authorities) { authorities_ = std::move(authorities); }
+    void trust(std::string authorities);
 
   private:
     class Multi;
     class Transfer;
 
     std::string authorities_;
+    TrustStore store_; // the same, read; null where libcurl has to do that for each connection
     std::unique_ptr<Multi> multi_;
 };
 

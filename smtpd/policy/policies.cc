@@ -144,7 +144,7 @@ Task<Result<std::string>> Policies::get_text(const std::string& domain) {
     request.limit = fetch_time;
     request.addresses = co_await addresses_of(world_.resolve, request.host);
     if (request.addresses.empty())
-        co_return Error{request.host + " has no address"};
+        co_return Error{request.host + " has no public address"};
     Result<HttpsReply> reply = co_await world_.send(std::move(request));
     if (!reply)
         co_return reply.error();

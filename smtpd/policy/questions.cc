@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "smtpd/policy/public_address.h"
+
 namespace postern::policy {
 
 namespace {
@@ -23,7 +25,8 @@ Task<std::vector<IpAddress>> addresses_of(const Resolve& resolve, std::string ho
         ipc::ResolveQuery query = question(type, host);
         const ipc::ResolveAnswer answer = co_await resolve(std::move(query), resolve_limit);
         for (size_t i = 0; i < std::min(answer.records.size(), address_limit); ++i)
-            addresses.push_back(answer.records[i].address);
+            if (is_public(answer.records[i].address))
+                addresses.push_back(answer.records[i].address);
     }
     co_return addresses;
 }

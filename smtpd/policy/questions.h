@@ -20,7 +20,8 @@ inline constexpr std::chrono::seconds resolve_limit{10}; // for one question
 
 ipc::ResolveQuery question(ipc::RecordType type, const std::string& name);
 
-// A few of each family; none if there are none, or no answer.
+// A few of each family, of those that are on the Internet: whoever has a domain does not get us to
+// talk to what is on our own networks. None if there are none, or no answer.
 Task<std::vector<IpAddress>> addresses_of(const Resolve& resolve, std::string host);
 
 } // namespace postern::policy

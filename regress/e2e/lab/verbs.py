@@ -184,9 +184,12 @@ def serve_page(lab, step, name, file, host, path, kind, status):
     find(lab.webs, name, "web server").pages[host, path] = page
 
 
-@verb(r"web (\w+) takes reports at https://([^/]+)(/\S*)(?: with status (\d+))?")
-def take_reports(lab, step, name, host, path, status):
-    find(lab.webs, name, "web server").takes[host, path] = int(status or 201)
+@verb(r"web (\w+) takes reports at https://([^/]+)(/\S*)(?: with status (\d+))?( and an endless body)?")
+def take_reports(lab, step, name, host, path, status, endless):
+    web = find(lab.webs, name, "web server")
+    web.takes[host, path] = int(status or 201)
+    if endless:
+        web.endless.add((host, path))
 
 
 @verb(r"stop sink (\w+)")

@@ -9,6 +9,7 @@ class Web:
         self.name, self.log = name, log
         self.pages = {}  # (host, path): (status, content type, octets)
         self.takes = {}  # (host, path): the status for what is posted there
+        self.endless = set()  # (host, path): the body of such a reply has no end
         self.posts = []  # (host, path, [(name, value) of the header], octets)
         self.server = None
 
@@ -30,7 +31,15 @@ class Web:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 status = web.takes.get(self.place(), 404)
                 web.posts.append((*self.place(), self.headers.items(), content))
-                self.reply(status, "text/plain", b"")
+                if self.place() not in web.endless:
+                    return self.reply(status, "text/plain", b"")
+                self.send_response(status)
+                self.end_headers()
+                try:
+                    while True:
+                        self.wfile.write(b"and more\r\n" * 1000)
+                except OSError:
+                    self.close_connection = True
 
             def reply(self, status, kind, content):
                 self.send_response(status)
