@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -19,6 +20,15 @@ const std::string told_suffix = ".told";
 
 std::string name_of(const std::string& id) { return begin_of_name + id; }
 std::string told_name_of(const std::string& id) { return begin_of_name + id + told_suffix; }
+
+// Before what is done with goes: that is to be told once as well.
+void leave_out(const Batch& part, std::optional<Batch>& today) {
+    if (!today || today->id != part.id)
+        return;
+    today->id.clear();
+    for (const auto& [domain, tally] : part.counts)
+        today->counts.erase(domain);
+}
 
 } // namespace
 
@@ -42,6 +52,7 @@ ReportStore::Found ReportStore::read() {
             Waiting& waiting = found.waiting.emplace_back();
             waiting.batch = *std::move(batch);
             waiting.batch.id = id;
+            leave_out(waiting.batch, found.today);
             read_told(waiting);
         }
     }
@@ -85,8 +96,15 @@ Result<void> ReportStore::write_today(const Batch& batch) {
     return replace_file(directory_.get(), fresh_name, today_name, to_text(batch));
 }
 
+bool ReportStore::is_there(const std::string& id) const {
+    struct stat status {};
+    return fstatat(directory_.get(), name_of(id).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 Result<void> ReportStore::end_today(const std::string& id) {
     const int directory = directory_.get();
+    if (is_there(id))
+        return Error{"there is a batch " + id};
     if (renameat(directory, today_name.c_str(), directory, name_of(id).c_str()) < 0)
         return system_error("rename");
     return {};
@@ -95,27 +113,44 @@ Result<void> ReportStore::end_today(const std::string& id) {
 void ReportStore::forget_today() { unlinkat(directory_.get(), today_name.c_str(), 0); }
 
 Result<void> ReportStore::write(const Batch& batch) {
+    if (is_there(batch.id))
+        return Error{"there is a batch " + batch.id};
     return replace_file(directory_.get(), fresh_name, name_of(batch.id), to_text(batch));
 }
 
 Result<void> ReportStore::tell(const std::string& id, const std::string& domain,
                                const std::string& place) {
-    FileDescriptor file(openat(directory_.get(), told_name_of(id).c_str(),
-                               O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const std::string name = told_name_of(id);
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+    FileDescriptor file(openat(directory_.get(), name.c_str(), flags | O_CREAT | O_EXCL, 0600));
+    if (file)
+        new_told_.insert(id);
+    else if (errno == EEXIST)
+        file = FileDescriptor(openat(directory_.get(), name.c_str(), flags));
     if (!file)
         return system_error("open");
     const std::string line = domain + (place.empty() ? "" : " " + place) + "\n";
     const ssize_t written = ::write(file.get(), line.data(), line.size());
     if (written != static_cast<ssize_t>(line.size()))
         return written < 0 ? system_error("write") : Error{"the disk is full"};
-    if (fdatasync(file.get()) < 0 || fsync(directory_.get()) < 0) // the file may be new
+    return {};
+}
+
+Result<void> ReportStore::sync_told(const std::string& id) {
+    FileDescriptor file(
+        openat(directory_.get(), told_name_of(id).c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!file)
+        return system_error("open");
+    if (fdatasync(file.get()) < 0 || (new_told_.contains(id) && fsync(directory_.get()) < 0))
         return system_error("sync");
+    new_told_.erase(id);
     return {};
 }
 
 void ReportStore::remove(const std::string& id) {
     unlinkat(directory_.get(), name_of(id).c_str(), 0);
     unlinkat(directory_.get(), told_name_of(id).c_str(), 0);
+    new_told_.erase(id);
 }
 
 } // namespace postern::policy

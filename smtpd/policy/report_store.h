@@ -5,7 +5,7 @@
 // to be told is ".tls-ID", a batch, and of that ".tls-ID.told" is who knows it already, a line
 // each. A file that is damaged becomes ".tls-damaged", instead of the one before. Nothing here is
 // more than `file_limit` octets long. Waits for the disk: some 300 octets a domain, at most once a
-// minute.
+// minute; for who knows it at most once in five seconds.
 #pragma once
 
 #include <map>
@@ -33,6 +33,8 @@ class ReportStore {
         std::map<std::string, std::set<std::string>> told; // by domain: the places that know it
     };
     struct Found {
+        // Without what a batch that waits has of it too: it was taken out of it, when the process
+        // ended halfway. `id` is empty then, being that of the batch.
         std::optional<Batch> today;
         std::vector<Waiting> waiting;
     };
@@ -40,20 +42,23 @@ class ReportStore {
     Found read();
 
     Result<void> write_today(const Batch& batch);
-    // What was written last is over.
+    // What was written last is over. An error if there is a batch with this id, as with write().
     Result<void> end_today(const std::string& id);
     void forget_today();
 
     Result<void> write(const Batch& batch);
-    // A place knows of the domain; "": no more places have to.
+    // A place knows of the domain; "": no more places have to. It is on disk after sync_told().
     Result<void> tell(const std::string& id, const std::string& domain, const std::string& place);
+    Result<void> sync_told(const std::string& id);
     void remove(const std::string& id);
 
   private:
+    bool is_there(const std::string& id) const;
     std::optional<Batch> read_batch(const std::string& name);
     void read_told(Waiting& waiting);
 
     FileDescriptor directory_;
+    std::set<std::string> new_told_; // ids whose file of marks is not in the directory on disk
 };
 
 } // namespace postern::policy

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <utility>
 
 #include "common/base/log.h"
 
 namespace postern::policy {
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -44,27 +47,48 @@ Reporter::Reporter(Executor& executor, std::string hostname, ReportSender::World
                    ReportStore store, Counters& counters)
     : executor_(executor), hostname_(std::move(hostname)), store_(std::move(store)),
       sender_(executor, std::move(world), counters), day_(day_of(executor.wall_seconds())),
-      since_(day_), tally_(day_), id_(new_id()) {
+      since_(day_), tally_(day_), id_(new_id()),
+      dropped_count_(counters["policy.reports.dropped"]) {
     go_on(store_.read());
     arm_next();
 }
 
 void Reporter::go_on(ReportStore::Found found) {
+    if (found.today)
+        go_on_with(*std::move(found.today));
     for (ReportStore::Waiting& waiting : found.waiting)
         begin(std::move(waiting), false);
-    if (!found.today)
-        return;
-    Batch& today = *found.today;
+}
+
+void Reporter::go_on_with(Batch today) {
+    if (today.id.empty()) { // before that is told which has the rest
+        today.id = new_id();
+        const Result<void> written = store_.write_today(today);
+        log_failure(written);
+        changed_ = !written;
+    }
     if (day_of(today.begin) >= day_) { // it is today, or the clock was set back
         id_ = today.id;
-        since_ = std::min(today.begin, executor_.wall_seconds());
+        since_ = today.begin;
         tally_ = Tally(since_);
-        return tally_.resume(std::move(today.counts));
+        tally_.resume(std::move(today.counts));
+        return follow_clock();
     }
-    log_failure(store_.end_today(today.id));
+    if (!changed_)
+        log_failure(store_.end_today(today.id));
+    changed_ = false;
     ReportStore::Waiting waiting;
     waiting.batch = std::move(today);
     begin(std::move(waiting), false);
+}
+
+// It may have been set back.
+void Reporter::follow_clock() {
+    const int64_t now = executor_.wall_seconds();
+    day_ = std::min(day_, day_of(now));
+    if (since_ > now)
+        since_ = day_;
+    tally_.follow_clock(now, day_);
 }
 
 std::string Reporter::new_id() {
@@ -83,13 +107,20 @@ void Reporter::expired() {
     const int64_t today = day_of(executor_.wall_seconds());
     if (today > day_)
         end_day(today);
-    day_ = today; // the clock may have been set back
+    day_ = today;
+    follow_clock();
     save();
     arm_next();
 }
 
 void Reporter::add(const ipc::SessionResult& session) {
-    tally_.add(session);
+    if (!tally_.add(session)) {
+        ++dropped_count_;
+        if (!std::exchange(dropped_, true))
+            log::warning("there is more to tell in reports on TLS than is counted in a day",
+                         {{"domain", session.domain}, {"domains", tally_.counts().size()}});
+        return;
+    }
     if (changed_)
         return;
     changed_ = true;
@@ -108,8 +139,8 @@ Batch Reporter::batch(Counts counts) const {
 void Reporter::save() {
     if (!changed_)
         return;
-    changed_ = false;
     const Result<void> written = store_.write_today(batch(tally_.counts()));
+    changed_ = !written;
     if (!written && !unsaved_) // it is said once
         log_failure(written);
     unsaved_ = !written;
@@ -121,14 +152,18 @@ void Reporter::end_day(int64_t today) {
     over.batch = batch(tally_.take_all(today));
     if (over.batch.counts.empty())
         store_.forget_today();
-    else
+    else if (!changed_)
         log_failure(store_.end_today(id_));
+    else if (store_.write(over.batch))
+        store_.forget_today();
+    changed_ = dropped_ = false;
     id_ = new_id();
     since_ = today;
     begin(std::move(over), false);
 }
 
 uint32_t Reporter::send_now(const std::string& domain) {
+    follow_clock();
     const int64_t now = executor_.wall_seconds();
     uint32_t reports = sender_.hurry(domain);
     if (tally_.counts().empty())
@@ -140,26 +175,48 @@ uint32_t Reporter::send_now(const std::string& domain) {
         since_ = now;
     if (part.batch.counts.empty())
         return reports;
-    // A crash between these two has it told twice, rather than never.
+    // Whoever finds both files leaves what is in the first one out of the other.
     id_ = new_id();
     log_failure(store_.write(part.batch));
     changed_ = true;
     save();
+    if (changed_) { // the other still has all, and goes on under the id that it has
+        store_.remove(part.batch.id);
+        arm_next();
+    }
     reports += begin(std::move(part), true);
     return reports;
 }
 
+bool Reporter::is_too_late(const Batch& batch) const {
+    return batch.end + seconds(too_late) < executor_.wall_seconds();
+}
+
+// It goes when the clock has said for a while that nobody wants to know any more.
+Task<void> Reporter::put_aside(ReportStore::Waiting waiting) {
+    for (std::chrono::hours left = clock_grace; left > 0h; left -= 1h) {
+        co_await executor_.sleep(1h);
+        const bool late = is_too_late(waiting.batch);
+        if (!late) {
+            begin(std::move(waiting), false);
+            co_return;
+        }
+    }
+    store_.remove(waiting.batch.id);
+}
+
 uint32_t Reporter::begin(ReportStore::Waiting waiting, bool at_once) {
     Batch& batch = waiting.batch;
+    std::erase_if(batch.counts, [](const auto& one) { return one.second.policies.empty(); });
+    if (is_too_late(batch) && !batch.counts.empty()) {
+        log::warning("it is too late for reports on TLS",
+                     {{"day", timestamp(batch.begin)}, {"domains", batch.counts.size()}});
+        aside_.spawn(put_aside(std::move(waiting)));
+        return 0;
+    }
     auto told = std::make_shared<Told>();
     told->id = batch.id;
     told->places = std::move(waiting.told);
-    std::erase_if(batch.counts, [](const auto& one) { return one.second.policies.empty(); });
-    if (batch.end + seconds(too_late) < executor_.wall_seconds()) {
-        log::warning("it is too late for reports on TLS",
-                     {{"day", timestamp(batch.begin)}, {"domains", batch.counts.size()}});
-        batch.counts.clear();
-    }
     if (batch.counts.empty())
         store_.remove(batch.id);
     told->left = batch.counts.size();
@@ -185,16 +242,33 @@ Duration Reporter::delay_after(int64_t end) {
     return std::chrono::seconds(sender_.random() % static_cast<uint64_t>(within));
 }
 
+// Not each one waits for the disk: there may be thousands in a minute.
+void Reporter::tell(const std::string& id, const std::string& domain, const std::string& place) {
+    log_failure(store_.tell(id, domain, place));
+    if (place.empty())
+        return;
+    if (unsynced_.empty())
+        aside_.spawn(sync_told());
+    unsynced_.insert(id);
+}
+
+Task<void> Reporter::sync_told() {
+    co_await executor_.sleep(sync_after);
+    for (const std::string& id : std::exchange(unsynced_, {}))
+        log_failure(store_.sync_told(id));
+}
+
 Task<void> Reporter::report(std::shared_ptr<Told> batch, TlsReport report, Duration delay) {
     const std::string domain = report.domain;
     std::set<std::string> places = std::move(batch->places[domain]);
-    std::function<void(const std::string&)> tell = [&](const std::string& place) {
-        log_failure(store_.tell(batch->id, domain, place));
+    std::function<void(const std::string&)> told = [&](const std::string& place) {
+        tell(batch->id, domain, place);
     };
-    co_await sender_.send(std::move(report), std::move(places), tell, delay);
-    tell("");
-    if (--batch->left == 0)
-        store_.remove(batch->id);
+    co_await sender_.send(std::move(report), std::move(places), std::move(told), delay);
+    if (--batch->left > 0)
+        co_return tell(batch->id, domain, "");
+    store_.remove(batch->id);
+    unsynced_.erase(batch->id);
 }
 
 } // namespace postern::policy

@@ -22,9 +22,13 @@ class Reporter : Timer {
     static constexpr std::chrono::hours spread{4};
     static constexpr std::chrono::minutes late_spread{10}; // when that is over
     static constexpr std::chrono::minutes save_after{1};
-    static constexpr std::chrono::hours too_late{72}; // after the day's end
+    static constexpr std::chrono::seconds sync_after{5}; // of who knows: told twice, at worst
+    static constexpr std::chrono::hours too_late{72};    // after the day's end
+    static constexpr std::chrono::hours clock_grace{
+        24}; // what is too late may be so by a wrong clock
 
-    // Goes on with what the store has.
+    // Goes on with what the store has. Counts policy.reports.dropped: connections that were more
+    // than is counted.
     Reporter(Executor& executor, std::string hostname, ReportSender::World world, ReportStore store,
              Counters& counters);
 
@@ -44,11 +48,17 @@ class Reporter : Timer {
     struct Told; // the telling of one batch
 
     void go_on(ReportStore::Found found);
+    void go_on_with(Batch today);
+    void follow_clock();
     void arm_next();
     void expired() override;
     void end_day(int64_t today);
     Batch batch(Counts counts) const;
     uint32_t begin(ReportStore::Waiting waiting, bool at_once);
+    bool is_too_late(const Batch& batch) const;
+    Task<void> put_aside(ReportStore::Waiting waiting);
+    void tell(const std::string& id, const std::string& domain, const std::string& place);
+    Task<void> sync_told();
     Duration delay_after(int64_t end);
     Task<void> report(std::shared_ptr<Told> batch, TlsReport report, Duration delay);
     std::string new_id();
@@ -63,7 +73,11 @@ class Reporter : Timer {
     std::string id_;       // of the batch that it will be
     bool changed_ = false; // since it was saved
     bool unsaved_ = false; // the last try failed
+    bool dropped_ = false; // today, something
+    uint64_t& dropped_count_;
+    std::set<std::string> unsynced_; // ids of batches
     TaskGroup tasks_;
+    TaskGroup aside_; // what is not under way
 };
 
 } // namespace postern::policy

@@ -42,8 +42,7 @@ std::string exchanger_of(const ipc::SessionResult& session) {
 } // namespace
 
 // Where the session counts; null: nowhere, it is too much.
-PolicyTally* Tally::find(const ipc::SessionResult& session) {
-    const std::string name = normalize_domain(session.domain);
+PolicyTally* Tally::find(const ipc::SessionResult& session, const std::string& name) {
     const std::string exchanger = exchanger_of(session);
     auto domain = counts_.find(name);
     if (domain != counts_.end())
@@ -55,7 +54,7 @@ PolicyTally* Tally::find(const ipc::SessionResult& session) {
     if (octets > policy_octet_limit || octets_ + octets > octet_limit)
         return nullptr;
     if (domain == counts_.end()) {
-        if (counts_.size() >= domain_limit || !is_domain(name, Underscore::accepted))
+        if (counts_.size() >= domain_limit)
             return nullptr;
         domain = counts_.emplace(name, DomainTally{begin_, {}}).first;
         octets_ += octets_of(name, domain->second);
@@ -71,13 +70,16 @@ PolicyTally* Tally::find(const ipc::SessionResult& session) {
     return &policy;
 }
 
-void Tally::add(const ipc::SessionResult& session) {
-    PolicyTally* policy = find(session);
+bool Tally::add(const ipc::SessionResult& session) {
+    const std::string name = normalize_domain(session.domain);
+    if (!is_domain(name, Underscore::accepted))
+        return true; // that can be told nothing
+    PolicyTally* policy = find(session, name);
     if (!policy)
-        return;
+        return false;
     if (session.result == ipc::TlsResult::success) {
         ++policy->successes;
-        return;
+        return true;
     }
     ++policy->failures;
     const FailureDetail detail{session.result, session.exchanger, session.receiving,
@@ -88,6 +90,15 @@ void Tally::add(const ipc::SessionResult& session) {
         policy->details[detail] = 1;
         octets_ += octets_of(detail);
     }
+    return true;
+}
+
+void Tally::follow_clock(int64_t now, int64_t begin) {
+    if (begin_ > now)
+        begin_ = begin;
+    for (auto& [domain, tally] : counts_)
+        if (tally.begin > now)
+            tally.begin = begin;
 }
 
 void Tally::resume(Counts counts) {

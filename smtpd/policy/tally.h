@@ -48,10 +48,14 @@ class Tally {
     // `begin`: since when domains are counted that are new, in seconds since the epoch.
     explicit Tally(int64_t begin) : begin_(begin) {}
 
-    void add(const ipc::SessionResult& session);
+    // False: it is more than is counted.
+    bool add(const ipc::SessionResult& session);
     // Goes on from what was counted before, instead of from what is here.
     void resume(Counts counts);
     const Counts& counts() const { return counts_; }
+    // The clock may have been set back: nothing was counted since later than `now`, but since
+    // `begin` then.
+    void follow_clock(int64_t now, int64_t begin);
 
     // What was counted; from now on it is what comes after `now`.
     Counts take_all(int64_t now);
@@ -59,7 +63,7 @@ class Tally {
     Counts take(const std::string& domain, int64_t now);
 
   private:
-    PolicyTally* find(const ipc::SessionResult& session);
+    PolicyTally* find(const ipc::SessionResult& session, const std::string& name);
 
     int64_t begin_;
     size_t octets_ = 0;

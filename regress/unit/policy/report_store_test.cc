@@ -47,12 +47,14 @@ TEST(ReportStoreTest, KeepsAll) {
     const TestDirectory directory;
     ReportStore store(open_directory(directory));
     const Batch batch = batch_of(tally);
-    EXPECT_TRUE(store.write_today(batch));
+    Batch today = batch;
+    today.id = "0123456789abcdee";
+    EXPECT_TRUE(store.write_today(today));
     EXPECT_TRUE(store.write(batch));
     const ReportStore::Found found = store.read();
     ASSERT_TRUE(found.today);
     ASSERT_EQ(found.waiting.size(), 1u);
-    EXPECT_EQ(to_text(*found.today), to_text(batch));
+    EXPECT_EQ(to_text(*found.today), to_text(today));
     EXPECT_EQ(to_text(found.waiting[0].batch), to_text(batch));
     EXPECT_EQ(found.today->counts.at("d.example").policies.at(1).details,
               batch.counts.at("d.example").policies.at(1).details);
@@ -82,6 +84,50 @@ TEST(ReportStoreTest, WhoWasTold) {
     EXPECT_EQ(found.waiting[0].told, told);
     store.remove(batch.id);
     EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+// The one that waits may be on its way already, and have marks.
+TEST(ReportStoreTest, NoBatchTakesThePlaceOfAnother) {
+    Tally tally(1795392000);
+    tally.add(session());
+    const TestDirectory directory;
+    ReportStore store(open_directory(directory));
+    const Batch batch = batch_of(tally);
+    EXPECT_TRUE(store.write(batch));
+    Batch other = batch;
+    other.counts.clear();
+    EXPECT_FALSE(store.write(other));
+    EXPECT_TRUE(store.write_today(other));
+    EXPECT_FALSE(store.end_today(batch.id));
+    EXPECT_TRUE(store.end_today("0123456789abcdee"));
+    const ReportStore::Found found = store.read();
+    ASSERT_EQ(found.waiting.size(), 2u);
+    EXPECT_EQ(to_text(found.waiting[1].batch), to_text(batch));
+}
+
+// The process ended when a part of today was written, but not the rest.
+TEST(ReportStoreTest, WhatABatchHasIsNotInTodayToo) {
+    Tally tally(1795392000);
+    for (const char* domain : {"d.example", "e.example", "f.example"}) {
+        ipc::SessionResult one = session();
+        one.domain = domain;
+        tally.add(one);
+    }
+    const TestDirectory directory;
+    ReportStore store(open_directory(directory));
+    Batch batch = batch_of(tally);
+    EXPECT_TRUE(store.write_today(batch));
+    batch.counts.erase("f.example");
+    EXPECT_TRUE(store.write(batch));
+    EXPECT_TRUE(store.tell(batch.id, "d.example", ""));
+    const ReportStore::Found found = store.read();
+    ASSERT_TRUE(found.today);
+    EXPECT_EQ(found.today->id, "");
+    EXPECT_EQ(found.today->counts.size(), 1u);
+    EXPECT_TRUE(found.today->counts.contains("f.example"));
+    ASSERT_EQ(found.waiting.size(), 1u);
+    EXPECT_EQ(found.waiting[0].batch.counts.size(), 1u);
+    EXPECT_TRUE(found.waiting[0].batch.counts.contains("e.example"));
 }
 
 TEST(ReportStoreTest, ThePolicyStoreLeavesThemAlone) {

@@ -220,11 +220,13 @@ TEST(TlsTally, HasBounds) {
         other.policy = {std::to_string(i)};
         tally.add(other);
     }
+    size_t dropped = 0;
     for (size_t i = 0; i < Tally::domain_limit + 5; ++i) {
         ipc::SessionResult other = session();
         other.domain = std::to_string(i) + ".example";
-        tally.add(other);
+        dropped += !tally.add(other);
     }
+    EXPECT_EQ(dropped, 6u) << "there was one";
     const Counts counts = tally.counts();
     EXPECT_EQ(counts.size(), Tally::domain_limit);
     EXPECT_EQ(counts.at("d.example").policies.size(), Tally::policy_limit);

@@ -6,9 +6,27 @@
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "regress/support/simulated_time.h"
 #include "regress/unit/policy/report_fixture.h"
+
+namespace {
+
+size_t syncs = 0;
+
+} // namespace
+
+// Waits for the disk, counted, in place of the C library's.
+extern "C" int fsync(int file) {
+    ++syncs;
+    return static_cast<int>(syscall(SYS_fsync, file));
+}
+extern "C" int fdatasync(int file) {
+    ++syncs;
+    return static_cast<int>(syscall(SYS_fdatasync, file));
+}
 
 namespace postern::policy {
 namespace {
@@ -36,6 +54,8 @@ class ReporterTest : public testing::Test {
             answer = text_answer(record);
         if (query.name == "_smtp._tls.d.example" && record.empty())
             answer.status = ipc::ResolveStatus::temporary;
+        if (!everybody.empty() && query.type == ipc::RecordType::txt)
+            answer = text_answer(everybody);
         if (query.name == "_smtp._tls.e.example")
             answer = text_answer("v=TLSRPTv1; rua=https://web.d.example/e");
         if (query.name == "web.d.example" && query.type == ipc::RecordType::a) {
@@ -95,6 +115,7 @@ class ReporterTest : public testing::Test {
     test::SimulatedTime time; // noon
     TestDirectory directory;
     std::string record = "v=TLSRPTv1; rua=https://web.d.example/in";
+    std::string everybody; // the record of all
     long status = 201;
     uint64_t random = 3600; // seconds
     uint64_t calls = 0;
@@ -351,10 +372,10 @@ TEST_F(ReporterTest, ManyAreNotSentAllAtOnce) {
     for (int i = 0; i < 200; ++i)
         reporter->add(session_of(std::to_string(i) + ".example"));
     EXPECT_EQ(reporter->send_now(""), 201u);
-    time.advance(50s);
+    time.advance(100 * ReportSender::pace);
     EXPECT_GT(reporter->open(), 50u);
     EXPECT_LT(reporter->open(), 150u);
-    time.advance(51s);
+    time.advance(102 * ReportSender::pace);
     EXPECT_EQ(reporter->open(), 0u);
 }
 
@@ -401,6 +422,127 @@ TEST_F(ReporterTest, WhatIsDamagedIsPutAside) {
     EXPECT_EQ(posted.size(), 1u);
 }
 
+// What is written is whole, but cannot take its place.
+TEST_F(ReporterTest, AnOrderHalfDoneIsNotDone) {
+    std::filesystem::create_directories(directory.path() + "/.tls-today/in-the-way");
+    status = 500;
+    reporter->add(session());
+    reporter->add(session_of("e.example"));
+    EXPECT_EQ(reporter->send_now("d.example"), 1u);
+    EXPECT_EQ(files(), ".tls-new .tls-today ") << "it is in one place";
+    time.advance(1s);
+    EXPECT_EQ(posted.size(), 1u);
+    std::filesystem::remove_all(directory.path() + "/.tls-today");
+    time.advance(Reporter::save_after);
+    EXPECT_EQ(files(), ".tls-today ");
+    crash();
+    status = 200;
+    start();
+    time.advance(24h);
+    ASSERT_EQ(posted.size(), 2u);
+    EXPECT_EQ(posted[1].path, "/e");
+    EXPECT_NE(member(json(0), "report-id").substr(19), member(json(1), "report-id").substr(19));
+    EXPECT_EQ(files(), "");
+}
+
+// The process ended between the two files of an order.
+TEST_F(ReporterTest, NoTwoBatchesHaveOneId) {
+    reporter->add(session());
+    reporter->add(session_of("e.example"));
+    end();
+    {
+        ReportStore store(FileDescriptor(open(directory.path().c_str(), O_RDONLY | O_DIRECTORY)));
+        Batch part = *store.read().today;
+        part.counts.erase("e.example");
+        EXPECT_TRUE(store.write(part));
+    }
+    status = 500;
+    start();
+    reporter->add(session());
+    time.advance(2min);
+    restart(); // and nothing is left of it
+    time.advance(24h);
+    status = 200;
+    time.advance(24h);
+    std::map<std::string, std::string> reports; // by id: what they are about, and how much
+    for (size_t i = 0; i < posted.size(); ++i) {
+        const std::string told = posted[i].path + " " + successes(i);
+        EXPECT_EQ(reports.try_emplace(member(json(i), "report-id"), told).first->second, told);
+    }
+    std::vector<std::string> told;
+    for (const auto& [id, what] : reports)
+        told.push_back(what);
+    std::sort(told.begin(), told.end());
+    EXPECT_EQ(told, (std::vector<std::string>{"/e 1", "/in 1", "/in 1"}));
+    EXPECT_EQ(files(), "");
+}
+
+TEST_F(ReporterTest, WhatCouldNotBeSavedIsSavedLater) {
+    std::filesystem::create_directories(directory.path() + "/.tls-new/in-the-way");
+    reporter->add(session());
+    time.advance(2min);
+    std::filesystem::remove_all(directory.path() + "/.tls-new");
+    time.advance(Reporter::save_after);
+    crash();
+    start();
+    time.advance(24h);
+    EXPECT_EQ(posted.size(), 1u);
+}
+
+TEST_F(ReporterTest, ADayThatCouldNotBeSavedIsWrittenAtItsEnd) {
+    std::filesystem::create_directories(directory.path() + "/.tls-today/in-the-way");
+    reporter->add(session());
+    time.advance(12h + 30min);
+    EXPECT_TRUE(posted.empty());
+    crash();
+    std::filesystem::remove_all(directory.path() + "/.tls-today");
+    start();
+    time.advance(4h);
+    EXPECT_EQ(posted.size(), 1u);
+    EXPECT_EQ(files(), "");
+}
+
+// The other processes wait for the one loop that waits for the disk.
+TEST_F(ReporterTest, NotEachMarkWaitsForTheDisk) {
+    for (int i = 0; i < 40; ++i)
+        reporter->add(session_of(std::to_string(i) + ".example"));
+    everybody = "v=TLSRPTv1; rua=mailto:reports@d.example,https://web.d.example/in";
+    status = 500; // they go on
+    EXPECT_EQ(reporter->send_now(""), 40u);
+    syncs = 0;
+    time.advance(40 * ReportSender::pace + Reporter::sync_after);
+    EXPECT_EQ(mailed.size(), 40u);
+    EXPECT_GE(syncs, 2u);
+    EXPECT_LE(syncs, 10u);
+    syncs = 0;
+    everybody.clear(); // who does not ask any more is done with
+    time.advance(1h);
+    EXPECT_EQ(reporter->open(), 0u);
+    EXPECT_EQ(syncs, 0u);
+    EXPECT_EQ(files(), ".tls-today ");
+}
+
+TEST_F(ReporterTest, WhatIsNotCountedIsCounted) {
+    const auto too_many = [&] {
+        for (size_t i = 0; i < Tally::domain_limit + 3; ++i)
+            reporter->add(session_of(std::to_string(i) + ".example"));
+    };
+    const std::string words = "more to tell in reports on TLS than is counted";
+    testing::internal::CaptureStderr();
+    too_many();
+    reporter->add(session_of("a_.b..example")); // it is none
+    reporter->add(session());
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(counters["policy.reports.dropped"], 4u);
+    EXPECT_NE(log.find(words), log.npos);
+    EXPECT_EQ(log.find(words), log.rfind(words)) << "it is said once a day";
+    time.advance(12h);
+    testing::internal::CaptureStderr();
+    too_many();
+    EXPECT_NE(testing::internal::GetCapturedStderr().find(words), log.npos);
+    EXPECT_EQ(counters["policy.reports.dropped"], 7u);
+}
+
 TEST_F(ReporterTest, ADiskThatTakesNothingStopsNobody) {
     std::filesystem::create_directories(directory.path() + "/.tls-new/in-the-way");
     reporter->add(session());
@@ -410,6 +552,52 @@ TEST_F(ReporterTest, ADiskThatTakesNothingStopsNobody) {
     time.advance(24h);
     ASSERT_EQ(posted.size(), 2u);
     EXPECT_EQ(successes(1), "1");
+}
+
+// At the start of the machine the clock may be far ahead, until somebody sets it.
+TEST_F(ReporterTest, AWrongClockRemovesNothing) {
+    status = 500;
+    reporter->add(session());
+    time.advance(13h + 1min);
+    EXPECT_EQ(posted.size(), 1u);
+    reporter->add(session());
+    end();
+    status = 200;
+    time.set_clock(1000 * 86400);
+    start();
+    time.advance(5h);
+    restart();
+    time.advance(20h);
+    EXPECT_EQ(posted.size(), 1u);
+    time.set_clock(-1000 * 86400);
+    time.advance(5h + 1min);
+    EXPECT_EQ(posted.size(), 3u);
+    EXPECT_EQ(reporter->open(), 0u);
+    EXPECT_EQ(files(), "");
+}
+
+// Nothing was counted since a time that is yet to come.
+TEST_F(ReporterTest, ReportsBeginInThePast) {
+    reporter->add(session_of("e.example"));
+    EXPECT_EQ(reporter->send_now(""), 1u); // the rest of the day begins now
+    reporter->add(session());
+    reporter->save();
+    time.set_clock(-3600);
+    reporter->add(session_of("e.example"));
+    time.advance(1s);
+    EXPECT_EQ(reporter->send_now("d.example"), 1u);
+    time.advance(1s);
+    ASSERT_EQ(posted.size(), 2u);
+    EXPECT_EQ(member(json(1), "start-datetime"), "\"2026-11-23T00:00:00Z\"");
+    EXPECT_EQ(member(json(1), "end-datetime"), "\"2026-11-23T11:00:00Z\"");
+    end();
+    time.set_clock(-86400);
+    start();
+    EXPECT_EQ(reporter->send_now(""), 1u);
+    time.advance(1s);
+    ASSERT_EQ(posted.size(), 3u);
+    EXPECT_EQ(member(json(2), "start-datetime"), "\"2026-11-22T00:00:00Z\"");
+    EXPECT_EQ(member(json(2), "end-datetime"), "\"2026-11-22T11:00:01Z\"");
 }
 
 TEST_F(ReporterTest, TheClockIsSet) {
