@@ -5,6 +5,7 @@
 #include "deliver/relay/authentication.h"
 #include "deliver/relay/dane.h"
 #include "deliver/relay/egress.h"
+#include "deliver/relay/session_reports.h"
 #include "deliver/relay/sts.h"
 
 namespace postern::relay {
@@ -14,13 +15,10 @@ namespace {
 // "Encryption needed" (RFC 8689 4.2.1).
 constexpr EnhancedStatusCode tls_needed{5, 7, 10};
 
-// Of a report to a domain, in octets.
-constexpr size_t reason_limit = 197;
-
 class Opener {
   public:
     Opener(Surroundings around, const OpeningTerms& terms, Destinations::Lease& lease)
-        : around_(around), terms_(terms), lease_(lease) {}
+        : around_(around), terms_(terms), lease_(lease), reports_(around.network, terms) {}
 
     Task<void> to_exchanger(Exchanger exchanger);
     Task<void> to_unix(std::string path);
@@ -37,11 +35,6 @@ class Opener {
                     Passage passage);
     bool is_proxys_silence(const Passage& passage, const Connection& connection);
     IpAddress sending_address(const Passage& passage, const Connection& connection) const;
-    void report(const Exchanger& exchanger, const TlsPolicy& policy, const ClientSession& session,
-                IpAddress sending);
-    void report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason);
-    bool is_news_of(const Exchanger& exchanger) const;
-    void report_dane(const Exchanger& exchanger, ipc::TlsResult how, const std::string& reason);
     Task<bool> open_session(Connection& connection);
     Task<bool> find_credentials();
     Task<bool> log_in(ClientSession& session);
@@ -69,6 +62,7 @@ class Opener {
     Surroundings around_;
     const OpeningTerms& terms_;
     Destinations::Lease& lease_;
+    SessionReports reports_;
     Opening result_;
     Duration waited_{};                          // for the server
     bool tried_ = false;                         // to connect
@@ -77,7 +71,6 @@ class Opener {
     bool handshake_failed_ = false;              // of the last connection, where it may go in plain
     bool unmet_ = false;                         // TLS has failed, or was not what it had to be
     bool silence_ = false;                       // and nobody knows whose
-    bool reports_ = true;                        // the domain has not been told of this exchanger
     std::optional<SaslCredentials> credentials_; // of the route's label
 };
 
@@ -148,14 +141,15 @@ Task<std::optional<TlsPolicy>> Opener::policy_for(Exchanger exchanger) {
     }
     if (finding.verdict == DaneVerdict::failed) {
         if (finding.bogus)
-            report_dane(exchanger, ipc::TlsResult::dnssec_invalid, finding.failure.text);
+            reports_.add_dane_failure(exchanger, ipc::TlsResult::dnssec_invalid,
+                                      finding.failure.text);
         finding.failure.remote = to_string(exchanger);
         fail(std::move(finding.failure));
         co_return std::nullopt;
     }
     if (finding.verdict == DaneVerdict::unusable)
-        report_dane(exchanger, ipc::TlsResult::tlsa_invalid,
-                    "no TLSA record is one to verify a mail exchanger by");
+        reports_.add_dane_failure(exchanger, ipc::TlsResult::tlsa_invalid,
+                                  "no TLSA record is one to verify a mail exchanger by");
     policy = with_dane(std::move(policy), finding, terms_.domains);
     if (finding.verdict == DaneVerdict::usable) // the zone has the last word (RFC 8461 2)
         co_return policy;
@@ -170,10 +164,7 @@ bool Opener::sts_forbids(const Exchanger& exchanger) {
         return false;
     const std::string reason =
         exchanger.host + " is not named by the MTA-STS policy of " + terms_.route.domain;
-    if (!enforces_sts() || is_news_of(exchanger))
-        report(session_result(terms_.route.domain, exchanger, TlsPolicy(), terms_.sts),
-               ipc::TlsResult::validation_failure, reason);
-    reports_ = false;
+    reports_.add_unnamed(exchanger, reason);
     if (!enforces_sts())
         return false;
     fail(Diagnosis(status::other_security.as(4), reason, to_string(exchanger)));
@@ -194,53 +185,8 @@ Task<bool> Opener::test_sts(Exchanger exchanger, const TlsPolicy& policy) {
     const bool failed_by_it = unmet_ || (result_.ours && !result_.proxy_failed && !silence_);
     const bool settled = result_.connection || !failed_by_it;
     result_.ours = result_.ours && settled;
-    reports_ = false;
+    reports_.close();
     co_return settled;
-}
-
-// Whether its domain has not been told of what keeps us from connecting.
-bool Opener::is_news_of(const Exchanger& exchanger) const {
-    return !terms_.told || terms_.told->insert(exchanger.host).second;
-}
-
-void Opener::report(ipc::SessionResult result, ipc::TlsResult how, const std::string& reason) {
-    if (terms_.unreported)
-        return;
-    result.result = how;
-    result.reason = sanitize(reason, reason_limit);
-    around_.network.report(std::move(result));
-}
-
-// There are no valid records of the exchanger's (RFC 8460 4.3.2.1), and no connection under them.
-void Opener::report_dane(const Exchanger& exchanger, ipc::TlsResult how,
-                         const std::string& reason) {
-    if (!goes_by_sts(terms_.route) || !is_news_of(exchanger))
-        return;
-    ipc::SessionResult result =
-        session_result(terms_.route.domain, exchanger, TlsPolicy(), ipc::StsPolicy());
-    result.type = ipc::PolicyType::tlsa;
-    report(std::move(result), how, reason);
-}
-
-// Of connections to mail exchangers of a domain, that came as far as this.
-void Opener::report(const Exchanger& exchanger, const TlsPolicy& policy,
-                    const ClientSession& session, IpAddress sending) {
-    if (!reports_ || !goes_by_sts(terms_.route))
-        return;
-    ipc::SessionResult result = session_result(terms_.route.domain, exchanger, policy, terms_.sts);
-    result.sending = sending;
-    if (session.tls())
-        return report(std::move(result), ipc::TlsResult::success, {});
-    const std::string reason = session.failed() ? session.failure().text : std::string();
-    if (session.tls_failed())
-        return report(std::move(result),
-                      session.certificate_error()
-                          ? result_of_certificate(session.certificate_error())
-                          : ipc::TlsResult::validation_failure,
-                      reason);
-    const bool wanted_none = policy.level == TlsLevel::never;
-    if (!wanted_none && (session.policy_unmet() || !session.failed()))
-        report(std::move(result), ipc::TlsResult::starttls_not_supported, reason);
 }
 
 Task<void> Opener::to_exchanger(Exchanger exchanger) {
@@ -325,7 +271,7 @@ Task<void> Opener::talk(const Exchanger& exchanger, const TlsPolicy& policy, Ses
         result_.failure.text += " (through " + passage.proxy + ")";
     if (is_proxys_silence(passage, *connection))
         co_return lease_.discard(std::move(connection));
-    report(exchanger, policy, session, sending_address(passage, *connection));
+    reports_.add_session(exchanger, policy, session, sending_address(passage, *connection));
     if (opened)
         co_return settle(std::move(connection));
     // What fails where more is demanded, such as a name, says nothing of what will do here.
