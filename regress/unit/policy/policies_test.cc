@@ -46,7 +46,9 @@ class PoliciesTest : public testing::Test {
                 answer.records.emplace_back().data = record;
         } else if (query.type == ipc::RecordType::a && query.name == "mta-sts.d.example") {
             answer.status = ipc::ResolveStatus::ok;
-            answer.records.emplace_back().address = *IpAddress::parse("192.0.2.80");
+            answer.records.emplace_back().address = *IpAddress::parse("10.0.0.1");
+            if (is_public)
+                answer.records.emplace_back().address = *IpAddress::parse("192.0.2.80");
         }
         co_return answer;
     }
@@ -86,6 +88,7 @@ class PoliciesTest : public testing::Test {
     std::string path;
     ipc::ResolveStatus record_status = ipc::ResolveStatus::no_data;
     std::string record;
+    bool is_public = true; // one of the addresses of the web server
     HttpsReply reply;
     std::string broken;
     int error_code = 0;
@@ -97,6 +100,19 @@ class PoliciesTest : public testing::Test {
     Policies policies{time, store, world(), counters};
     TaskGroup tasks;
 };
+
+// Whoever has a domain does not have us talk to what is on our own networks.
+TEST_F(PoliciesTest, FetchesFromPublicAddresses) {
+    is_public = false;
+    publish("one", good);
+    EXPECT_EQ(find("d.example"), "none");
+    EXPECT_EQ(fetched, "");
+    EXPECT_EQ(reported.size(), 1u);
+    is_public = true;
+    publish("two", good);
+    EXPECT_EQ(find("d.example"), "two mx.d.example");
+    EXPECT_EQ(fetched, "mta-sts.d.example/.well-known/mta-sts.txt 192.0.2.80 ");
+}
 
 TEST_F(PoliciesTest, FetchesWhatTheRecordAnnounces) {
     EXPECT_EQ(find("d.example"), "none");
