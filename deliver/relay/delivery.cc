@@ -192,7 +192,7 @@ Task<void> Delivery::try_later() {
             aim(*later.target);
         terms_.domains = later.domains;
         co_await try_kept(); // that others have left in the meantime
-        if (goes_on()) {
+        if (goes_on() && !refused_by_.contains(key() + to_string(later.exchanger))) {
             Destinations::Lease lease = around_.destinations.lease_anew(key());
             co_await try_exchanger(lease, later.exchanger, later.connect_limit);
         }

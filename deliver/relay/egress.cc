@@ -196,8 +196,12 @@ Task<void> ByProxy::ask_socks(std::unique_ptr<Stream> stream, Unanswered& unansw
     }
     const Error& error = passed.error();
     const std::string text = passage_.proxy + ": " + error.message;
-    if (error.code == 0)
-        co_return fail_proxy(Diagnosis(status::bad_connection, text));
+    if (error.code == 0) {
+        // Some break off where a server cannot be reached: the next one may be.
+        fail_proxy(Diagnosis(status::bad_connection, text));
+        passage_.proxy_failed = false;
+        co_return;
+    }
     fail(passage_, to_string(exchanger_), Error{text, error.code});
     passage_.timed_out = now() - passage_.since >= limit_;
 }

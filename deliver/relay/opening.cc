@@ -298,11 +298,14 @@ bool Opener::is_proxys_silence(const Passage& passage, const Connection& connect
     const TimePoint now = around_.network.executor().now();
     if (session.heard())
         around_.slow.reach(proxy, SlowAddresses::Stage::session, now);
+    else if (session.broken() == StreamStatus::closed)
+        around_.slow.forget(proxy); // it is there, and could not connect
     if (session.heard() || session.broken() != StreamStatus::timed_out ||
         around_.slow.is_reached(proxy, SlowAddresses::Stage::session, passage.since))
         return false;
     result_.ours = silence_ = true;
-    result_.proxy_failed = around_.slow.note_silence(proxy, *connection.endpoint, now);
+    const ipc::Route& route = terms_.route;
+    result_.proxy_failed = around_.slow.note_silence(proxy, route.action + ' ' + route.domain, now);
     return true;
 }
 

@@ -33,7 +33,8 @@ class SlowAddresses {
     static constexpr std::chrono::seconds too_long{5}; // waited for in vain
     static constexpr std::chrono::seconds remembered{120};
     static constexpr std::chrono::seconds tried{60}; // by one, and avoided by the others
-    static constexpr size_t limit = 10000;           // addresses; then all are forgotten
+    static constexpr std::chrono::minutes lately{10};
+    static constexpr size_t limit = 10000; // addresses; then all are forgotten
 
     // What was waited for. Whoever accepts connections may still never say a word.
     enum class Stage { connection, session };
@@ -62,14 +63,20 @@ class SlowAddresses {
         const auto found = reached_.find({way, stage});
         return found != reached_.end() && found->second > since;
     }
-    // Nothing came of the server through a proxy that does not say whether it has connected. True:
-    // nor of another one since somebody was heard by it, so that it is the proxy; that is noted.
-    bool note_silence(const Way& proxy, const Endpoint& server, TimePoint now) {
+    // Nothing came of a server of this destination through a proxy that does not say whether it has
+    // connected. True: nor of another destination's lately, and nobody was heard by it since, so
+    // that it is the proxy; that is noted, and it takes two again to do so.
+    bool note_silence(const Way& proxy, const std::string& destination, TimePoint now) {
         if (silent_.size() >= limit)
             silent_.clear();
-        const auto [first, is_first] = silent_.try_emplace(proxy, server);
-        if (is_first || first->second == server)
+        const auto [first, is_first] = silent_.try_emplace(proxy, Silence{destination, now});
+        const bool is_other = !is_first && first->second.destination != destination &&
+                              now < first->second.at + lately;
+        if (!is_other) {
+            first->second = {destination, now};
             return false;
+        }
+        silent_.erase(first);
         note(proxy, Stage::session, now);
         return true;
     }
@@ -105,9 +112,13 @@ class SlowAddresses {
         TimePoint until;
         Stage stage;
     };
+    struct Silence {
+        std::string destination;
+        TimePoint at;
+    };
     std::map<Way, Noted> noted_;
     std::map<std::pair<Way, Stage>, TimePoint> reached_; // when last
-    std::map<Way, Endpoint> silent_;                     // proxies, and by whom first
+    std::map<Way, Silence> silent_;                      // by proxy, the last one
 };
 
 } // namespace postern::relay

@@ -163,7 +163,8 @@ void Router::restore_sender(const ipc::RouteQuery& query, TableAnswers& answers,
         query.recipient, wanted == Wanted::somebody ? std::optional(wall_clock_()) : std::nullopt);
     const std::optional<Mailbox> mailbox = sender ? parse_recipient(*sender) : std::nullopt;
     if (!mailbox) {
-        answer.words = "550 5.1.1 This is " + sender.error().message;
+        answer.words = "550 5.1.1 This is " + (sender ? "a rewritten address that stands for none"
+                                                      : sender.error().message);
         return;
     }
     ipc::Origin internal = query.origin;

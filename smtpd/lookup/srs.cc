@@ -77,12 +77,15 @@ std::optional<std::string_view> take(std::string_view& text) {
 
 // What a second forwarder's address has behind its hash, "domain=hash=day=…"; nothing if it is
 // none.
-std::string behind_second(std::string_view text) {
+// `own`: what is behind an address of ours has its day, which this form would hide.
+std::string behind_second(std::string_view text, std::string_view own) {
     if (!take(text))
         return {};
     const std::string rest(text);
     const auto domain = take(text);
-    return domain && is_domain(*domain) && is_opaque(text) ? rest : std::string();
+    return domain && is_domain(*domain) && !same_domain(*domain, own) && is_opaque(text)
+               ? rest
+               : std::string();
 }
 
 Result<std::string> checked(std::string address) {
@@ -133,7 +136,7 @@ std::string SenderRewriting::forward(const std::string& reverse_path, int64_t no
         // Somebody else's: he knows what it stands for.
         rest = std::string(parts->domain) + "=" + std::string(parts->local_part.substr(4));
     else if (has_tag(parts->local_part, "SRS1"))
-        rest = behind_second(text); // past whoever was between
+        rest = behind_second(text, domain_); // past whoever was between
     const char* tag = rest.empty() ? "SRS0=" : "SRS1=";
     if (rest.empty())
         rest = day_text(day_of(now)) + "=" + std::string(parts->domain) + "=" +
@@ -164,7 +167,7 @@ Result<std::string> SenderRewriting::reverse(std::string_view recipient,
         return Error{"a rewritten address that is not of our making"};
     if (!first) {
         const auto domain = take(text);
-        if (!domain || !is_opaque(text))
+        if (!domain || same_domain(*domain, domain_) || !is_opaque(text))
             return Error{"a malformed rewritten address"};
         return checked("SRS0" + std::string(text) + "@" + std::string(*domain));
     }

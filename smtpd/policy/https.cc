@@ -124,7 +124,8 @@ class HttpsClient::Transfer {
     void trust(std::string& authorities) {
         set(CURLOPT_CAINFO, static_cast<const char*>(nullptr)); // none but these
         set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
-        if (store_) { // reading them takes long, and others wait meanwhile
+        set(CURLOPT_SSL_SESSIONID_CACHE, 0L); // of a server that was verified by former ones
+        if (store_) {                         // reading them takes long, and others wait meanwhile
             set(CURLOPT_SSL_CTX_FUNCTION, &Transfer::use_store);
             set(CURLOPT_SSL_CTX_DATA, store_.get());
             return;
@@ -133,9 +134,12 @@ class HttpsClient::Transfer {
         set(CURLOPT_CAINFO_BLOB, &trusted);
     }
 
+    // Not as the context's own store: libcurl 7.87 to 8.2 puts the first one that it has seen in
+    // the place of that afterwards.
     static CURLcode use_store(CURL*, void* context, void* store) {
-        SSL_CTX_set1_cert_store(static_cast<SSL_CTX*>(context), static_cast<X509_STORE*>(store));
-        return CURLE_OK;
+        const bool done = SSL_CTX_set1_verify_cert_store(static_cast<SSL_CTX*>(context),
+                                                         static_cast<X509_STORE*>(store)) == 1;
+        return done ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
     }
 
     // A line. The empty one behind a status that is not provisional ends the transfer.

@@ -33,6 +33,8 @@ bool is_public(const IpAddress& address) {
     });
     static const Network nat64 = *Network::parse("64:ff9b::/96"); // RFC 6052
     static const Network six_to_four = *Network::parse("2002::/16");
+    if (address.version == 6 && address.high == 0 && address.low >> 32 == 0xffff) // mapped
+        return is_public({4, 0, address.low & 0xffffffff});
     if (address.version == 0 || is_in(others, address))
         return false;
     if (nat64.contains(address))

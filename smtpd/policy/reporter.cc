@@ -198,10 +198,12 @@ Task<void> Reporter::put_aside(ReportStore::Waiting waiting) {
         co_await executor_.sleep(1h);
         const bool late = is_too_late(waiting.batch);
         if (!late) {
+            --aside_count_;
             begin(std::move(waiting), false);
             co_return;
         }
     }
+    --aside_count_;
     store_.remove(waiting.batch.id);
 }
 
@@ -211,6 +213,11 @@ uint32_t Reporter::begin(ReportStore::Waiting waiting, bool at_once) {
     if (is_too_late(batch) && !batch.counts.empty()) {
         log::warning("it is too late for reports on TLS",
                      {{"day", timestamp(batch.begin)}, {"domains", batch.counts.size()}});
+        if (aside_count_ == aside_limit) {
+            store_.remove(batch.id);
+            return 0;
+        }
+        ++aside_count_;
         aside_.spawn(put_aside(std::move(waiting)));
         return 0;
     }

@@ -25,7 +25,8 @@ class Reporter : Timer {
     static constexpr std::chrono::seconds sync_after{5}; // of who knows: told twice, at worst
     static constexpr std::chrono::hours too_late{72};    // after the day's end
     static constexpr std::chrono::hours clock_grace{
-        24}; // what is too late may be so by a wrong clock
+        24};                                 // what is too late may be so by a wrong clock
+    static constexpr size_t aside_limit = 7; // days that are kept so; others are removed at once
 
     // Goes on with what the store has. Counts policy.reports.dropped: connections that were more
     // than is counted.
@@ -77,7 +78,8 @@ class Reporter : Timer {
     uint64_t& dropped_count_;
     std::set<std::string> unsynced_; // ids of batches
     TaskGroup tasks_;
-    TaskGroup aside_; // what is not under way
+    size_t aside_count_ = 0; // of put_aside()
+    TaskGroup aside_;        // what is not under way
 };
 
 } // namespace postern::policy

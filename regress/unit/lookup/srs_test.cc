@@ -100,6 +100,15 @@ TEST(SenderRewriting, OneKindIsNotTakenForTheOther) {
     EXPECT_FALSE(srs.reverse("SRS0" + path.substr(4), now));
 }
 
+// Nobody has an address of ours made into one without a day.
+TEST(SenderRewriting, AnAddressOfOursKeepsItsDay) {
+    const SenderRewriting srs = by("secret");
+    const std::string path = srs.forward("bob@a.example", now);
+    const std::string hidden = "SRS1=x=us.example=" + path.substr(4, path.find('@') - 4);
+    const std::string again = srs.forward(hidden + "@evil.example", now);
+    EXPECT_FALSE(again.starts_with("SRS1=") && again.ends_with("@us.example")) << again;
+}
+
 TEST(SenderRewriting, KeysAreReplacedOneAfterTheOther) {
     const std::string path = by("old").forward("bob@a.example", now);
     EXPECT_TRUE(by("new", {"older", "old"}).reverse(path, now));

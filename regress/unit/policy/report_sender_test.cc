@@ -204,6 +204,9 @@ TEST(PublicAddress, Table) {
           "64:ff9b::7f00:1",  "64:ff9b:1::1",    "2002:a00:1::1"})
         EXPECT_FALSE(is_public(*IpAddress::parse(text))) << text;
     EXPECT_FALSE(is_public(IpAddress()));
+    // As an AAAA record has it.
+    EXPECT_FALSE(is_public(IpAddress{6, 0, 0xffff7f000001})) << "::ffff:127.0.0.1";
+    EXPECT_TRUE(is_public(IpAddress{6, 0, 0xffffc0000201})) << "::ffff:192.0.2.1";
 }
 
 } // namespace

@@ -576,6 +576,24 @@ TEST_F(ReporterTest, AWrongClockRemovesNothing) {
     EXPECT_EQ(files(), "");
 }
 
+// Where it never runs for so long, days would become more and more.
+TEST_F(ReporterTest, FewDaysArePutAside) {
+    status = 500;
+    for (size_t day = 0; day < Reporter::aside_limit + 3; ++day) {
+        reporter->add(session());
+        end();
+        time.set_clock(86400);
+        start();
+    }
+    time.set_clock(30 * 86400);
+    restart();
+    const std::string left = files();
+    size_t count = 0;
+    for (size_t at = left.find(".tls-"); at != left.npos; at = left.find(".tls-", at + 1))
+        ++count;
+    EXPECT_EQ(count, Reporter::aside_limit) << left;
+}
+
 // Nothing was counted since a time that is yet to come.
 TEST_F(ReporterTest, ReportsBeginInThePast) {
     reporter->add(session_of("e.example"));

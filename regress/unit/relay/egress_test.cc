@@ -37,8 +37,7 @@ struct EgressTest : DeliveryTest {
         return slow.is_slow({Endpoint{*IpAddress::parse(address), port}, from}, time.now());
     }
     bool proxy_is_slow(EgressProtocol protocol = EgressProtocol::proxy_v2) const {
-        return is_slow("192.0.2.99", 1080,
-                       protocol == EgressProtocol::socks5 ? "192.0.2.77" : "");
+        return is_slow("192.0.2.99", 1080, protocol == EgressProtocol::socks5 ? "192.0.2.77" : "");
     }
     bool server_is_slow() const { return is_slow("192.0.2.11", 25, by_proxy); }
     // Begins one, and lets it go on while others come and go.
@@ -200,11 +199,17 @@ TEST_F(EgressTest, OneFindsOutWhetherAProxyIsBack) {
     time.advance(30s);
 }
 
-// It takes connections, or the kernel does for it, and nothing comes. One silent server says nothing
-// of the proxy, nor does the silence of the server anything where the proxy may be to blame.
+// It takes connections, or the kernel does for it, and nothing comes. One silent server says
+// nothing of the proxy, nor does the silence of the server anything where the proxy may be to
+// blame.
 TEST_F(EgressTest, AProxyThatIsSilentForAllIsToBlame) {
     const auto to = [this](const std::vector<std::string>& hosts) {
         return through(EgressProtocol::proxy_v2, hosts);
+    };
+    const auto other = [&](const std::vector<std::string>& hosts) {
+        ipc::Deliver deliver = to(hosts);
+        deliver.route.action = "another";
+        return deliver;
     };
     network.serve("192.0.2.99:1080", told("0b") + "silence");
     EXPECT_EQ(run(to({"one.example"})), "temporary 4.4.2 one.example[192.0.2.11]:25");
@@ -224,10 +229,26 @@ TEST_F(EgressTest, AProxyThatIsSilentForAllIsToBlame) {
     network.address("two.example", "192.0.2.12");
     network.serve("192.0.2.99:1080", told("0b") + "silence");
     network.serve("192.0.2.99:1080", told("15") + "silence");
-    const std::string tried = network.tried();
+    network.serve("192.0.2.99:1080", told("0c") + hello + takes + leave);
     EXPECT_EQ(run(to({"one.example", "dual.example", "two.example"})),
-              "temporary 4.4.2 dual.example[192.0.2.21]:25");
-    EXPECT_EQ(network.tried(), tried + " 192.0.2.99:1080 192.0.2.99:1080") << "the walk has ended";
+              "delivered 2.6.0 two.example[192.0.2.12]:25")
+        << "those of one destination may all be silent";
+
+    network.serve("192.0.2.99:1080", told("0b") + "silence");
+    EXPECT_EQ(run(to({"one.example"})), "temporary 4.4.2 one.example[192.0.2.11]:25");
+    time.advance(SlowAddresses::lately);
+    network.serve("192.0.2.99:1080", told("15") + "silence");
+    network.serve("192.0.2.99:1080", told("0c") + hello + takes + leave);
+    EXPECT_EQ(run(other({"dual.example", "two.example"})),
+              "delivered 2.6.0 two.example[192.0.2.12]:25")
+        << "that was long ago";
+
+    network.serve("192.0.2.99:1080", told("0b") + "silence");
+    EXPECT_EQ(run(to({"one.example"})), "temporary 4.4.2 one.example[192.0.2.11]:25");
+    network.serve("192.0.2.99:1080", told("15") + "silence");
+    EXPECT_EQ(run(other({"dual.example", "two.example"})),
+              "temporary 4.4.2 dual.example[192.0.2.21]:25")
+        << "the walk has ended";
     EXPECT_FALSE(outcome.destination_down);
     EXPECT_TRUE(proxy_is_slow());
     const TimePoint before = time.now();
@@ -309,11 +330,11 @@ TEST_F(EgressTest, ASocksProxyThatSaysNothingIsLeftAlone) {
 // Connecting has the same limits by SOCKS: an address that does not answer has the rest of its time
 // when the others have been tried.
 TEST_F(EgressTest, BySocksTheOtherAddressesAreTriedBeforeAllIsWaitedFor) {
-    const std::string agrees =
-        "C= \\x05\\x01\\0\n raw \x05" + std::string(1, '\0') + "\n";
+    const std::string agrees = "C= \\x05\\x01\\0\n raw \x05" + std::string(1, '\0') + "\n";
     network.serve("192.0.2.99:1080", agrees + "stall");
-    network.serve("192.0.2.99:1080", agrees + "C= \\x05\\x01\\0\\x01\\xc0\\0\\x02\\x15\\0\\x19\n"
-                                              " raw \x05" +
+    network.serve("192.0.2.99:1080", agrees +
+                                         "C= \\x05\\x01\\0\\x01\\xc0\\0\\x02\\x15\\0\\x19\n"
+                                         " raw \x05" +
                                          std::string("\0\0\1\0\0\0\0\0\0", 9) + "\n" + hello +
                                          takes + leave);
     const TimePoint before = time.now();
@@ -349,10 +370,10 @@ TEST_F(EgressTest, TheDnsDoesNotLeadToTheProxyItself) {
     EXPECT_EQ(run(to_domain(EgressProtocol::proxy_v2, "later.example")), "temporary 4.4.4 ");
 
     ipc::Deliver configured = through(EgressProtocol::socks5, {"127.0.0.1"});
-    network.serve("192.0.2.99:1080", "C= \\x05\\x01\\0\n raw \x05" + std::string(1, '\0') +
-                                         "\n C= \\x05\\x01\\0\\x01\\x7f\\0\\0\\x01\\0\\x19\n raw \x05" +
-                                         std::string("\0\0\1\0\0\0\0\0\0", 9) + "\n" + hello +
-                                         takes + leave);
+    network.serve("192.0.2.99:1080",
+                  "C= \\x05\\x01\\0\n raw \x05" + std::string(1, '\0') +
+                      "\n C= \\x05\\x01\\0\\x01\\x7f\\0\\0\\x01\\0\\x19\n raw \x05" +
+                      std::string("\0\0\1\0\0\0\0\0\0", 9) + "\n" + hello + takes + leave);
     EXPECT_EQ(run(std::move(configured)), "delivered 2.6.0 [127.0.0.1]:25");
 }
 
