@@ -76,8 +76,7 @@ std::optional<std::string_view> take(std::string_view& text) {
 }
 
 // What a second forwarder's address has behind its hash, "domain=hash=day=…"; nothing if it is
-// none.
-// `own`: what is behind an address of ours has its day, which this form would hide.
+// none, or the domain is our `own`, whose addresses have a day that this form would hide.
 std::string behind_second(std::string_view text, std::string_view own) {
     if (!take(text))
         return {};

@@ -24,8 +24,8 @@ class Reporter : Timer {
     static constexpr std::chrono::minutes save_after{1};
     static constexpr std::chrono::seconds sync_after{5}; // of who knows: told twice, at worst
     static constexpr std::chrono::hours too_late{72};    // after the day's end
-    static constexpr std::chrono::hours clock_grace{
-        24};                                 // what is too late may be so by a wrong clock
+    // For what is too late by a clock that may be wrong.
+    static constexpr std::chrono::hours clock_grace{24};
     static constexpr size_t aside_limit = 7; // days that are kept so; others are removed at once
 
     // Goes on with what the store has. Counts policy.reports.dropped: connections that were more
