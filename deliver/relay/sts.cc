@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <openssl/x509_vfy.h>
 
+#include "common/base/public_address.h"
 #include "common/mail/domain.h"
 
 namespace postern::relay {
@@ -70,20 +71,7 @@ ipc::SessionResult session_result(const std::string& domain, const Exchanger& ex
 }
 
 IpAddress reported_address(const IpAddress& address) {
-    static const std::vector<postern::Network> local = [] {
-        std::vector<postern::Network> networks;
-        for (const char* text : {"0.0.0.0/8", "127.0.0.0/8", "::/128", "::1/128", // this host
-                                 "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", // RFC 1918
-                                 "100.64.0.0/10",                                 // RFC 6598
-                                 "169.254.0.0/16", "fe80::/10",                   // the link
-                                 "fc00::/7"})                                     // RFC 4193
-            networks.push_back(*postern::Network::parse(text));
-        return networks;
-    }();
-    const bool is_local =
-        std::any_of(local.begin(), local.end(),
-                    [&](const postern::Network& network) { return network.contains(address); });
-    return is_local ? IpAddress() : address;
+    return is_public(address) ? address : IpAddress();
 }
 
 ipc::TlsResult result_of_certificate(int error) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "smtpd/policy/public_address.h"
+#include "common/base/public_address.h"
 
 namespace postern::policy {
 

@@ -1,9 +1,9 @@
-#include "smtpd/policy/public_address.h"
+#include "common/base/public_address.h"
 
 #include <algorithm>
 #include <vector>
 
-namespace postern::policy {
+namespace postern {
 
 namespace {
 
@@ -44,4 +44,4 @@ bool is_public(const IpAddress& address) {
     return true;
 }
 
-} // namespace postern::policy
+} // namespace postern
