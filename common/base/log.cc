@@ -1,6 +1,7 @@
 #include "common/base/log.h"
 
 #include <algorithm>
+#include <climits>
 #include <ctime>
 #include <optional>
 #include <syslog.h>
@@ -23,6 +24,19 @@ struct State {
     std::optional<SyslogSocket> syslog;
     uint64_t lost = 0; // lines of ours that the supervisor or the syslog daemon did not take
 } state;
+
+// What is written in one piece, so that the lines of several processes do not mix, on a pipe
+// either.
+constexpr size_t piece_limit = PIPE_BUF;
+
+// Lines as they are to be written.
+struct Held {
+    bool on = false;
+    std::string bytes;
+    size_t lines = 0;
+    ~Held() { flush(); } // the process may exit in the middle of a turn
+};
+thread_local Held held;
 
 bool needs_quotes(std::string_view text) {
     if (text.empty())
@@ -88,11 +102,13 @@ void append_time(std::string& line) {
     line.append(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ ", &parts));
 }
 
-// "<3>error: ...": a digit of syslog(3), as systemd's sd-daemon(3) has it. One call, so that the
-// lines of several processes do not mix.
-bool write_packet(const Line& line) {
-    const std::string packet = "<" + std::to_string(syslog_priority(line.level)) + ">" + line.text;
-    return ::write(STDERR_FILENO, packet.data(), packet.size()) >= 0;
+// "<3>error: ...": a digit of syslog(3), as systemd's sd-daemon(3) has it.
+void append_for_supervisor(const Line& line, std::string& bytes) {
+    bytes += "<" + std::to_string(syslog_priority(line.level)) + ">" + line.text + "\n";
+}
+
+bool write_piece(std::string_view bytes) {
+    return ::write(STDERR_FILENO, bytes.data(), bytes.size()) >= 0;
 }
 
 std::string printable(std::string_view text) {
@@ -110,9 +126,11 @@ std::string printable(std::string_view text) {
 }
 
 bool send_line(const Line& line) {
-    if (state.output == Output::supervisor)
-        return write_packet(line);
-    return state.syslog->send(syslog_priority(line.level), state.sender, line.text);
+    if (state.output == Output::syslog)
+        return state.syslog->send(syslog_priority(line.level), state.sender, line.text);
+    std::string piece;
+    append_for_supervisor(line, piece);
+    return write_piece(piece);
 }
 
 // What was lost is told of as soon as somebody takes that.
@@ -124,9 +142,24 @@ void report_lost() {
         state.lost = 0;
 }
 
+void append_held(const Line& line) {
+    std::string piece;
+    if (state.output == Output::supervisor) {
+        append_for_supervisor(line, piece);
+    } else {
+        append_time(piece);
+        piece += state.sender + ": " + line.text + "\n";
+    }
+    if (held.bytes.size() + piece.size() > piece_limit || held.lines == packet_lines)
+        flush();
+    held.bytes += piece;
+    ++held.lines;
+}
+
 } // namespace
 
 void open(std::string_view name, Output output, const std::string& syslog_path) {
+    flush();
     state.sender = std::string(name) + "[" + std::to_string(getpid()) + "]";
     state.output = output;
     state.lost = 0;
@@ -152,33 +185,59 @@ std::string format(Level level, std::string_view event, std::initializer_list<Fi
 }
 
 void write(Level level, std::string_view event, std::initializer_list<Field> fields) {
-    Line line{level, format(level, event, fields)};
-    if (state.output != Output::standard_error) {
+    const Line line{level, format(level, event, fields)};
+    if (state.output == Output::syslog) {
         report_lost();
         if (!send_line(line))
             ++state.lost;
         return;
     }
-    std::string whole;
-    append_time(whole);
-    whole += state.sender + ": " + line.text + "\n";
-    // One call, so that the lines of several processes do not mix. A full disk loses the line.
-    [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, whole.data(), whole.size());
+    append_held(line);
+    if (!held.on || level == Level::error || level == Level::warning)
+        flush();
 }
+
+void hold(bool on) {
+    held.on = on;
+    if (!on)
+        flush();
+}
+
+void flush() {
+    if (held.lines == 0)
+        return;
+    if (state.output == Output::supervisor)
+        report_lost();
+    // A full disk loses the lines.
+    if (!write_piece(held.bytes) && state.output == Output::supervisor)
+        state.lost += held.lines;
+    held.bytes.clear();
+    held.lines = 0;
+}
+
+namespace {
+
+// Takes the level off, where there is one.
+std::optional<Level> take_level(std::string_view& text) {
+    if (text.size() < 3 || text[0] != '<' || text[2] != '>')
+        return std::nullopt;
+    for (Level level : {Level::error, Level::warning, Level::info, Level::debug})
+        if (text[1] == '0' + syslog_priority(level)) {
+            text.remove_prefix(3);
+            return level;
+        }
+    return std::nullopt;
+}
+
+} // namespace
 
 Packet read_packet(std::string_view packet) {
     Level level = Level::error;
-    if (packet.size() >= 3 && packet[0] == '<' && packet[2] == '>')
-        for (Level known : {Level::error, Level::warning, Level::info, Level::debug})
-            if (packet[1] == '0' + syslog_priority(known)) {
-                level = known;
-                packet.remove_prefix(3);
-                break;
-            }
     Packet read;
     while (!packet.empty()) {
-        const std::string_view text = packet.substr(0, packet.find('\n'));
+        std::string_view text = packet.substr(0, packet.find('\n'));
         packet.remove_prefix(std::min(text.size() + 1, packet.size()));
+        level = take_level(text).value_or(level);
         if (text.empty())
             continue;
         if (read.lines.size() < packet_lines)

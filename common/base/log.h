@@ -6,6 +6,9 @@
 // it those of the others, which have locked themselves in and could not reach a daemon that was
 // started anew. Nobody waits for a reader that hangs: what it does not take is lost, counted, and
 // told of with the next line that it takes.
+//
+// A thread may hold its lines back for a moment, to write several at once. Warnings and errors are
+// not held back, nor what comes before them.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +40,7 @@ struct Field {
     Value value;
 };
 
-// Where the lines go. `supervisor`: to standard error, each in a packet of its own, for
-// read_packet().
+// Where the lines go. `supervisor`: to standard error, in packets, for read_packet().
 enum class Output { standard_error, syslog, supervisor };
 
 // `name` such as "postern-queue"; call early. `syslog_path`: the socket of the daemon.
@@ -61,6 +63,11 @@ inline void debug(std::string_view event, std::initializer_list<Field> fields = 
         write(Level::debug, event, fields);
 }
 
+// From now on this thread's lines wait for flush(), or no longer. Those of a process that crashes
+// are lost meanwhile. Lines that go to syslog never wait.
+void hold(bool on);
+void flush();
+
 // The line without its end, as written after the name: for tests, and who shows it otherwise.
 std::string format(Level level, std::string_view event, std::initializer_list<Field> fields);
 
@@ -69,7 +76,7 @@ struct Line {
     std::string text;
     bool operator==(const Line&) const = default;
 };
-// What a process with Output::supervisor wrote to its standard error at once: a line of ours, or
+// What a process with Output::supervisor wrote to its standard error at once: lines of ours, or
 // what a library had to say, which counts as an error. Whatever it is, the lines are printable, and
 // there is an end to them: a line that is too long is cut, and those that are too many are lost.
 struct Packet {

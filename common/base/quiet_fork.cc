@@ -3,9 +3,12 @@
 #include <csignal>
 #include <unistd.h>
 
+#include "common/base/log.h"
+
 namespace postern {
 
 pid_t quiet_fork() {
+    log::flush(); // or the child would have the lines as well
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);

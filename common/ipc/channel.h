@@ -38,13 +38,10 @@ template <class In, class Out> class Channel {
               std::move(on_closed)) {}
 
     void send(Out message) {
-        packets_.send([&](std::string& bytes, std::vector<FileDescriptor>& descriptors) {
-            Encoder(bytes, descriptors).put(message);
-        });
+        packets_.send([&](Packet& frame) { Encoder(frame).put(message); });
     }
     bool closed() const { return packets_.closed(); }
     size_t unsent() const { return packets_.unsent(); }
-    void pause_reading(bool paused) { packets_.pause_reading(paused); }
     void wipe_packets() { packets_.wipe_packets(); }
 
   private:

@@ -43,6 +43,28 @@ struct Blob {
     bool operator==(const Blob&) const = default;
 };
 
+// What is encoded to be sent.
+struct Packet {
+    // Of a blob, to be sent from where they are.
+    struct Aside {
+        size_t position; // in `bytes`, which go on behind it
+        std::string blob;
+    };
+
+    std::string bytes;
+    std::vector<Aside> asides;
+    std::vector<FileDescriptor> descriptors;
+
+    size_t size() const {
+        size_t sum = bytes.size();
+        for (const Aside& aside : asides)
+            sum += aside.blob.size();
+        return sum;
+    }
+};
+// A blob of less is copied among the others.
+inline constexpr size_t least_aside = 2048;
+
 template <class T>
 concept Message = requires(T& m) {
     T::fields(m);
@@ -71,6 +93,9 @@ class Encoder {
     // Appends to `bytes`; descriptors are moved to `descriptors` in the order of the fields.
     Encoder(std::string& bytes, std::vector<FileDescriptor>& descriptors)
         : bytes_(bytes), descriptors_(descriptors) {}
+    // The same; large blobs are moved aside.
+    explicit Encoder(Packet& packet)
+        : bytes_(packet.bytes), descriptors_(packet.descriptors), asides_(&packet.asides) {}
 
     template <class T> void put(T& value) {
         using V = std::remove_const_t<T>;
@@ -84,7 +109,7 @@ class Encoder {
         } else if constexpr (std::is_same_v<V, std::string>) {
             put_string(value);
         } else if constexpr (std::is_same_v<V, Blob>) {
-            put_string(value.bytes);
+            put_blob(value);
         } else if constexpr (std::is_same_v<V, Secret>) {
             put_string(value.view());
         } else if constexpr (std::is_same_v<V, FileDescriptor>) {
@@ -126,9 +151,20 @@ class Encoder {
         put_integer(static_cast<uint32_t>(value.size()));
         bytes_.append(value);
     }
+    template <class B> void put_blob(B& blob) {
+        if constexpr (!std::is_const_v<B>) {
+            if (asides_ && blob.bytes.size() >= least_aside) {
+                put_integer(static_cast<uint32_t>(blob.bytes.size()));
+                asides_->push_back({bytes_.size(), std::move(blob.bytes)});
+                return;
+            }
+        }
+        put_string(blob.bytes);
+    }
 
     std::string& bytes_;
     std::vector<FileDescriptor>& descriptors_;
+    std::vector<Packet::Aside>* asides_ = nullptr;
 };
 
 class Decoder {

@@ -6,12 +6,14 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/file_descriptor.h"
 #include "common/base/result.h"
+#include "common/ipc/codec.h"
 #include "common/loop/event_loop.h"
 
 namespace postern::ipc {
@@ -55,21 +57,14 @@ class PacketChannel {
     PacketChannel(const PacketChannel&) = delete;
     PacketChannel& operator=(const PacketChannel&) = delete;
 
-    // `write` appends the frame's bytes and descriptors. After the channel has closed it is
-    // dropped.
-    void send(const std::function<void(std::string&, std::vector<FileDescriptor>&)>& write);
+    // `write` appends the frame. After the channel has closed it is dropped.
+    void send(const std::function<void(Packet&)>& write);
     size_t unsent() const { return unsent_; } // bytes
     bool closed() const { return closed_; }
-    // Takes in no more until told otherwise: back-pressure.
-    void pause_reading(bool paused);
     // Overwrites each packet when it has been sent or dispatched: there are passwords among them.
     void wipe_packets() { wiping_ = true; }
 
   private:
-    struct Packet {
-        std::string bytes;
-        std::vector<FileDescriptor> descriptors;
-    };
     struct Flush final : Callback {
         explicit Flush(PacketChannel& channel) : channel_(channel) {}
         void call() override { channel_.flush(); }
@@ -83,10 +78,12 @@ class PacketChannel {
 
     void on_events(short events);
     void receive();
-    bool receive_packet();
+    bool receive_packets();
+    bool take(std::span<const char> packet, int flags, std::vector<FileDescriptor>& descriptors);
     bool dispatch(std::string_view packet, std::vector<FileDescriptor>& descriptors);
+    bool joins_last(const Packet& frame) const;
     void flush();
-    bool transmit(Packet& packet);
+    bool transmit(const Packet& packet);
     void fail(std::string reason);
     void update_watch();
 
@@ -96,7 +93,6 @@ class PacketChannel {
     OnClosed on_closed_;
     std::string reason_;
     bool closed_ = false;
-    bool paused_ = false;
     bool blocked_ = false;
     bool wiping_ = false;
     bool* destroyed_ = nullptr; // set while we call out, to learn that we are gone

@@ -4,13 +4,17 @@
 
 #include <ctime>
 #include <stdexcept>
+#include <utility>
+
+#include "common/base/log.h"
 
 namespace postern {
 
 static_assert(Watch::readable == EV_READ && Watch::writable == EV_WRITE &&
               Watch::closed == EV_CLOSED);
 
-EventLoop::EventLoop() : base_(event_base_new()), alarm_(nullptr), scratch_(scratch_size) {
+EventLoop::EventLoop()
+    : base_(event_base_new()), alarm_(nullptr), scratch_(new char[scratch_size]) {
     if (!base_)
         throw std::runtime_error("libevent cannot start");
     alarm_ = evtimer_new(
@@ -35,6 +39,7 @@ TimePoint EventLoop::now() const {
 int64_t EventLoop::wall_seconds() const { return std::time(nullptr); }
 
 void EventLoop::run() {
+    log::hold(true);
     while (!stopping_) {
         run_ready();
         if (!stopping_)
@@ -42,7 +47,11 @@ void EventLoop::run() {
     }
     run_ready();
     stopping_ = false;
+    log::hold(false);
 }
+
+// What a peer is told has been logged before.
+void EventLoop::before_flushes() { log::flush(); }
 
 // One turn of libevent: everything that is ready is dispatched, then we flush (run_ready).
 void EventLoop::wait() {
@@ -63,7 +72,20 @@ void EventLoop::wait() {
         evtimer_del(alarm_);
     }
     time_known_ = false;
+    log::flush();
     event_base_loop(base_, EVLOOP_ONCE | flags | EVLOOP_NO_EXIT_ON_EMPTY);
+}
+
+Scratch::Scratch(EventLoop& loop) : loop_(loop), memory_(loop.scratch_.get()) {
+    if (std::exchange(loop_.scratch_lent_, true)) {
+        own_.reset(new char[EventLoop::scratch_size]);
+        memory_ = own_.get();
+    }
+}
+
+Scratch::~Scratch() {
+    if (!own_)
+        loop_.scratch_lent_ = false;
 }
 
 Watch::Watch(EventLoop& loop, int fd, std::function<void(short)> callback)

@@ -26,12 +26,12 @@ class EventLoop final : public Executor {
     int64_t wall_seconds() const override;
     event_base* base() const { return base_; }
 
-    // Memory to read into, shared by all readers of the loop: what is in it is lost at the next
-    // event. Sessions that wait need no buffer of their own for that.
-    std::span<char> scratch() { return scratch_; }
-    static constexpr size_t scratch_size = 512 * 1024;
+    static constexpr size_t scratch_size = 2 * 1024 * 1024;
 
   private:
+    friend class Scratch;
+
+    void before_flushes() override;
     void wait();
 
     event_base* base_;
@@ -39,7 +39,26 @@ class EventLoop final : public Executor {
     bool stopping_ = false;
     mutable bool time_known_ = false;
     mutable TimePoint now_;
-    std::vector<char> scratch_;
+    std::unique_ptr<char[]> scratch_; // never filled: what nobody has read into takes no memory
+    bool scratch_lent_ = false;
+};
+
+// Memory to read into while this lives, the same for all readers of the loop: sessions that wait
+// need no buffer of their own. What it was left with it may still hold.
+class Scratch {
+  public:
+    explicit Scratch(EventLoop& loop);
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    // scratch_size of them.
+    std::span<char> bytes() const { return {memory_, EventLoop::scratch_size}; }
+
+  private:
+    EventLoop& loop_;
+    std::unique_ptr<char[]> own_; // if somebody up the stack has the loop's
+    char* memory_;
 };
 
 // Watches a descriptor, level-triggered, until destroyed. The callback may destroy the watch.

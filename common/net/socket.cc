@@ -42,9 +42,10 @@ Task<Result<FileDescriptor>> start_connect(EventLoop& loop, FileDescriptor socke
     co_return co_await finish_connect(loop, std::move(socket), limit);
 }
 
-void set_no_delay(int fd) {
+// Output is put together before it is sent (Stream): nothing is gained by waiting for more.
+void set_no_delay(const FileDescriptor& socket) {
     int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // fails on Unix sockets: no matter
+    setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 } // namespace
@@ -55,9 +56,8 @@ SocketStream::SocketStream(EventLoop& loop, FileDescriptor socket)
           if (events & Watch::writable)
               on_writable();
           if (events & Watch::readable)
-              on_readable(); // may destroy us: last
+              read(); // may destroy us: last
       }) {
-    set_no_delay(socket_.get());
     watch_.want(Watch::readable);
 }
 
@@ -81,8 +81,9 @@ void SocketStream::watch(bool input, bool output) {
         loop_.schedule(rest_);
 }
 
-std::pair<char*, size_t> SocketStream::read_buffer() {
-    return {loop_.scratch().data(), loop_.scratch().size()};
+void SocketStream::read() {
+    const Scratch scratch(loop_);
+    on_readable(scratch.bytes());
 }
 
 Task<Result<FileDescriptor>> connect_to(EventLoop& loop, Endpoint peer,
@@ -93,6 +94,7 @@ Task<Result<FileDescriptor>> connect_to(EventLoop& loop, Endpoint peer,
         ::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket)
         co_return system_error("socket");
+    set_no_delay(socket);
     if (source) {
         sockaddr_storage from;
         Endpoint local{*source, 0};
@@ -128,6 +130,7 @@ Result<FileDescriptor> listen_on(const Endpoint& endpoint, int backlog) {
         return system_error("socket");
     int on = 1;
     setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    set_no_delay(socket); // those that are accepted have it from it
     if (address.ss_family == AF_INET6)
         setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), length) < 0 ||

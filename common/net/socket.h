@@ -41,13 +41,14 @@ class SocketStream final : public Stream {
     ssize_t receive(char* buffer, size_t size) override;
     ssize_t transmit(const char* bytes, size_t size) override;
     void watch(bool input, bool output) override;
-    std::pair<char*, size_t> read_buffer() override;
 
   private:
+    void read();
+
     // Reads what the layer holds back, from the loop.
     struct Rest final : Callback {
         explicit Rest(SocketStream& stream) : stream_(stream) {}
-        void call() override { stream_.on_readable(); }
+        void call() override { stream_.read(); }
         SocketStream& stream_;
     };
 

@@ -42,13 +42,19 @@ const char* to_string(StreamStatus status) {
 }
 
 Stream::~Stream() {
+    if (destroyed_)
+        *destroyed_ = true;
     if (secret_)
         wipe(output_);
 }
 
 void Stream::consume(size_t bytes) {
-    taken_ += bytes;
-    reclaim();
+    if (borrowed_.empty()) {
+        taken_ += bytes;
+        reclaim();
+    } else {
+        borrowed_.remove_prefix(bytes);
+    }
     update_watch();
 }
 
@@ -79,7 +85,7 @@ void Stream::reclaim() {
 }
 
 void Stream::update_watch() {
-    bool room = input_.size() - taken_ < limit_;
+    bool room = input().size() < limit_;
     watch(!ended_ && !held_ && room, watching_output_ && !broken_);
 }
 
@@ -88,17 +94,15 @@ void Stream::hold_input(bool held) {
     update_watch();
 }
 
-void Stream::on_readable() {
-    auto [buffer, capacity] = read_buffer();
-    for (int i = 0; i < reads_per_event; ++i) {
-        size_t room = limit_ - std::min(limit_, input_.size() - taken_);
-        size_t want = std::min(capacity, room);
-        if (want == 0)
-            break;
-        ssize_t got = receive(buffer, want);
+// What is there now, but no more than there is room for.
+std::string_view Stream::read_some(std::span<char> buffer) {
+    const size_t room = std::min(buffer.size(), limit_ - std::min(limit_, input().size()));
+    size_t size = 0;
+    for (int i = 0; i < reads_per_event && size < room; ++i) {
+        const size_t want = room - size;
+        const ssize_t got = receive(buffer.data() + size, want);
         if (got > 0) {
-            input_.append(buffer, static_cast<size_t>(got));
-            bytes_received_ += static_cast<uint64_t>(got);
+            size += static_cast<size_t>(got);
             if (static_cast<size_t>(got) < want)
                 break; // the socket is empty: spare the call that would say so
             continue;
@@ -110,13 +114,40 @@ void Stream::on_readable() {
             broken_ = true;
         break;
     }
-    update_watch();
-    if (input_waiter_ && input_satisfied())
+    bytes_received_ += size;
+    return {buffer.data(), size};
+}
+
+void Stream::on_readable(std::span<char> buffer) {
+    const std::string_view got = read_some(buffer);
+    const bool borrows = want_ == Want::more && input().empty();
+    if (borrows)
+        borrowed_ = got;
+    else
+        input_.append(got);
+    if (input_waiter_ && input_satisfied()) {
+        bool gone = false;
+        destroyed_ = &gone;
         resume_input();
+        if (gone)
+            return;
+        destroyed_ = nullptr;
+    }
+    keep_borrowed();
+    update_watch(); // only now: most of it, or all, has been consumed
+}
+
+// What was not consumed in the buffer that it was read into.
+void Stream::keep_borrowed() {
+    if (borrowed_.empty())
+        return;
+    input_.append(std::exchange(borrowed_, {}));
+    scanned_ = 0;
 }
 
 // Puts the next line into line_ and takes it from the input. False: it is not there whole.
 bool Stream::find_line() {
+    keep_borrowed();
     reclaim();
     const void* found = std::memchr(input_.data() + scanned_, '\n', input_.size() - scanned_);
     if (!found) {
@@ -155,7 +186,7 @@ bool Stream::input_satisfied() {
         }
         return false;
     }
-    if (input_.size() - taken_ > had_ || input_.size() - taken_ >= limit_) {
+    if (input().size() > had_ || input().size() >= limit_) {
         input_status_ = StreamStatus::ok;
         return true;
     }
@@ -209,6 +240,17 @@ void Stream::write(std::string_view bytes) {
     if (secret_)
         make_room_for_output(bytes.size());
     output_.append(bytes);
+    send_soon();
+}
+
+void Stream::hand_over(std::string bytes) {
+    if (broken_ || !output_.empty())
+        return write(bytes);
+    output_ = std::move(bytes);
+    send_soon();
+}
+
+void Stream::send_soon() {
     if (watching_output_)
         return; // it goes when the socket takes more
     if (output_.size() - sent_ >= eager_flush)

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <coroutine>
+#include <span>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -48,8 +49,11 @@ class Stream {
     // Waits until there are more bytes in input() than now: `StreamStatus s = co_await …`.
     auto read_more(Duration time_limit);
 
-    // What has come in and was not taken yet. At most input_limit bytes, then reading pauses.
-    std::string_view input() const { return std::string_view(input_).substr(taken_); }
+    // What has come in and was not taken yet. At most input_limit bytes, then reading pauses. Valid
+    // until the next co_await.
+    std::string_view input() const {
+        return borrowed_.empty() ? std::string_view(input_).substr(taken_) : borrowed_;
+    }
     void consume(size_t bytes);
     // Overwrites the line that was read last, while its text is valid: a password was in it.
     void wipe_line();
@@ -59,11 +63,11 @@ class Stream {
     // Keeps less than that from now on. What is there already stays.
     void limit_input(size_t bytes);
     // Bytes that wait here: not taken yet, or not taken by the peer, who is slow.
-    size_t buffered() const {
-        return input_.size() - taken_ + (watching_output_ ? pending_output() : 0);
-    }
+    size_t buffered() const { return input().size() + (watching_output_ ? pending_output() : 0); }
 
     void write(std::string_view bytes);
+    // The same, without a copy where nothing waits to be sent.
+    void hand_over(std::string bytes);
     // The same of a password or the like: no copy stays behind here once it is sent, or cannot be.
     void write_secret(std::string_view bytes);
     // Waits until at most `pending` bytes are left to be sent; the limit starts anew whenever some
@@ -82,9 +86,9 @@ class Stream {
     virtual ssize_t transmit(const char* bytes, size_t size) = 0;
     // Report readiness from now on by calling on_readable() and on_writable().
     virtual void watch(bool input, bool output) = 0;
-    virtual std::pair<char*, size_t> read_buffer() = 0;
 
-    void on_readable();
+    // `buffer` is room for what is read in this call.
+    void on_readable(std::span<char> buffer);
     void on_writable();
 
   private:
@@ -111,8 +115,11 @@ class Stream {
         Stream& stream_;
     };
 
+    std::string_view read_some(std::span<char> buffer);
+    void keep_borrowed();
     void update_watch();
     void make_room_for_output(size_t bytes);
+    void send_soon();
     void reclaim();
     bool find_line();
     bool input_satisfied();
@@ -134,6 +141,10 @@ class Stream {
     size_t limit_ = input_limit; // of input_
     size_t taken_ = 0;           // of input_
     size_t scanned_ = 0;         // of input_: no LF before this
+    // Nothing is in input_, and this is in the buffer that it was read into, for as long as that
+    // can be used. Content is consumed there.
+    std::string_view borrowed_;
+    bool* destroyed_ = nullptr; // set while a waiter is called, to learn that we are gone
     std::string output_;
     size_t sent_ = 0;                             // of output_
     bool secret_ = false;                         // some of output_ is

@@ -76,6 +76,7 @@ constexpr int always[] = {
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
     SCMP_SYS(recvmsg),
+    SCMP_SYS(recvmmsg),
     SCMP_SYS(sendmsg),
     SCMP_SYS(recvfrom),
     SCMP_SYS(sendto),

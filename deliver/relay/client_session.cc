@@ -205,10 +205,10 @@ Task<std::optional<Reply>> ClientSession::reply(const char* awaited, Duration li
     co_return std::nullopt;
 }
 
-Task<bool> ClientSession::content(std::string_view piece, size_t pending) {
+Task<bool> ClientSession::content(std::string piece, size_t pending) {
     if (failed())
         co_return false;
-    stream_.write(piece);
+    stream_.hand_over(std::move(piece));
     const Duration left =
         std::min<Duration>(limits::client_data_block, stage_deadline_ - stream_.executor().now());
     StreamStatus sent = StreamStatus::timed_out;

@@ -105,7 +105,7 @@ class ClientSession {
     Task<std::optional<Reply>> reply(const char* awaited, Duration limit);
     // Sends a piece of content and waits until at most `pending` octets are left unsent. False: the
     // session has failed.
-    Task<bool> content(std::string_view piece, size_t pending);
+    Task<bool> content(std::string piece, size_t pending);
     // The server spoke before the end of the content. Nothing: what it said is no whole reply.
     std::optional<Reply> early_reply();
     bool input_waiting() const { return !stream_.input().empty() || parser_.in_reply(); }

@@ -40,11 +40,11 @@ void hear_out(ClientSession& session, ContentTransfer& transfer) {
 }
 
 // Until at most `pending` octets are left unsent. False: `transfer` or the session says why not.
-Task<bool> send_piece(ClientSession& session, ContentTransfer& transfer, std::string_view piece,
+Task<bool> send_piece(ClientSession& session, ContentTransfer& transfer, std::string piece,
                       size_t pending) {
     bool sent = false;
     if (!session.input_waiting())
-        sent = co_await session.content(piece, pending);
+        sent = co_await session.content(std::move(piece), pending);
     if (!sent && session.input_waiting())
         hear_out(session, transfer);
     co_return sent;
@@ -66,8 +66,9 @@ Task<bool> send_chunk(ClientSession& session, ContentSource& content, ContentTra
         const std::string_view part = piece.substr(0, std::min<uint64_t>(octets, piece.size()));
         piece.remove_prefix(part.size());
         octets -= part.size();
-        const bool sent =
-            co_await send_piece(session, transfer, part, octets == 0 ? 0 : content_ahead);
+        std::string bytes(part);
+        const bool sent = co_await send_piece(session, transfer, std::move(bytes),
+                                              octets == 0 ? 0 : content_ahead);
         if (!sent)
             co_return false;
     }
@@ -104,7 +105,8 @@ Task<ContentTransfer> send_data(ClientSession& session, ContentSource& content) 
         stuffer.encode(*piece, encoded);
         if (last)
             stuffer.finish(encoded);
-        const bool sent = co_await send_piece(session, transfer, encoded, last ? 0 : content_ahead);
+        const bool sent =
+            co_await send_piece(session, transfer, std::move(encoded), last ? 0 : content_ahead);
         if (!sent)
             co_return transfer;
         transfer.complete = last;

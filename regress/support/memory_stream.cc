@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 namespace postern::test {
 
@@ -113,12 +114,6 @@ void MemoryStream::watch(bool input, bool output) {
     notify();
 }
 
-std::pair<char*, size_t> MemoryStream::read_buffer() {
-    // Never filled when reads are limited, so that each piece comes in an event of its own.
-    buffer_.resize(std::max(buffer_size, read_limit_ + 1));
-    return {buffer_.data(), buffer_.size()};
-}
-
 bool MemoryStream::readable() const {
     return want_input_ && !stopped_ &&
            (!incoming_->bytes.empty() || incoming_->ended || incoming_->broken);
@@ -143,8 +138,10 @@ void MemoryStream::dispatch() {
         on_writable();
     if (!readable())
         return;
-    notify();      // there may be more than is read now
-    on_readable(); // may destroy us: last
+    notify(); // there may be more than is read now
+    // Never filled when reads are limited, so that each piece comes in an event of its own.
+    std::vector<char> buffer(std::max(buffer_size, read_limit_ + 1));
+    on_readable(buffer); // may destroy us
 }
 
 } // namespace postern::test

@@ -46,7 +46,6 @@ class MemoryStream final : public Stream {
     ssize_t receive(char* buffer, size_t size) override;
     ssize_t transmit(const char* bytes, size_t size) override;
     void watch(bool input, bool output) override;
-    std::pair<char*, size_t> read_buffer() override;
 
   private:
     // One direction.
@@ -75,7 +74,6 @@ class MemoryStream final : public Stream {
 
     std::shared_ptr<Pipe> incoming_;
     std::shared_ptr<Pipe> outgoing_;
-    std::string buffer_;
     size_t read_limit_ = 0;
     bool want_input_ = true;
     bool want_output_ = false;

@@ -80,7 +80,8 @@ void ChildLog::read_rest() {
 
 // Takes in a packet. What it costs, in lines; 0: there is none now.
 size_t ChildLog::read_one() {
-    const std::span<char> buffer = loop_.scratch();
+    const Scratch scratch(loop_);
+    const std::span<char> buffer = scratch.bytes();
     const ssize_t size = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
     if (size < 0)
         return 0;

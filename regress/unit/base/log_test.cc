@@ -18,9 +18,9 @@ TEST(ReadPacket, Table) {
     using namespace std::string_view_literals;
     const Row rows[] = {
         {"a line of ours", "<6>stopped", {{Level::info, "stopped"}}},
-        {"each level",
-         "<3>a\n<4>b",
-         {{Level::error, "a"}, {Level::error, "<4>b"}}}, // one digit a packet
+        {"lines of their own level",
+         "<3>a\n<4>b\nc\n<6>d\n",
+         {{Level::error, "a"}, {Level::warning, "b"}, {Level::warning, "c"}, {Level::info, "d"}}},
         {"warning", "<4>warning: b", {{Level::warning, "warning: b"}}},
         {"debug", "<7>debug: c", {{Level::debug, "debug: c"}}},
         {"a level that is none", "<9>a", {{Level::error, "<9>a"}}},
@@ -132,11 +132,55 @@ TEST(SupervisorOutput, LinesThatFindNoRoomAreCounted) {
             after.push_back(end.take());
         open("postern-test", Output::standard_error);
     }
-    EXPECT_EQ(first, "<3>error: no luck reason=\"two\\x0alines\"");
+    EXPECT_EQ(first, "<3>error: no luck reason=\"two\\x0alines\"\n");
     EXPECT_LT(waiting, written);
     const std::string loss =
-        "<4>warning: log lines were lost lines=" + std::to_string(written - waiting);
-    EXPECT_EQ(after, (std::vector<std::string>{loss, "<6>on we go", ""}));
+        "<4>warning: log lines were lost lines=" + std::to_string(written - waiting) + "\n";
+    EXPECT_EQ(after, (std::vector<std::string>{loss, "<6>on we go\n", ""}));
+}
+
+TEST(SupervisorOutput, LinesThatAreHeldLeaveTogether) {
+    std::vector<std::string> packets;
+    StandardError end;
+    open("postern-test", Output::supervisor);
+    const auto take = [&] { packets.push_back(end.take()); };
+    hold(true);
+    info("a");
+    info("b");
+    take();
+    flush();
+    take();
+    info("c");
+    warning("d"); // waits for nobody
+    take();
+    for (size_t i = 0; i <= packet_lines; ++i)
+        info("e");
+    take();
+    info("f");
+    hold(false);
+    take();
+    info("g");
+    take();
+    open("postern-test", Output::standard_error);
+    std::string many;
+    for (size_t i = 0; i < packet_lines; ++i)
+        many += "<6>e\n";
+    EXPECT_EQ(packets, (std::vector<std::string>{"", "<6>a\n<6>b\n", "<6>c\n<4>warning: d\n", many,
+                                                 "<6>e\n<6>f\n", "<6>g\n"}));
+}
+
+TEST(SupervisorOutput, NoPacketOfSeveralLinesIsLargerThanAPipeTakesInOnePiece) {
+    StandardError end;
+    open("postern-test", Output::supervisor);
+    hold(true);
+    const std::string text(1500, 'x');
+    for (int i = 0; i < 3; ++i)
+        info(text);
+    hold(false);
+    const std::string line = "<6>" + text + "\n";
+    std::vector<std::string> packets = {end.take(), end.take(), end.take()};
+    open("postern-test", Output::standard_error);
+    EXPECT_EQ(packets, (std::vector<std::string>{line + line, line, ""}));
 }
 
 } // namespace

@@ -87,19 +87,25 @@ TEST(Channel, APeerThatEndsIsNoFailureOfTheChannel) {
     }
 }
 
+// Small content among the other bytes, large content from where it is.
 TEST(Channel, CarriesMessagesInOrder) {
     Pair pair;
+    const auto content = [](uint32_t i) {
+        return std::string(i * 40, static_cast<char>('a' + i % 26));
+    };
     for (uint32_t i = 0; i < 1000; ++i) {
         Submit submit;
         submit.request = i;
-        submit.content.bytes.assign(i * 40, 'x');
+        submit.content.bytes = content(i);
+        submit.file_length = i;
         pair.listener->send(std::move(submit));
     }
     pair.run_until(1000);
     for (uint32_t i = 0; i < 1000; ++i) {
         auto& submit = std::get<Submit>(pair.at_queue[i]);
         EXPECT_EQ(submit.request, i);
-        EXPECT_EQ(submit.content.bytes.size(), i * 40);
+        EXPECT_EQ(submit.content.bytes, content(i));
+        EXPECT_EQ(submit.file_length, i);
     }
     EXPECT_EQ(pair.listener->unsent(), 0u);
 }
@@ -126,8 +132,9 @@ TEST(Channel, CanWipeItsPackets) {
         EXPECT_EQ(submit.request, i);
         EXPECT_EQ(submit.content.bytes, expected);
     }
-    const std::string_view scratch(pair.loop.scratch().data(), pair.loop.scratch().size());
-    EXPECT_EQ(scratch.find("horse"), scratch.npos);
+    const Scratch scratch(pair.loop);
+    const std::string_view left(scratch.bytes().data(), scratch.bytes().size());
+    EXPECT_EQ(left.find("horse"), left.npos);
 }
 
 TEST(Channel, CarriesDescriptorsWithTheirMessages) {
@@ -209,9 +216,9 @@ TEST(Channel, SurplusDescriptorsEndIt) {
         });
     PacketChannel liar(
         loop, std::move(other), [](auto&&...) { return true; }, [](auto&&...) {});
-    liar.send([](std::string& bytes, std::vector<FileDescriptor>& descriptors) {
-        Encoder(bytes, descriptors).put(static_cast<const ListenerToQueue&>(Abandon{1}));
-        descriptors.emplace_back(open("/dev/null", O_RDONLY));
+    liar.send([](Packet& frame) {
+        Encoder(frame).put(static_cast<const ListenerToQueue&>(Abandon{1}));
+        frame.descriptors.emplace_back(open("/dev/null", O_RDONLY));
     });
     loop.run();
     EXPECT_EQ(closed, "surplus descriptors");

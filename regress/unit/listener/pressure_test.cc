@@ -256,8 +256,9 @@ class PushingStream final : public Stream {
         : Stream(executor), script_(script) {}
 
     void push() {
+        static std::array<char, 64 * 1024> scratch;
         if (wanted_)
-            on_readable();
+            on_readable(scratch);
     }
     bool done() const { return script_.empty(); }
     bool refused() const { return refused_; }
@@ -278,10 +279,6 @@ class PushingStream final : public Stream {
         return static_cast<ssize_t>(size);
     }
     void watch(bool input, bool) override { wanted_ = input; }
-    std::pair<char*, size_t> read_buffer() override {
-        static std::array<char, 64 * 1024> scratch;
-        return {scratch.data(), scratch.size()};
-    }
 
   private:
     std::string_view script_;

@@ -1,6 +1,8 @@
 // Real sockets on the loopback interface.
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -16,6 +18,12 @@ Endpoint bound_to(int fd) {
     socklen_t size = sizeof address;
     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
     return *Endpoint::from_sockaddr(reinterpret_cast<sockaddr&>(address));
+}
+
+bool sends_at_once(int fd) {
+    int on = 0;
+    socklen_t size = sizeof on;
+    return getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on;
 }
 
 Endpoint loopback(uint16_t port) { return {*IpAddress::parse("127.0.0.1"), port}; }
@@ -40,6 +48,7 @@ TEST(Socket, ConnectsAcceptsAndCarriesBytesBothWays) {
     Endpoint seen_peer;
     Acceptor acceptor(loop, std::move(*listening), [&](FileDescriptor socket, Endpoint peer) {
         seen_peer = peer;
+        EXPECT_TRUE(sends_at_once(socket.get()));
         tasks.spawn(echo_lines(loop, std::move(socket)));
     });
     std::string answer;
@@ -47,6 +56,7 @@ TEST(Socket, ConnectsAcceptsAndCarriesBytesBothWays) {
         Result<FileDescriptor> socket =
             co_await connect_to(loop, server, IpAddress::parse("127.0.0.9"), 5s);
         if (socket) {
+            EXPECT_TRUE(sends_at_once(socket->get()));
             SocketStream stream(loop, std::move(*socket));
             stream.write(std::string(50000, 'x') + "\r\n");
             Line line = co_await stream.read_line(60000, 5s);
