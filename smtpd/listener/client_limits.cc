@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 
 #include "common/base/client_network.h"
 
@@ -23,13 +24,16 @@ uint64_t mix(uint64_t x) {
 
 void ClientLimits::configure(const ipc::ClientPolicy& policy, uint32_t max_sessions) {
     policy_ = policy;
-    if (!table_.empty())
+    if (table_)
         return;
     // Each session holds two counters. With a quarter of the table held, there is hardly ever a set
     // that is held altogether.
     const size_t held = 2 * std::clamp<size_t>(max_sessions, 5000, 100000);
     const size_t sets = std::bit_ceil(held * 2 / ways);
-    table_.resize(sets * ways);
+    static_assert(std::is_trivially_copyable_v<Counters>); // free ones are all zeros
+    table_.reset(static_cast<Counters*>(std::calloc(sets * ways, sizeof(Counters))));
+    if (!table_)
+        throw std::bad_alloc();
     set_mask_ = sets - 1;
 }
 

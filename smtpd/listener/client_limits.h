@@ -12,10 +12,10 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <variant>
-#include <vector>
 
 #include "common/base/ip_address.h"
 #include "common/config/configuration.h"
@@ -46,7 +46,7 @@ class ClientLimits {
     explicit ClientLimits(uint64_t secret) : secret_(secret) {}
 
     // Counts go on where they were. The first call sizes the table: about 3 MiB for up to 5000
-    // sessions, which is the least.
+    // sessions, which is the least. What no client has needed yet takes no memory.
     void configure(const ipc::ClientPolicy& policy, uint32_t max_sessions);
 
     class Account;
@@ -74,7 +74,10 @@ class ClientLimits {
     const ClientRates& rates(LimitScope scope) const;
     double limit(LimitScope scope, Measure measure) const;
 
-    std::vector<Counters> table_;
+    struct Free {
+        void operator()(Counters* table) const { std::free(table); }
+    };
+    std::unique_ptr<Counters[], Free> table_; // zeros of the system's where nobody has been
     uint64_t set_mask_ = 0;
     uint64_t secret_;
     Counters all_;

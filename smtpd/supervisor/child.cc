@@ -4,10 +4,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <spawn.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/base/quiet_fork.h"
 
 namespace postern {
 
@@ -17,20 +17,47 @@ namespace {
 // (thousands of bounces in a turn of the queue) must not lose any.
 constexpr int log_buffer = 4 << 20;
 
-// In the child: nothing is open but standard error and the channel.
-[[noreturn]] void become_program(const std::string& path, int channel, int log) {
-    int null = open("/dev/null", O_RDWR);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || (log >= 0 && dup2(log, 2) < 0))
-        _exit(71);
-    // dup2() of a descriptor to itself would leave it close-on-exec.
-    int moved = channel == ipc::supervision_fd ? dup(channel) : channel;
-    if (dup2(moved, ipc::supervision_fd) < 0)
-        _exit(71);
-    close_range(ipc::supervision_fd + 1, ~0u, 0);
-    be_like_new();
-    execl(path.c_str(), path.c_str(), static_cast<char*>(nullptr));
-    _exit(72); // EX_OSFILE
-}
+// What is different in the child: nothing is open but standard error and the channel, and signals
+// do what they do in a new process.
+class Spawning {
+  public:
+    Spawning(int channel, int log) {
+        posix_spawn_file_actions_init(&files_);
+        posix_spawn_file_actions_addopen(&files_, 0, "/dev/null", O_RDWR, 0);
+        posix_spawn_file_actions_adddup2(&files_, 0, 1);
+        if (log >= 0)
+            posix_spawn_file_actions_adddup2(&files_, log, 2);
+        posix_spawn_file_actions_adddup2(&files_, channel, ipc::supervision_fd);
+        posix_spawn_file_actions_addclosefrom_np(&files_, ipc::supervision_fd + 1);
+        sigset_t signals;
+        posix_spawnattr_init(&attributes_);
+        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+        sigfillset(&signals);
+        posix_spawnattr_setsigdefault(&attributes_, &signals);
+        sigemptyset(&signals);
+        posix_spawnattr_setsigmask(&attributes_, &signals);
+    }
+    ~Spawning() {
+        posix_spawn_file_actions_destroy(&files_);
+        posix_spawnattr_destroy(&attributes_);
+    }
+    Spawning(const Spawning&) = delete;
+
+    // Our memory is not copied for it, as fork(2) would.
+    Result<pid_t> start(const std::string& path) {
+        pid_t pid = 0;
+        char* const arguments[] = {const_cast<char*>(path.c_str()), nullptr};
+        const int error =
+            posix_spawn(&pid, path.c_str(), &files_, &attributes_, arguments, environ);
+        if (error != 0)
+            return system_error(path, error);
+        return pid;
+    }
+
+  private:
+    posix_spawn_file_actions_t files_;
+    posix_spawnattr_t attributes_;
+};
 
 } // namespace
 
@@ -62,15 +89,13 @@ Result<void> Child::start(const std::string& programs) {
         std::tie(our_log, their_log) = std::move(*log);
         ipc::enlarge_send_buffer(their_log, log_buffer);
     }
-    const pid_t pid = quiet_fork();
-    if (pid < 0)
-        return system_error("fork");
-    if (pid == 0)
-        become_program(path, channel->second.get(), their_log.get());
-    pid_ = pid;
+    const Result<pid_t> pid = Spawning(channel->second.get(), their_log.get()).start(path);
+    if (!pid)
+        return pid.error();
+    pid_ = *pid;
     if (our_log)
         log_ = std::make_unique<ChildLog>(loop_, std::move(our_log),
-                                          program + "[" + std::to_string(pid) + "]", pass_on_);
+                                          program + "[" + std::to_string(pid_) + "]", pass_on_);
     started_ = Clock::now();
     channel_ = std::make_unique<ipc::Channel<ipc::ToSupervisor, ipc::FromSupervisor>>(
         loop_, std::move(channel->first),

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/pipe.h"
 #include "common/config/parse.h"
 #include "common/process/process.h"
@@ -154,6 +155,7 @@ template <class Judge> Result<Verdict> ask_child(Judge judge) {
     Result<Pipe> pipe = make_pipe();
     if (!pipe)
         return pipe.error();
+    log::flush(); // or the child would have the lines as well
     const pid_t pid = fork();
     if (pid < 0)
         return system_error("fork");
@@ -218,20 +220,41 @@ bool demands_system_authorities(const Action& action) {
            action.tls.authority.empty();
 }
 
+// The PEM blocks of the certificates, not decoded: they are public and many, and whoever verifies a
+// server by them decodes them then.
+Result<std::string> copy_certificates(const std::string& path) {
+    static constexpr std::string_view begin = "-----BEGIN CERTIFICATE-----";
+    static constexpr std::string_view end = "-----END CERTIFICATE-----";
+    Result<std::string> text = read_configuration_file(path);
+    if (!text)
+        return text.error();
+    std::string certificates;
+    for (size_t at = 0; (at = text->find(begin, at)) != text->npos;) {
+        const size_t last = text->find(end, at);
+        if (last == text->npos)
+            return Error{path + ": a certificate is cut off"};
+        certificates.append(*text, at, last + end.size() - at) += '\n';
+        at = last;
+    }
+    if (certificates.empty())
+        return Error{path + ": there is no certificate in PEM form"};
+    return certificates;
+}
+
 void read_system_authorities(const Configuration& configuration, const std::string& path,
                              Credentials& credentials) {
     if (!relays(configuration))
         return;
-    Result<Verdict> verdict = judged([&] { return judge_authorities(path); });
-    if (verdict) {
-        credentials.system_authorities = std::move(verdict->certificates);
+    Result<std::string> certificates = copy_certificates(path);
+    if (certificates) {
+        credentials.system_authorities = std::move(*certificates);
         return;
     }
     for (const Action& action : configuration.actions)
         if (demands_system_authorities(action))
             credentials.warnings.push_back(
                 "action " + action.name +
-                ": no server can be verified: " + verdict.error().message);
+                ": no server can be verified: " + certificates.error().message);
 }
 
 Result<void> check_ciphers(const std::string& where, const std::string& list) {

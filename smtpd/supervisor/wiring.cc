@@ -10,9 +10,10 @@ using ipc::Role;
 
 namespace {
 
-constexpr Role start_order[] = {Role::keyholder, Role::resolver, Role::policy,  Role::pam,
-                                Role::tables,    Role::lookup,   Role::queue,   Role::relay,
-                                Role::local,     Role::control,  Role::listener};
+// First those that clients wait for.
+constexpr Role start_order[] = {Role::listener, Role::lookup, Role::queue,  Role::keyholder,
+                                Role::resolver, Role::pam,    Role::tables, Role::relay,
+                                Role::local,    Role::policy, Role::control};
 
 constexpr std::pair<Role, Role> channels[] = {
     {Role::listener, Role::queue},

@@ -85,6 +85,42 @@ TEST_F(ChildTest, WithoutDescriptorsItIsStartedLater) {
     child.ended();
 }
 
+TEST_F(ChildTest, WithoutItsProgramItIsStartedLater) {
+    Child child(
+        loop, {ipc::Role::control, 0}, [](Child&, ipc::ToSupervisor&&) {},
+        [](const std::string&, const log::Line&) { return true; });
+    const Result<void> started = child.start(folder);
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().message, folder + "/postern-control: No such file or directory");
+    EXPECT_FALSE(child.running());
+}
+
+TEST_F(ChildTest, NothingOfOursGoesWithIt) {
+    program("exec >&2; echo $(ls /proc/$$/fd); grep -E 'Sig(Blk|Ign)' /proc/$$/status\n");
+    std::vector<std::string> lines;
+    Child child(
+        loop, {ipc::Role::control, 0}, [](Child&, ipc::ToSupervisor&&) {},
+        [&](const std::string&, const log::Line& line) {
+            lines.push_back(line.text);
+            return true;
+        });
+    const FileDescriptor ours(fcntl(0, F_DUPFD, 100));
+    const auto before = signal(SIGPIPE, SIG_IGN);
+    ASSERT_TRUE(child.start(folder));
+    signal(SIGPIPE, before);
+    int status = 0;
+    ASSERT_EQ(waitpid(child.pid(), &status, 0), child.pid());
+    child.ended();
+    ASSERT_EQ(lines.size(), 3u);
+    EXPECT_EQ(lines[0].find("100"), std::string::npos) << lines[0];
+    const auto signals = [](const std::string& line) {
+        return std::stoull(line.substr(line.find_first_of("0123456789")), nullptr, 16);
+    };
+    EXPECT_EQ(signals(lines[1]), 0u) << lines[1];
+    // The C library may have its own ignored until it needs them.
+    EXPECT_EQ(signals(lines[2]) & ((1ull << (SIGRTMIN - 3)) - 1), 0u) << lines[2];
+}
+
 // An ordinary burst: 5,000 bounces in a turn of the queue.
 TEST_F(ChildTest, ABurstOfLinesFindsRoom) {
     if (geteuid() != 0)

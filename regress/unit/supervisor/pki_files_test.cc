@@ -180,6 +180,29 @@ TEST_F(PkiFilesTest, TheAuthoritiesOfTheSystemAreReadForWhoeverRelays) {
     actions.emplace_back().kind = ActionKind::relay;
     EXPECT_EQ(read()->system_authorities, own.certificate_pem());
     EXPECT_TRUE(read()->warnings.empty());
+    // What else is in the file stays there.
+    system_path = folder + "/bundle.pem";
+    put(system_path,
+        "# two\n" + own.certificate_pem() + own.key_pem() + "# and\n" + own.certificate_pem());
+    EXPECT_EQ(read()->system_authorities, own.certificate_pem() + own.certificate_pem());
+}
+
+TEST_F(PkiFilesTest, AFileOfTheSystemWithoutCertificatesIsNone) {
+    actions.emplace_back().kind = ActionKind::relay;
+    actions[0].name = "out";
+    actions[0].tls.required = true;
+    system_path = folder + "/none.pem";
+    put(system_path, own.key_pem());
+    EXPECT_EQ(read()->warnings,
+              std::vector<std::string>{"action out: no server can be verified: " + system_path +
+                                       ": there is no certificate in PEM form"});
+    const std::string whole = own.certificate_pem();
+    system_path = folder + "/cut.pem";
+    put(system_path, whole.substr(0, whole.size() / 2));
+    EXPECT_EQ(read()->warnings,
+              std::vector<std::string>{"action out: no server can be verified: " + system_path +
+                                       ": a certificate is cut off"});
+    EXPECT_EQ(read()->system_authorities, "");
 }
 
 TEST_F(PkiFilesTest, WithoutTheAuthoritiesOfTheSystemItIsSaidWhomThatConcerns) {
