@@ -106,8 +106,8 @@ check_outcomes(const std::vector<uint32_t>& expected, std::vector<ipc::Recipient
     return outcomes;
 }
 
-Dispatch::Dispatch(Spool& spool, MailTable& table, Handlers handlers)
-    : spool_(spool), table_(table), handlers_(std::move(handlers)) {}
+Dispatch::Dispatch(Spool& spool, FreshContents& fresh, MailTable& table, Handlers handlers)
+    : spool_(spool), fresh_(fresh), table_(table), handlers_(std::move(handlers)) {}
 
 void Dispatch::connect(uint16_t deliverer, Send send) {
     disconnect(deliverer); // whoever was there before has died
@@ -171,6 +171,10 @@ Result<void> Dispatch::deliver(Job& job, WallTime now) {
 }
 
 Result<void> Dispatch::add_content(const QueuedMessage& message, ipc::Deliver& deliver) {
+    if (std::optional<std::string> fresh = fresh_.take(message.id)) {
+        deliver.content.bytes = *std::move(fresh);
+        return {};
+    }
     if (message.size <= ipc::inline_content_limit) {
         Result<std::string> content = spool_.read_content(message.id, 0, message.size);
         if (!content)

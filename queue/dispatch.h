@@ -13,6 +13,7 @@
 
 #include "common/base/result.h"
 #include "common/ipc/delivery.h"
+#include "queue/fresh_contents.h"
 #include "queue/mail_table.h"
 #include "queue/spool/spool.h"
 
@@ -26,7 +27,7 @@ class Dispatch {
         std::function<void(Job&, bool down, std::vector<ipc::RecipientOutcome>)> settled;
         std::function<void(Job&)> lost;
     };
-    Dispatch(Spool& spool, MailTable& table, Handlers handlers);
+    Dispatch(Spool& spool, FreshContents& fresh, MailTable& table, Handlers handlers);
 
     void connect(uint16_t deliverer, Send send);
     void disconnect(uint16_t deliverer);
@@ -47,6 +48,7 @@ class Dispatch {
     Result<void> add_content(const QueuedMessage& message, ipc::Deliver& deliver);
 
     Spool& spool_;
+    FreshContents& fresh_;
     MailTable& table_;
     Handlers handlers_;
     std::vector<Send> deliverers_;

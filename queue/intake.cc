@@ -64,9 +64,10 @@ bool keeps_protocol(const ipc::Submit& submit, bool has_file, Intake::Submitter 
 
 } // namespace
 
-Intake::Intake(Executor& executor, Spool& spool, Recorder& recorder, Accept accept, Wake wake)
-    : executor_(executor), spool_(spool), recorder_(recorder), accept_(std::move(accept)),
-      wake_(std::move(wake)) {}
+Intake::Intake(Executor& executor, Spool& spool, FreshContents& fresh, Recorder& recorder,
+               Accept accept, Wake wake)
+    : executor_(executor), spool_(spool), fresh_(fresh), recorder_(recorder),
+      accept_(std::move(accept)), wake_(std::move(wake)) {}
 
 void Intake::connect(uint32_t listener, Send send, Submitter submitter) {
     auto& [life, state] = listeners_[listener];
@@ -151,10 +152,14 @@ bool Intake::submit(uint32_t index, Listener& listener, ipc::Submit submit) {
     Result<Ticket> ticket = append(id, payload, std::move(file), submit);
     if (!ticket)
         return refuse(ticket.error());
+    if (submit.file_length == 0)
+        fresh_.keep(id, std::move(submit.content.bytes));
     recorder_.await(*ticket, [this, index, life, request, id, size, payload = std::move(payload),
                               message = std::move(message)](const Result<void>& result) mutable {
-        if (!result)
+        if (!result) {
+            fresh_.forget(id);
             return answer(index, life, request, refusal(request, result.error()));
+        }
         ipc::Durable durable;
         durable.request = request;
         durable.message = id;

@@ -14,6 +14,7 @@
 
 #include "common/ipc/submission.h"
 #include "common/loop/executor.h"
+#include "queue/fresh_contents.h"
 #include "queue/mail_table.h"
 #include "queue/recorder.h"
 #include "queue/spool/spool.h"
@@ -30,7 +31,8 @@ class Intake {
                                     std::function<void(ipc::WakeResult, uint32_t)> answer)>;
 
     // `wake` is asked to try mail for a domain now.
-    Intake(Executor& executor, Spool& spool, Recorder& recorder, Accept accept, Wake wake);
+    Intake(Executor& executor, Spool& spool, FreshContents& fresh, Recorder& recorder,
+           Accept accept, Wake wake);
 
     void set_size_limit(uint64_t bytes) { size_limit_ = bytes; }
     // Nothing is accepted any more: the spool is closed.
@@ -65,6 +67,7 @@ class Intake {
 
     Executor& executor_;
     Spool& spool_;
+    FreshContents& fresh_;
     Recorder& recorder_;
     Accept accept_;
     Wake wake_;

@@ -36,14 +36,13 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
                    accept(id, payload, message, size);
                }),
       settlement_(executor, table_, recorder_, bouncer_, counters),
-      expansions_(
-          executor, spool, table_, recorder_, bouncer_, counters,
-          {[this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
-               accept(id, payload, message, size);
-           },
-           [this](QueuedMessage& message, const std::vector<uint32_t>& indexes,
-                  const Error& error) { not_expanded(message, indexes, error); },
-           [this] { wake(); }}),
+      expansions_(executor, spool, table_, recorder_, bouncer_, counters,
+                  {[this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
+                       accept(id, payload, message, size);
+                   },
+                   [this](QueuedMessage& message, const std::vector<uint32_t>& indexes,
+                          const Error& error) { not_expanded(message, indexes, error); },
+                   [this] { wake(); }}),
       notices_(executor, table_, scheduler_, settlement_, bouncer_),
       loader_(executor, spool, table_, parked_, recorder_,
               {[this](QueuedMessage& message, const StoredMessage& stored, Loader::From from) {
@@ -60,13 +59,13 @@ Queue::Queue(Executor& executor, Spool& spool, Counters& counters,
       content_check_(
           executor, spool,
           [this](Job& job, const Result<void>& result) { content_checked(job, result); }),
-      dispatch_(spool, table_,
+      dispatch_(spool, fresh_, table_,
                 {[this](Job& job, bool down, std::vector<ipc::RecipientOutcome> outcomes) {
                      job_settled(job, down, std::move(outcomes));
                  },
                  [this](Job& job) { job_lost(job); }}),
       intake_(
-          executor, spool, recorder_,
+          executor, spool, fresh_, recorder_,
           [this](uint64_t id, std::string payload, StoredMessage message, uint64_t size) {
               ++counters_["queue.accepted"];
               accept(id, payload, message, size);

@@ -5,6 +5,7 @@
 // time.
 //
 //     intake → spool → table → routing → scheduler → dispatch → settlement → recorder → spool
+//        └───────────── fresh contents ──────────────────↑
 //     parking ← loader ──↑                   └──→ notices ──┐       │
 //                        ├──────────────── bouncer ←────────┴───────┤
 //                        └─────────────── expansions ←── routing ───┘
@@ -25,6 +26,7 @@
 #include "queue/content_check.h"
 #include "queue/dispatch.h"
 #include "queue/expansions.h"
+#include "queue/fresh_contents.h"
 #include "queue/intake.h"
 #include "queue/loader.h"
 #include "queue/mail_table.h"
@@ -161,6 +163,7 @@ class Queue {
     Parking parking_;
     Routing routing_;
     ContentCheck content_check_;
+    FreshContents fresh_{4u << 20};
     Dispatch dispatch_;
     Intake intake_;
     Waker waker_{*this};

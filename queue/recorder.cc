@@ -16,6 +16,7 @@ Recorder::Recorder(Executor& executor, Spool& spool, MailTable& table, Handlers 
 
 void Recorder::await(Ticket ticket, Done done) {
     waiting_.emplace(ticket, std::move(done));
+    urgent_ = true;
     commit_soon();
 }
 
@@ -34,6 +35,7 @@ void Recorder::changed_durably(QueuedMessage& message, Done done) {
 }
 
 void Recorder::finish() {
+    urgent_ = true;
     flush();
     finished_ = true;
     flush_.cancel();
@@ -57,12 +59,21 @@ void Recorder::flush() {
         if (!table_.release(message) && recorded == Recorded::yes)
             handlers_.recorded(message);
     }
-    spool_.commit();
-    ++commits_;
+    if (urgent_)
+        commit();
+    else if (!linger_.armed())
+        linger_.arm(executor_, executor_.now() + linger);
     if (!again.empty()) {
         changed_.insert(changed_.end(), again.begin(), again.end());
         retry_.arm(executor_, executor_.now() + retry_interval);
     }
+}
+
+void Recorder::commit() {
+    urgent_ = false;
+    linger_.disarm();
+    spool_.commit();
+    ++commits_;
 }
 
 Recorder::Recorded Recorder::record(QueuedMessage& message) {
@@ -83,6 +94,7 @@ Recorder::Recorded Recorder::record(QueuedMessage& message) {
     std::vector<Done> done = std::move(waiter->second);
     durable_.erase(waiter);
     if (ticket) {
+        urgent_ = true;
         waiting_.emplace(*ticket, [done = std::move(done)](const Result<void>& result) {
             for (const Done& one : done)
                 one(result);

@@ -30,10 +30,12 @@ class Recorder {
 
     // Calls `done` when this append is on disk, or has failed.
     void await(Ticket ticket, Done done);
-    // Something was appended: it goes to disk at the end of the turn.
+    // There is something to append: it is looked for at the end of the turn.
     void commit_soon();
-    // Recipients of the message have changed. Recorded at the end of the turn, synced lazily.
+    // Recipients of the message have changed. Recorded at the end of the turn, or `linger` later:
+    // with what somebody waits for, if such comes meanwhile. Synced lazily.
     void changed(QueuedMessage& message);
+    static constexpr auto linger = std::chrono::milliseconds(10);
     // The same; `done` is called when it is on disk.
     void changed_durably(QueuedMessage& message, Done done);
 
@@ -58,7 +60,14 @@ class Recorder {
         Recorder& recorder_;
     };
 
+    struct Linger final : Timer {
+        explicit Linger(Recorder& recorder) : recorder_(recorder) {}
+        void expired() override { recorder_.commit(); }
+        Recorder& recorder_;
+    };
+
     void flush();
+    void commit();
     enum class Recorded : uint8_t {
         yes,
         no,    // it cannot be
@@ -75,9 +84,11 @@ class Recorder {
     std::vector<uint64_t> changed_;
     std::unordered_map<uint64_t, std::vector<Done>> durable_; // by message
     uint64_t commits_ = 0;
+    bool urgent_ = false; // somebody waits for what was appended
     bool finished_ = false;
     Flush flush_{*this};
     Retry retry_{*this};
+    Linger linger_{*this};
 };
 
 } // namespace postern
