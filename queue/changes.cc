@@ -157,6 +157,7 @@ uint32_t Changes::release(QueuedMessage& message, const Recipients& recipients, 
         // Nothing was said while it was held.
         message.notice_at = std::min(message.notice_at, Notices::soon(now));
         queue_.recorder().changed(message);
+        queue_.recorder().hurry(); // an operator is told that it is so
     }
     queue_.reschedule(message);
     return affected;

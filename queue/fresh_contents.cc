@@ -3,9 +3,9 @@
 namespace postern {
 
 void FreshContents::keep(uint64_t message, std::string content) {
-    if (content.size() > limit_)
+    if (content.size() + overhead > limit_)
         return;
-    bytes_ += content.size();
+    bytes_ += content.size() + overhead;
     ages_.emplace_back(message, std::move(content));
     places_[message] = std::prev(ages_.end());
     while (bytes_ > limit_)
@@ -17,7 +17,7 @@ std::optional<std::string> FreshContents::take(uint64_t message) {
     if (found == places_.end())
         return std::nullopt;
     std::string content = std::move(found->second->second);
-    bytes_ -= content.size();
+    bytes_ -= content.size() + overhead;
     ages_.erase(found->second);
     places_.erase(found);
     return content;

@@ -15,6 +15,9 @@ namespace postern {
 
 class FreshContents {
   public:
+    // What each takes beyond its own bytes.
+    static constexpr size_t overhead = 160;
+
     // `limit`: bytes of all of them.
     explicit FreshContents(size_t limit) : limit_(limit) {}
 

@@ -81,7 +81,7 @@ int main() {
     queue.scheduler().pause_local(first.orders.mda_paused);
     queue.load();
 
-    return process.run({
+    const int status = process.run({
         .configure =
             [&queue](ipc::Configure configure) {
                 Result<ipc::QueueSettings> changed = read_settings<ipc::QueueSettings>(configure);
@@ -99,4 +99,8 @@ int main() {
                 });
             },
     });
+    // Without a drain, when the supervisor or a peer has gone, what is known of deliveries is kept.
+    if (Result<void> closed = spool->close(); !closed)
+        log::error("the spool was not closed in order", {{"reason", closed.error().message}});
+    return status;
 }

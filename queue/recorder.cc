@@ -22,6 +22,11 @@ void Recorder::await(Ticket ticket, Done done) {
 
 void Recorder::commit_soon() { executor_.flush_soon(flush_); }
 
+void Recorder::hurry() {
+    urgent_ = true;
+    commit_soon();
+}
+
 void Recorder::changed(QueuedMessage& message) {
     if (!message.changed)
         changed_.push_back(message.id);
@@ -61,7 +66,7 @@ void Recorder::flush() {
     }
     if (urgent_)
         commit();
-    else if (!linger_.armed())
+    else if (appended_ && !linger_.armed())
         linger_.arm(executor_, executor_.now() + linger);
     if (!again.empty()) {
         changed_.insert(changed_.end(), again.begin(), again.end());
@@ -70,7 +75,7 @@ void Recorder::flush() {
 }
 
 void Recorder::commit() {
-    urgent_ = false;
+    urgent_ = appended_ = false;
     linger_.disarm();
     spool_.commit();
     ++commits_;
@@ -85,6 +90,7 @@ Recorder::Recorded Recorder::record(QueuedMessage& message) {
     if (!ticket && ticket.error().code == ENOBUFS)
         return Recorded::again;
     const Recorded recorded = ticket ? Recorded::yes : Recorded::no;
+    appended_ = appended_ || ticket;
     if (!ticket)
         log::error(
             "cannot record what happened to a message",

@@ -38,6 +38,8 @@ class Recorder {
     static constexpr auto linger = std::chrono::milliseconds(10);
     // The same; `done` is called when it is on disk.
     void changed_durably(QueuedMessage& message, Done done);
+    // What has changed does not wait for `linger`.
+    void hurry();
 
     // Writes what is not written yet; nothing is appended after it.
     void finish();
@@ -84,7 +86,8 @@ class Recorder {
     std::vector<uint64_t> changed_;
     std::unordered_map<uint64_t, std::vector<Done>> durable_; // by message
     uint64_t commits_ = 0;
-    bool urgent_ = false; // somebody waits for what was appended
+    bool appended_ = false; // since the last commit
+    bool urgent_ = false;   // and somebody waits for it
     bool finished_ = false;
     Flush flush_{*this};
     Retry retry_{*this};

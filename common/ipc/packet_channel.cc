@@ -287,6 +287,7 @@ void PacketChannel::send(const std::function<void(Packet&)>& write) {
 }
 
 void PacketChannel::flush() {
+    log::flush(); // what the peer is told has been logged before
     size_t done = 0;
     while (done < outgoing_.size() && !closed_ && transmit(outgoing_[done])) {
         unsent_ -= outgoing_[done].size();

@@ -50,9 +50,6 @@ void EventLoop::run() {
     log::hold(false);
 }
 
-// What a peer is told has been logged before.
-void EventLoop::before_flushes() { log::flush(); }
-
 // One turn of libevent: everything that is ready is dispatched, then we flush (run_ready).
 void EventLoop::wait() {
     TimePoint expiry = next_expiry();

@@ -26,12 +26,11 @@ class EventLoop final : public Executor {
     int64_t wall_seconds() const override;
     event_base* base() const { return base_; }
 
-    static constexpr size_t scratch_size = 2 * 1024 * 1024;
+    static constexpr size_t scratch_size = 1536 * 1024;
 
   private:
     friend class Scratch;
 
-    void before_flushes() override;
     void wait();
 
     event_base* base_;

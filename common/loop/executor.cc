@@ -81,8 +81,6 @@ void Executor::run_ready() {
             timer.expired();
         }
         run_list(ready_);
-        if (!flushes_.empty())
-            before_flushes();
         run_list(flushes_);
         if (ready_.empty() && flushes_.empty() && next_expiry() > now())
             return;

@@ -88,8 +88,6 @@ class Executor {
     // Calls what is due: expired timers, scheduled callbacks, and at last the flushes, which may
     // schedule more. Returns when nothing is left for now.
     void run_ready();
-    // Each time before the flushes are called.
-    virtual void before_flushes() {}
     // More is left than run_ready() took on: come back without waiting.
     bool has_ready() const { return !ready_.empty() || !flushes_.empty(); }
     // When the earliest timer expires; TimePoint::max() without any.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/base/log.h"
 #include "common/base/secret.h"
 
 namespace postern {
@@ -276,6 +277,7 @@ void Stream::make_room_for_output(size_t bytes) {
 }
 
 void Stream::on_writable() {
+    log::flush(); // what the peer is told has been logged before
     bool progress = false;
     while (sent_ < output_.size() && !broken_) {
         ssize_t sent = transmit(output_.data() + sent_, output_.size() - sent_);

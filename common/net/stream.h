@@ -158,7 +158,7 @@ class Stream {
 
     Want want_ = Want::nothing;
     size_t line_limit_ = 0;
-    size_t had_ = 0; // input_.size() - taken_ when read_more() was called
+    size_t had_ = 0; // input().size() when read_more() was called
     Line line_;
     StreamStatus input_status_ = StreamStatus::ok;
     std::coroutine_handle<> input_waiter_;

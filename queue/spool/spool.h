@@ -82,7 +82,7 @@ struct AppendResult {
     Result<void> result; // Error::code is the errno: ENOSPC, EIO, ...
 };
 
-// Lazy: written at once (it survives the death of the process), synced within
+// Lazy: written once commit() was called (it survives the death of the process then), synced within
 // lazy_sync_milliseconds or with the next batch; no AppendResult. Durable: synced with its batch,
 // and an AppendResult tells.
 enum class Durability { Lazy, Durable };
@@ -177,7 +177,7 @@ class Spool {
                                            Durability durability) = 0;
     // The message is gone for all calls from here on; its space and its file follow.
     virtual Result<Ticket> append_removed(SpoolId id, Durability durability) = 0;
-    // Starts writing what was appended; once per turn of the event loop, after all appends.
+    // Starts writing what was appended; once per turn of the event loop at most, after all appends.
     virtual void commit() = 0;
 
     // Envelope plus content (bytes) that append_message() takes.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <type_traits>
 
 #include "common/base/client_network.h"
 

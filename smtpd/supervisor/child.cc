@@ -23,12 +23,12 @@ class Spawning {
   public:
     Spawning(int channel, int log) {
         posix_spawn_file_actions_init(&files_);
-        posix_spawn_file_actions_addopen(&files_, 0, "/dev/null", O_RDWR, 0);
-        posix_spawn_file_actions_adddup2(&files_, 0, 1);
+        need(posix_spawn_file_actions_addopen(&files_, 0, "/dev/null", O_RDWR, 0));
+        need(posix_spawn_file_actions_adddup2(&files_, 0, 1));
         if (log >= 0)
-            posix_spawn_file_actions_adddup2(&files_, log, 2);
-        posix_spawn_file_actions_adddup2(&files_, channel, ipc::supervision_fd);
-        posix_spawn_file_actions_addclosefrom_np(&files_, ipc::supervision_fd + 1);
+            need(posix_spawn_file_actions_adddup2(&files_, log, 2));
+        need(posix_spawn_file_actions_adddup2(&files_, channel, ipc::supervision_fd));
+        need(posix_spawn_file_actions_addclosefrom_np(&files_, ipc::supervision_fd + 1));
         sigset_t signals;
         posix_spawnattr_init(&attributes_);
         posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
@@ -47,14 +47,17 @@ class Spawning {
     Result<pid_t> start(const std::string& path) {
         pid_t pid = 0;
         char* const arguments[] = {const_cast<char*>(path.c_str()), nullptr};
-        const int error =
-            posix_spawn(&pid, path.c_str(), &files_, &attributes_, arguments, environ);
-        if (error != 0)
-            return system_error(path, error);
+        if (error_ == 0)
+            error_ = posix_spawn(&pid, path.c_str(), &files_, &attributes_, arguments, environ);
+        if (error_ != 0)
+            return system_error(path, error_);
         return pid;
     }
 
   private:
+    void need(int error) { error_ = error_ != 0 ? error_ : error; }
+
+    int error_ = 0; // an errno
     posix_spawn_file_actions_t files_;
     posix_spawnattr_t attributes_;
 };
@@ -76,6 +79,7 @@ Result<std::string> find_programs() {
 }
 
 Result<void> Child::start(const std::string& programs) {
+    started_ = Clock::now();
     Result<ipc::SocketPair> channel = ipc::try_pair();
     if (!channel)
         return channel.error();
@@ -96,7 +100,6 @@ Result<void> Child::start(const std::string& programs) {
     if (our_log)
         log_ = std::make_unique<ChildLog>(loop_, std::move(our_log),
                                           program + "[" + std::to_string(pid_) + "]", pass_on_);
-    started_ = Clock::now();
     channel_ = std::make_unique<ipc::Channel<ipc::ToSupervisor, ipc::FromSupervisor>>(
         loop_, std::move(channel->first),
         [this](ipc::ToSupervisor&& message) { handler_(*this, std::move(message)); },

@@ -35,7 +35,8 @@ class Child {
     bool running() const { return pid_ != 0; }
 
     // Starts the program with nothing but its channel and its log. What is sent before it reads is
-    // kept. An error if there are no descriptors or processes left: it may be tried again.
+    // kept. An error if there are no descriptors or processes left, or the program cannot be run:
+    // it has ended then, and may be tried again.
     Result<void> start(const std::string& programs);
     void send(ipc::FromSupervisor message);
     void signal(int number);

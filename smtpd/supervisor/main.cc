@@ -103,6 +103,9 @@ int check_files(const Configuration& configuration) {
         std::fprintf(stderr, "%s\n", checked.error().message.c_str());
         return 1;
     }
+    if (!credentials->system_authorities.empty())
+        if (Result<void> good = check_system_authorities(); !good)
+            credentials->warnings.push_back("no server can be verified: " + good.error().message);
     for (const std::string& warning : credentials->warnings)
         std::fprintf(stderr, "%s (warning)\n", warning.c_str());
     const std::string hostname =

@@ -231,7 +231,7 @@ Result<std::string> copy_certificates(const std::string& path) {
     std::string certificates;
     for (size_t at = 0; (at = text->find(begin, at)) != text->npos;) {
         const size_t last = text->find(end, at);
-        if (last == text->npos)
+        if (last == text->npos || text->find("-----BEGIN", at + 1) < last)
             return Error{path + ": a certificate is cut off"};
         certificates.append(*text, at, last + end.size() - at) += '\n';
         at = last;
@@ -267,6 +267,11 @@ Result<void> check_ciphers(const std::string& where, const std::string& list) {
 }
 
 } // namespace
+
+Result<void> check_system_authorities(const std::string& path) {
+    Result<Verdict> verdict = judged([&] { return judge_authorities(path); });
+    return verdict ? Result<void>() : verdict.error();
+}
 
 Result<Credentials> read_credentials(const Configuration& configuration,
                                      const std::string& system_path) {

@@ -39,4 +39,8 @@ struct Credentials {
 Result<Credentials> read_credentials(const Configuration& configuration,
                                      const std::string& system_path = system_authorities_path);
 
+// Whether all certificates of the system's authorities can be decoded, which takes a while and is
+// left to those who verify.
+Result<void> check_system_authorities(const std::string& path = system_authorities_path);
+
 } // namespace postern

@@ -20,6 +20,9 @@ namespace {
 // What a process that is needed no more has for what is under way.
 constexpr uint32_t retirement_seconds = 30;
 
+// Before it is tried again to start a process that cannot be started.
+constexpr std::chrono::milliseconds least_pause{1000};
+
 std::string described(ProcessName name) {
     return ipc::role_name(name.role) + (name.index ? std::to_string(name.index) : std::string());
 }
@@ -143,7 +146,7 @@ void Supervisor::start(Child& child) {
     if (Result<void> started = child.start(programs_); !started) {
         log::error("cannot start a process",
                    {{"process", described(child.name())}, {"reason", started.error().message}});
-        tasks_.spawn(restart_later(child, std::chrono::seconds(1)));
+        tasks_.spawn(restart_later(child, std::max(child.ended(), least_pause)));
         return;
     }
     configure(child);

@@ -10,7 +10,6 @@ using ipc::Role;
 
 namespace {
 
-// First those that clients wait for.
 constexpr Role start_order[] = {Role::listener, Role::lookup, Role::queue,  Role::keyholder,
                                 Role::resolver, Role::pam,    Role::tables, Role::relay,
                                 Role::local,    Role::policy, Role::control};

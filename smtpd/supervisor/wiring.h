@@ -20,7 +20,7 @@ struct ProcessName {
 // How many of each role the configuration asks for, on a machine with so many cores.
 uint32_t process_count(ipc::Role role, const Configuration& configuration, uint32_t cores);
 
-// All processes, in the order in which they are started: who is asked before who asks.
+// All processes, in the order in which they are started: those that clients wait for first.
 std::vector<ProcessName> all_processes(const Configuration& configuration, uint32_t cores);
 
 // Whether processes of these roles share a channel; the order does not matter.

@@ -7,10 +7,10 @@ namespace postern::test {
 namespace {
 
 TEST(FreshContents, AreTakenOnce) {
-    FreshContents fresh(100);
+    FreshContents fresh(1000);
     fresh.keep(1, "one");
     fresh.keep(2, "two");
-    EXPECT_EQ(fresh.bytes(), 6u);
+    EXPECT_EQ(fresh.bytes(), 6 + 2 * FreshContents::overhead);
     EXPECT_EQ(fresh.take(1), "one");
     EXPECT_EQ(fresh.take(1), std::nullopt);
     fresh.forget(2);
@@ -19,13 +19,14 @@ TEST(FreshContents, AreTakenOnce) {
 }
 
 TEST(FreshContents, TheOldestGoFirst) {
-    FreshContents fresh(10);
+    FreshContents fresh(2 * FreshContents::overhead + 10);
     for (uint64_t message = 1; message <= 4; ++message)
         fresh.keep(message, "abcd");
-    EXPECT_EQ(fresh.bytes(), 8u);
+    EXPECT_EQ(fresh.bytes(), 8 + 2 * FreshContents::overhead);
     EXPECT_EQ(fresh.take(2), std::nullopt);
     EXPECT_EQ(fresh.take(3), "abcd");
-    fresh.keep(5, std::string(11, 'x')); // none of the others goes for one that would not fit
+    fresh.keep(5, std::string(fresh.bytes() + 500,
+                              'x')); // none of the others goes for one that would not fit
     EXPECT_EQ(fresh.take(5), std::nullopt);
     EXPECT_EQ(fresh.take(4), "abcd");
 }

@@ -203,6 +203,21 @@ TEST_F(PkiFilesTest, AFileOfTheSystemWithoutCertificatesIsNone) {
               std::vector<std::string>{"action out: no server can be verified: " + system_path +
                                        ": a certificate is cut off"});
     EXPECT_EQ(read()->system_authorities, "");
+    // What lies between it and the end of another one comes no further.
+    put(system_path, whole.substr(0, whole.size() / 2) + "\n" + own.key_pem() + whole);
+    EXPECT_EQ(read()->system_authorities, "");
+}
+
+// It is decoded where that is asked for.
+TEST_F(PkiFilesTest, ABrokenCertificateOfTheSystemIsFoundByACheck) {
+    EXPECT_TRUE(check_system_authorities(pki.certificate));
+    std::string broken = own.certificate_pem();
+    broken[broken.size() / 2] = '?';
+    put(folder + "/broken.pem", broken);
+    const Result<void> checked = check_system_authorities(folder + "/broken.pem");
+    ASSERT_FALSE(checked);
+    EXPECT_TRUE(checked.error().message.starts_with(folder + "/broken.pem: "))
+        << checked.error().message;
 }
 
 TEST_F(PkiFilesTest, WithoutTheAuthoritiesOfTheSystemItIsSaidWhomThatConcerns) {
