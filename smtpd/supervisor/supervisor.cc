@@ -20,6 +20,9 @@ namespace {
 // What a process that is needed no more has for what is under way.
 constexpr uint32_t retirement_seconds = 30;
 
+// What those that clients wait for have of the processors before others are started.
+constexpr std::chrono::milliseconds head_start{50};
+
 // Before it is tried again to start a process that cannot be started.
 constexpr std::chrono::milliseconds least_pause{1000};
 
@@ -78,7 +81,8 @@ int Supervisor::run() {
     SignalWatch terminate(loop_, SIGTERM, [this] { drain(); });
     SignalWatch interrupt(loop_, SIGINT, [this] { drain(); });
     SignalWatch hangup(loop_, SIGHUP, [this] { reload(); });
-    start_missing();
+    start_missing(Stage::front);
+    tasks_.spawn(start_others());
     for (const ipc::ListenAddress& address : provisions_.surroundings().listen)
         log::info("listening", {{"address", address.where()}, {"hostname", address.hostname}});
     loop_.run();
@@ -101,11 +105,14 @@ bool Supervisor::any_running(const std::vector<Role>& roles) const {
     });
 }
 
-// Starts those that the configuration has and that there have not been, or not lately.
-void Supervisor::start_missing() {
+// Starts those that the configuration has and that there have not been, or not lately. All of a
+// stage are there before the first one reads who is.
+void Supervisor::start_missing(Stage stage) {
     std::vector<Child*> missing;
     for (ProcessName name :
          all_processes(provisions_.configuration(), provisions_.surroundings().cores)) {
+        if (stage == Stage::front && !serves_clients(name.role))
+            continue;
         Child* child = find(name.role, name.index);
         const bool retired = retired_.erase(name) == 1;
         if (!child)
@@ -123,6 +130,12 @@ void Supervisor::start_missing() {
     }
     for (Child* child : missing)
         start(*child);
+}
+
+Task<void> Supervisor::start_others() {
+    co_await loop_.sleep(head_start);
+    if (!draining_)
+        start_missing(Stage::all);
 }
 
 // Ends those that the configuration has no more.
@@ -297,7 +310,7 @@ void Supervisor::reload() {
     for (auto& child : children_)
         configure(*child);
     retire_needless();
-    start_missing();
+    start_missing(Stage::all);
     log::info("configuration reloaded", {{"file", options_.configuration_file}});
 }
 

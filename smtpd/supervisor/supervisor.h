@@ -37,7 +37,9 @@ class Supervisor {
     int run();
 
   private:
-    void start_missing();
+    enum class Stage : uint8_t { front, all }; // front: those that serve clients
+    void start_missing(Stage stage);
+    Task<void> start_others();
     void retire_needless();
     Task<void> end_in_time(Child& child);
     void start(Child& child);

@@ -70,6 +70,18 @@ std::vector<ProcessName> all_processes(const Configuration& configuration, uint3
     return all;
 }
 
+bool serves_clients(Role role) {
+    switch (role) {
+    case Role::relay:
+    case Role::local:
+    case Role::policy:
+    case Role::control:
+        return false;
+    default:
+        return true;
+    }
+}
+
 bool connected(Role one, Role other) {
     return std::any_of(std::begin(channels), std::end(channels), [&](const auto& channel) {
         return channel == std::pair(one, other) || channel == std::pair(other, one);

@@ -23,6 +23,9 @@ uint32_t process_count(ipc::Role role, const Configuration& configuration, uint3
 // All processes, in the order in which they are started: those that clients wait for first.
 std::vector<ProcessName> all_processes(const Configuration& configuration, uint32_t cores);
 
+// Whether a client waits for processes of this role: they take its mail, or are asked meanwhile.
+bool serves_clients(ipc::Role role);
+
 // Whether processes of these roles share a channel; the order does not matter.
 bool connected(ipc::Role one, ipc::Role other);
 

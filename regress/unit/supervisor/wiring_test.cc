@@ -51,6 +51,15 @@ TEST(Wiring, PamIsThereOnlyWhereAListenerAsksIt) {
         EXPECT_NE(name.role, Role::pam);
 }
 
+// A client that is greeted has to find whoever is asked for him.
+TEST(Wiring, WhoeverAListenerAsksIsStartedWithIt) {
+    for (Role role : {Role::listener, Role::queue, Role::lookup, Role::resolver, Role::keyholder,
+                      Role::pam, Role::tables})
+        EXPECT_TRUE(serves_clients(role)) << ipc::role_name(role);
+    for (Role role : {Role::relay, Role::local, Role::policy, Role::control})
+        EXPECT_FALSE(serves_clients(role)) << ipc::role_name(role);
+}
+
 TEST(Wiring, TablesIsThereOnlyWhereATableIsExternal) {
     Configuration configuration;
     configuration.tables["list"].values = {"x"};
