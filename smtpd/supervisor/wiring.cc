@@ -45,12 +45,14 @@ constexpr std::pair<Role, Role> channels[] = {
 } // namespace
 
 uint32_t process_count(Role role, const Configuration& configuration, uint32_t cores) {
-    cores = std::max(cores, 1u);
+    // Others have work to do for each message as well: with more of these than half of the cores,
+    // less arrives together for each, and a message costs more.
+    const uint32_t half = std::max(cores / 2, 1u);
     switch (role) {
     case Role::listener:
-        return configuration.listeners ? configuration.listeners : cores;
+        return configuration.listeners ? configuration.listeners : half;
     case Role::relay:
-        return configuration.relays ? configuration.relays : std::max(cores / 2, 1u);
+        return configuration.relays ? configuration.relays : half;
     case Role::pam:
         return pam_services_of(configuration).empty() ? 0 : 1;
     case Role::tables:

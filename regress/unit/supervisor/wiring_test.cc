@@ -14,13 +14,13 @@ constexpr Role all_roles[] = {Role::listener, Role::keyholder, Role::resolver, R
                               Role::control,  Role::queue,     Role::relay,    Role::local,
                               Role::pam,      Role::tables,    Role::policy};
 
-TEST(Wiring, AListenerForEachCoreAndARelayForEachTwo) {
+TEST(Wiring, AListenerAndARelayForEachTwoCores) {
     struct Row {
         uint32_t cores, listeners, relays;
         uint32_t expected_listeners, expected_relays;
     } rows[] = {
-        {1, 0, 0, 1, 1}, {2, 0, 0, 2, 1}, {8, 0, 0, 8, 4},
-        {8, 3, 0, 3, 4}, {8, 0, 1, 8, 1}, {0, 0, 0, 1, 1},
+        {1, 0, 0, 1, 1}, {2, 0, 0, 1, 1}, {8, 0, 0, 4, 4},
+        {8, 3, 0, 3, 4}, {8, 0, 1, 4, 1}, {0, 0, 0, 1, 1},
     };
     for (const Row& row : rows) {
         Configuration configuration;
