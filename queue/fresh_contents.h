@@ -4,6 +4,7 @@
 // Owner: the queue. Bounded: the oldest go first, and what is not here any more is in the spool.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <optional>
@@ -25,8 +26,6 @@ class FreshContents {
     // The content, once.
     std::optional<std::string> take(uint64_t message);
     void forget(uint64_t message) { take(message); }
-
-    size_t bytes() const { return bytes_; }
 
   private:
     using Ages = std::list<std::pair<uint64_t, std::string>>; // the oldest first

@@ -6,27 +6,30 @@
 namespace postern::test {
 namespace {
 
-TEST(FreshContents, AreTakenOnce) {
-    FreshContents fresh(1000);
+// Room for two of so many octets each.
+constexpr size_t two_of(size_t octets) { return 2 * (octets + FreshContents::overhead); }
+
+TEST(FreshContents, AreTakenOnceAndLeaveTheirRoomToOthers) {
+    FreshContents fresh(two_of(3));
     fresh.keep(1, "one");
     fresh.keep(2, "two");
-    EXPECT_EQ(fresh.bytes(), 6 + 2 * FreshContents::overhead);
     EXPECT_EQ(fresh.take(1), "one");
     EXPECT_EQ(fresh.take(1), std::nullopt);
     fresh.forget(2);
     EXPECT_EQ(fresh.take(2), std::nullopt);
-    EXPECT_EQ(fresh.bytes(), 0u);
+    fresh.keep(3, "abc");
+    fresh.keep(4, "def");
+    EXPECT_EQ(fresh.take(3), "abc");
+    EXPECT_EQ(fresh.take(4), "def");
 }
 
 TEST(FreshContents, TheOldestGoFirst) {
-    FreshContents fresh(2 * FreshContents::overhead + 10);
+    FreshContents fresh(two_of(5));
     for (uint64_t message = 1; message <= 4; ++message)
         fresh.keep(message, "abcd");
-    EXPECT_EQ(fresh.bytes(), 8 + 2 * FreshContents::overhead);
     EXPECT_EQ(fresh.take(2), std::nullopt);
     EXPECT_EQ(fresh.take(3), "abcd");
-    fresh.keep(5, std::string(fresh.bytes() + 500,
-                              'x')); // none of the others goes for one that would not fit
+    fresh.keep(5, std::string(two_of(5), 'x')); // none of the others goes for one that does not fit
     EXPECT_EQ(fresh.take(5), std::nullopt);
     EXPECT_EQ(fresh.take(4), "abcd");
 }
